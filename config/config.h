@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the operator declared in crossfade.yaml, as plain values. A leaf: knows no other room.
+// Loading and validation are in load.h; the meaning of each phase is in docs/phases.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace crossfade::config {
+
+// The way a migration walks, one step at a time:
+//   observe -> expand -> dual_write -> backfill -> verify -> cutover -> retire -> contract -> done
+// Before retire any earlier phase can be asked for; from retire on there is only forward.
+enum class Phase : uint8_t { kObserve, kExpand, kDualWrite, kBackfill, kVerify, kCutover, kRetire, kContract, kDone };
+
+std::string_view PhaseName(Phase phase);                     // "dual_write"
+std::optional<Phase> ParsePhase(std::string_view name);      // nullopt: no such phase
+
+enum class TlsMode : uint8_t { kDisabled, kPreferred, kRequired, kVerify };
+
+struct Listener {
+  std::string address;  // "HOST:PORT", "[V6]:PORT" or "unix:PATH"
+  std::string backend;  // a name of Config::backends
+  std::string tls_certificate;  // PEM file; empty: TLS is not offered
+  std::string tls_key;
+};
+
+struct Backend {
+  std::string name;
+  std::string address;  // as Listener::address
+  TlsMode tls = TlsMode::kPreferred;
+  std::string ca;  // PEM file; needed by kVerify
+};
+
+struct Control {
+  std::string backend;
+  std::string user;
+  std::string password_file;  // empty: no password
+  std::string schema = "crossfade";
+};
+
+// A column that refers to a migrated key.
+struct KeyReference {
+  std::string table;
+  std::string old_column;
+  std::string new_column;
+  std::string final_name;  // the name new_column takes in `contract`; empty: keeps its own
+};
+
+// A key column `old` that gets a successor `new`, in its own table and in all that refer to it.
+struct KeyMigration {
+  std::string table;
+  std::string old_column;
+  std::string new_column;
+  std::string new_type;       // as in DDL: "int unsigned"
+  std::string final_name;     // the name new_column takes in `contract`; empty: keeps its own
+  std::string old_from;       // SQL that makes an old key where a client gives only the new one; empty: UUID() or refused
+  bool keep_old_lookup = false;  // the old key stays in this table as a unique column
+  std::vector<KeyReference> references;
+};
+
+struct NewColumn {
+  std::string name;
+  std::string type;
+  std::string from;  // SQL over old columns of the same row
+};
+
+struct ColumnMigration {
+  std::string table;
+  std::vector<std::string> old_columns;
+  std::vector<NewColumn> new_columns;
+  struct Back { std::string column; std::string expression; };
+  std::vector<Back> back;  // old from new
+  std::string final_name;
+};
+
+struct Migration {
+  std::string name;
+  std::string schema;
+  Phase phase = Phase::kObserve;
+  double percent = 0;  // cutover: connections of the new cohort, 0 to 100
+  std::vector<KeyMigration> keys;
+  std::vector<ColumnMigration> columns;
+};
+
+// Every limit, with the default an operator would choose. All in crossfade.yaml under `limits:`, same names.
+struct Limits {
+  std::chrono::milliseconds connect_timeout{10'000};    // to a backend
+  std::chrono::milliseconds handshake_timeout{10'000};  // a client from accept to authenticated
+  std::chrono::milliseconds drain_timeout{30'000};      // SIGTERM: how long sessions may finish
+  std::chrono::milliseconds lease{5'000};               // a proxy that did not renew for so long counts as dead
+  std::chrono::milliseconds control_poll{200};          // how often a proxy looks for a new epoch
+  std::chrono::milliseconds hold_limit{2'000};          // statement gate: held longer than this, it is given up
+  std::chrono::milliseconds quiet_before_expand{0};     // refused digests seen within it hold the gate to expand; 0: since the proxy started
+  uint32_t max_connections = 10'000;                    // clients, in all
+  uint64_t max_packet = 1ull << 30;                     // bytes of one command, 1 KiB to 1 GiB
+  uint32_t plan_cache_entries = 10'000;                 // for each io thread
+  uint32_t key_block = 1'000;                           // new keys a proxy reserves at once
+  uint32_t chunk_rows = 2'000;                          // backfill: rows in the first chunk
+  std::chrono::milliseconds chunk_target{500};          // backfill: aim for the time of one chunk
+  uint32_t backfill_workers = 1;                        // chunks under way at once, for each table
+  double backfill_idle_share = 0.5;                     // of the time left idle between chunks, 0 to 0.99
+  uint32_t verify_chunk_rows = 10'000;
+  std::chrono::milliseconds ddl_lock_wait{1'000};       // how long an ALTER may wait for its metadata lock
+  uint32_t io_threads = 0;                              // 0: one for each core
+  uint32_t parse_depth = 200;                           // nesting beyond it is refused
+};
+
+struct Config {
+  std::string path;
+  std::vector<Listener> listeners;
+  std::vector<Backend> backends;
+  Control control;
+  std::string admin;  // "HOST:PORT"; empty: none
+  std::string log_level = "info";
+  std::vector<Migration> migrations;
+  Limits limits;
+
+  const Backend* FindBackend(std::string_view name) const;
+  const Migration* FindMigration(std::string_view name) const;
+};
+
+}  // namespace crossfade::config

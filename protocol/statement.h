@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prepared statements on the wire: COM_STMT_EXECUTE's parameters taken apart as views, and put together again in
+// another order with values of our own. Source: page_protocol_com_stmt_execute, binary protocol values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace crossfade::protocol {
+
+struct ParamType {
+  uint8_t type = 0;   // MYSQL_TYPE_*
+  uint8_t flags = 0;  // 0x80: unsigned
+  std::string_view name;  // query attributes: its name
+};
+
+struct ParamValue {
+  bool is_null = false;
+  bool long_data = false;   // sent by COM_STMT_SEND_LONG_DATA: no bytes here
+  std::string_view bytes;   // as on the wire, length prefix included
+};
+
+struct Execute {
+  uint32_t statement_id = 0;
+  uint8_t flags = 0;
+  uint32_t iterations = 1;
+  bool new_types = false;            // the types were sent along
+  std::vector<ParamType> types;      // as sent, or `known_types`
+  std::vector<ParamValue> values;    // of the statement's parameters, then query attributes
+  uint32_t attribute_count = 0;
+};
+
+// `payload` without the command byte. `params`: of the statement; `known_types`: from an earlier execution;
+// `long_data[i]`: data of parameter i was sent. Errors (InvalidArgument): lengths that overrun or are not canonical,
+// types that are missing or unknown.
+absl::StatusOr<Execute> ParseExecute(std::string_view payload, uint32_t params, const std::vector<ParamType>& known_types,
+                                     const std::vector<bool>& long_data, uint64_t capabilities);
+
+// With the command byte. Types are always sent.
+std::string BuildExecute(const Execute& execute, uint64_t capabilities);
+
+// A value of our own: an unsigned 64-bit integer parameter. `storage` keeps its bytes.
+void SetUnsigned(uint64_t value, ParamType* type, ParamValue* param, std::string* storage);
+
+enum class TypeShape : uint8_t { kNull, kInteger, kString, kOther };
+TypeShape ShapeOf(const ParamType& type, const ParamValue& value);  // MYSQL_TYPE_TINY..LONGLONG, YEAR: integer; VAR_STRING, STRING, BLOB...: string
+
+}  // namespace crossfade::protocol

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// SQL text + snapshot + session facts -> plan. Pure and single-threaded: each io thread owns a Planner.
+//
+//   MightTouch(snapshot, sql)          no lexing; false: send the original bytes
+//   planner.Plan(snapshot, facts, sql) cached by shape (the statement without its literals' values)
+//   Render(plan, sql, keys)            the text to send, with the new keys filled in
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rewrite/snapshot.h"
+
+namespace crossfade::rewrite {
+
+// sql_mode bits that change how a text reads or what a rewrite means.
+enum SqlMode : uint32_t {
+  kAnsiQuotes = 1 << 0,
+  kNoBackslashEscapes = 1 << 1,
+  kPipesAsConcat = 1 << 2,
+  kIgnoreSpace = 1 << 3,
+  kHighNotPrecedence = 1 << 4,
+  kSimultaneousAssignment = 1 << 5,  // MariaDB
+  kOracle = 1 << 6,                  // MariaDB
+  kStrict = 1 << 7,                  // STRICT_TRANS_TABLES or STRICT_ALL_TABLES
+};
+uint32_t ParseSqlMode(std::string_view modes);  // of "A,B,C" as @@sql_mode shows it; unknown words are ignored
+
+// What the session's text means where it was sent. Learnt by the proxy (see proxy/session_facts.h).
+struct SessionFacts {
+  std::string schema;               // default schema; empty: none
+  uint32_t sql_mode = kStrict;
+  std::string charset = "utf8mb4";  // character_set_client
+  bool foreign_key_checks = true;
+  uint64_t new_cohort = 0;  // bit i: this session reads the new side of snapshot.migrations[i]
+};
+
+// The kind of value a parameter or literal is: decides which key it can be.
+enum class ValueShape : uint8_t { kUnknown, kNull, kInteger, kString, kOther };
+
+enum class Strategy : uint8_t {
+  kUntouched,     // the original bytes
+  kOneStatement,  // A: one edited statement
+  kRefuse,        // C: error 1235 with `reason`
+};
+std::string_view StrategyName(Strategy strategy);  // "untouched", "A", "C"
+
+// A range of fresh new keys that the text needs, one number for each row of an INSERT.
+struct KeySlot {
+  uint32_t migration = 0;  // index into Snapshot::migrations
+  uint32_t key = 0;        // index into Migration::keys
+};
+
+// Where the value of a '?' in the rewritten text comes from.
+struct ParamSource {
+  enum Kind : uint8_t { kClient, kNewKey } kind = kClient;
+  uint32_t index = 0;  // the client's parameter, or the index into Plan::key_slots
+};
+
+struct Plan {
+  Strategy strategy = Strategy::kUntouched;
+  bool writes = false;            // writes a migrating table: refused by a proxy whose lease ran out
+  uint64_t touched = 0;           // bit i: names a table of migrations[i]; a held one makes the statement wait
+  std::string reason;             // kRefuse: "<migration>: <why>; <what to do instead>". Else why, for explain
+  std::vector<KeySlot> key_slots; // new keys to be had before Render
+  uint32_t client_params = 0;     // '?' in the client's text
+  std::vector<ParamSource> params;      // one for each '?' of the rewritten text
+  std::vector<uint32_t> shape_params;   // the client's parameters whose shape the plan depends on
+  // As if the migrations that only observe were writing both: what `observe` reports. Same as strategy elsewhere.
+  Strategy would_be = Strategy::kUntouched;
+  std::string would_be_reason;
+  std::string digest;             // the statement with literals as '?', one space between tokens
+
+  // The edits, in tokens of the client's text so that a cached plan fits any text of the same shape:
+  // replace tokens [begin, end) by `text`, in which "\x01<n>\x02" stands for token n of the source verbatim
+  // and "\x03<n>\x02" for key slot n.
+  struct Edit { uint32_t begin = 0, end = 0; std::string text; };
+  std::vector<Edit> edits;        // ascending, not overlapping; begin == end inserts before begin
+};
+
+// False only if no statement in `sql` can name a migrating table, in any sql_mode and character set that
+// the servers allow for a client. Scans words, knows no quoting: a superset, about 1 ns a byte.
+// True also for PREPARE and EXECUTE IMMEDIATE, whose text may stand elsewhere.
+bool MightTouch(const Snapshot& snapshot, std::string_view sql);
+
+class Planner {
+ public:
+  // `cache_entries`: plans kept; the least recently used goes first. `parse_depth`: see config::Limits.
+  explicit Planner(uint32_t cache_entries = 10'000, uint32_t parse_depth = 200);
+  ~Planner();
+
+  // The plan of a text (COM_QUERY). Never fails: what cannot be planned is kRefuse, or kUntouched where no
+  // migration is in a phase that writes or reads the new side.
+  // `force_phase`-like questions (explain) are asked by giving a snapshot in that phase.
+  std::shared_ptr<const Plan> PlanQuery(const Snapshot& snapshot, const SessionFacts& facts, std::string_view sql);
+
+  // The plan of a text with '?' (COM_STMT_PREPARE). `shapes`: of the client's parameters as far as known
+  // (may be shorter than their number: kUnknown, taken as the old key's shape).
+  // New keys become '?' too (ParamSource::kNewKey).
+  std::shared_ptr<const Plan> PlanPrepared(const Snapshot& snapshot, const SessionFacts& facts, std::string_view sql,
+                                           const std::vector<ValueShape>& shapes);
+
+  uint64_t hits() const;
+  uint64_t misses() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The text to send. `keys`: one for each of plan.key_slots (ignored for a prepared plan, whose slots are '?').
+// Needs the same sql and facts the plan was asked with; Internal if they do not fit the plan.
+absl::StatusOr<std::string> Render(const Plan& plan, const SessionFacts& facts, const Dialect& dialect,
+                                   std::string_view sql, const std::vector<uint64_t>& keys);
+
+// Only the cohort bits of migrations in cutover follow the ticket (0 to 9,999: < percent * 100 is new);
+// in retire and contract every session is new, before cutover none is.
+uint64_t CohortOf(const Snapshot& snapshot, uint32_t ticket);
+
+}  // namespace crossfade::rewrite

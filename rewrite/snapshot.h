@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state of all migrations at one epoch, immutable and shared: what every plan is made against.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "rewrite/catalog.h"
+
+namespace crossfade::rewrite {
+
+struct MigrationState {
+  config::Migration spec;
+  config::Phase phase = config::Phase::kObserve;
+  double percent = 0;      // cutover only
+  bool held = false;       // the statement gate: statements on its tables wait for the next snapshot
+  bool swapped = false;    // contract: the final names are in place, nothing is left to rewrite
+
+  bool DualWrites() const {
+    return phase >= config::Phase::kDualWrite && phase <= config::Phase::kCutover;
+  }
+  bool EitherKey() const { return phase >= config::Phase::kVerify && !Finished(); }
+  bool NewOnly() const { return phase >= config::Phase::kRetire && !Finished(); }
+  bool Finished() const { return phase == config::Phase::kDone || swapped; }
+};
+
+// Word lookups that need no lexing: could this text name a migrating table? See touch.h.
+class TouchSet;
+
+struct Snapshot {
+  uint64_t epoch = 0;
+  std::vector<MigrationState> migrations;  // at most 64
+  Catalog catalog;
+  std::shared_ptr<const TouchSet> touch;  // made by MakeSnapshot
+};
+
+// Completes a snapshot (touch set). More than 64 migrations: the loader has refused them already.
+std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<MigrationState> migrations, Catalog catalog);
+
+}  // namespace crossfade::rewrite
