@@ -4,9 +4,11 @@
 // (a longer form than needed) and overrunning lengths are errors: the two engines disagree on them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace crossfade::protocol {
 
