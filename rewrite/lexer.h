@@ -30,6 +30,7 @@ struct Token {
   TokenKind kind = TokenKind::kEnd;
   bool in_version_comment = false;
   bool space_before = false;   // white space or a comment stands before it
+  bool name_only = false;      // kWord that is never a keyword: right after a '.', or it starts with a digit
   uint32_t begin = 0, end = 0; // bytes of the source
 };
 
@@ -39,11 +40,14 @@ struct TokenList {
   std::string_view Text(uint32_t i) const { return source.substr(tokens[i].begin, tokens[i].end - tokens[i].begin); }
 };
 
-// Errors (InvalidArgument): unterminated string or comment, NUL inside the text, a byte sequence that is not
-// valid in `facts.charset` where that decides a token's end, more than 4 GiB.
+// Errors (InvalidArgument): unterminated string or comment, NUL inside the text (not in a string or block comment;
+// one at the very end is accepted), a byte sequence that is not valid in `facts.charset` where that decides a
+// token's end, text whose tokens depend on the release (nested /*!, MySQL's dollar quotes, "=!"), more than 4 GiB.
+// A string N'x' is one token; white space and comments are none.
 absl::Status Lex(std::string_view sql, const SessionFacts& facts, const Dialect& dialect, TokenList* out);
 
 // The value of a string, quoted name or number token: unquoted, escapes resolved under facts.sql_mode.
+// Of @x and @@x what follows the @; of any other token its text.
 std::string TokenValue(const TokenList& list, uint32_t i, const SessionFacts& facts);
 
 }  // namespace crossfade::rewrite
