@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// What proxies write: leases, reserved keys, the digests they saw.
+#include <limits>
+
+#include "backfill/control.h"
+#include "backfill/store.h"
+#include "fmt/format.h"
+
+namespace crossfade::backfill {
+namespace {
+
+uint64_t Number(const std::optional<std::string>& value) { return value ? std::strtoull(value->c_str(), nullptr, 10) : 0; }
+
+}  // namespace
+
+absl::StatusOr<std::vector<ProxyRow>> ReadProxies(Connection& connection, const config::Config& config) {
+  auto rows = connection.Query(fmt::format(
+      "SELECT id, acked_epoch, oldest_epoch, expires > UTC_TIMESTAMP(6), address FROM {} ORDER BY id", ControlTable(config, "proxies")));
+  if (!rows.ok()) return rows.status();
+  std::vector<ProxyRow> out;
+  for (const Row& row : rows->rows) {
+    ProxyRow& proxy = out.emplace_back();
+    proxy.id = row[0].value_or("");
+    proxy.acked_epoch = Number(row[1]);
+    proxy.oldest_epoch = Number(row[2]);
+    proxy.alive = row[3] == "1";
+    proxy.address = row[4].value_or("");
+  }
+  return out;
+}
+
+absl::Status RenewLease(Connection& connection, const config::Config& config, const std::string& id, const std::string& address,
+                        uint64_t acked_epoch, uint64_t oldest_epoch) {
+  const std::string table = ControlTable(config, "proxies");
+  const int64_t lease = std::chrono::microseconds(config.limits.lease).count();
+  return connection
+      .Execute(fmt::format("INSERT INTO {0}(id, address, acked_epoch, oldest_epoch, started, expires) VALUES ({1}, {2}, {3}, {4},"
+                           " UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND) ON DUPLICATE KEY UPDATE address = {2},"
+                           " acked_epoch = {3}, oldest_epoch = {4}, expires = UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND",
+                           table, connection.Quote(id), connection.Quote(address), acked_epoch, oldest_epoch, lease))
+      .status();
+}
+
+absl::Status EndLease(Connection& connection, const config::Config& config, const std::string& id) {
+  auto ended = connection.Execute(fmt::format("DELETE FROM {} WHERE id = {}", ControlTable(config, "proxies"), connection.Quote(id)));
+  if (!ended.ok()) return ended.status();
+  // Rows of proxies that died long ago, so that the table does not grow with every crash.
+  return connection
+      .Execute(fmt::format("DELETE FROM {} WHERE expires < UTC_TIMESTAMP(6) - INTERVAL 1 DAY", ControlTable(config, "proxies")))
+      .status();
+}
+
+absl::StatusOr<uint64_t> ReserveKeys(Connection& connection, const config::Config& config, const std::string& migration,
+                                     const std::string& table, uint64_t count) {
+  const std::string allocators = ControlTable(config, "allocators");
+  const std::string name = connection.Quote(migration), quoted_table = connection.Quote(table);
+  uint64_t first = 0;
+  absl::Status status = InTransaction(connection, [&]() -> absl::Status {
+    auto raised = connection.Execute(fmt::format(
+        "INSERT INTO {}(migration, table_name, next) VALUES ({}, {}, 1 + {}) ON DUPLICATE KEY UPDATE next = next + {}", allocators, name,
+        quoted_table, count, count));
+    if (!raised.ok()) return raised.status();
+    auto next = connection.Query(fmt::format("SELECT next FROM {} WHERE migration = {} AND table_name = {}", allocators, name, quoted_table));
+    if (!next.ok()) return next.status();
+    if (next->rows.empty()) return absl::InternalError(std::string("the key allocator's row has gone"));
+    first = Number(next->rows[0][0]) - count;
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return first;
+}
+
+absl::Status ReportDigests(Connection& connection, const config::Config& config, const std::vector<DigestRow>& digests) {
+  for (const DigestRow& digest : digests) {
+    const std::string text = connection.Quote(std::string_view(digest.digest).substr(0, 16'000));
+    const std::string reason = connection.Quote(std::string_view(digest.reason).substr(0, 4'000));
+    const std::string strategy = connection.Quote(digest.strategy);
+    auto counted = connection.Execute(fmt::format(
+        "INSERT INTO {0}(migration, user, hash, digest, strategy, reason, count, first_seen, last_seen) VALUES ({1}, {2}, UNHEX(SHA2({3}, 256)),"
+        " {3}, {4}, {5}, {6}, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE strategy = {4}, reason = {5}, count = count + {6},"
+        " last_seen = UTC_TIMESTAMP(6)",
+        ControlTable(config, "digests"), connection.Quote(digest.migration), connection.Quote(std::string_view(digest.user).substr(0, 128)), text,
+        strategy, reason, digest.count));
+    if (!counted.ok()) return counted.status();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace crossfade::backfill

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What only the migrator writes to the control schema: epoch changes, messages, events. See control.h for the rest.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "backfill/connection.h"
+#include "backfill/control.h"
+#include "config/config.h"
+
+namespace crossfade::backfill {
+
+// `schema`.`name` of a control table.
+std::string ControlTable(const config::Config& config, std::string_view name);
+// `schema`.`name` of any table.
+std::string TableName(std::string_view schema, std::string_view name);
+
+// What the file says of a migration but its phase and percent, as one text: two specs are the same if these are.
+std::string SpecText(const config::Migration& migration);
+
+enum class Severity : uint8_t { kInfo, kWarning, kError };
+std::string_view SeverityName(Severity severity);
+
+// Appends to the event log and to the process's log. Old events are dropped beyond 10,000.
+void AddEvent(Connection& connection, const config::Config& config, std::string_view migration, Severity severity,
+              std::string_view text);
+
+// Sets migrations.message, where it differs.
+absl::Status SetMessage(Connection& connection, const config::Config& config, const MigrationRow& row, std::string_view message);
+
+// Runs `body` in a transaction; rolled back if it fails.
+absl::Status InTransaction(Connection& connection, const std::function<absl::Status()>& body);
+
+// True once every live proxy works under `epoch` and nothing older is in flight; else `*waiting_for` says who is awaited.
+absl::StatusOr<bool> Drained(Connection& connection, const config::Config& config, uint64_t epoch, std::string* waiting_for);
+
+// The one way to change what proxies see: sets `assignments` ("phase = 'verify', percent = 0") of the migration and raises
+// the epoch, in one transaction, if the epoch still is `epoch`. Aborted: another writer was there first, or not drained.
+absl::Status ChangeEpoch(Connection& connection, const config::Config& config, uint64_t epoch, std::string_view migration,
+                         const std::string& assignments, const std::function<absl::Status()>& also = nullptr);
+
+}  // namespace crossfade::backfill
