@@ -11,7 +11,29 @@ namespace {
 
 uint64_t Number(const std::optional<std::string>& value) { return value ? std::strtoull(value->c_str(), nullptr, 10) : 0; }
 
+// The largest key that the type of the new column of `table` holds.
+uint64_t LargestKey(const config::Config& config, const std::string& migration, const std::string& table) {
+  const config::Migration* spec = config.FindMigration(migration);
+  if (spec == nullptr) return std::numeric_limits<uint64_t>::max();
+  for (const config::KeyMigration& key : spec->keys) {
+    if (key.table == table) return LargestInteger(key.new_type);
+  }
+  return std::numeric_limits<uint64_t>::max();
+}
+
 }  // namespace
+
+uint64_t LargestInteger(std::string_view type) {
+  std::string lower;
+  for (char c : type) lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  constexpr std::pair<std::string_view, int> kWidths[] = {{"tinyint", 8}, {"smallint", 16}, {"mediumint", 24}, {"int", 32}, {"bigint", 64}};
+  for (const auto& [name, bits] : kWidths) {
+    if (lower.rfind(name, 0) != 0) continue;
+    const bool is_unsigned = lower.find("unsigned") != std::string::npos;
+    return std::numeric_limits<uint64_t>::max() >> (64 - bits + (is_unsigned ? 0 : 1));
+  }
+  return 0;
+}
 
 absl::StatusOr<std::vector<ProxyRow>> ReadProxies(Connection& connection, const config::Config& config) {
   auto rows = connection.Query(fmt::format(
@@ -64,6 +86,11 @@ absl::StatusOr<uint64_t> ReserveKeys(Connection& connection, const config::Confi
     if (!next.ok()) return next.status();
     if (next->rows.empty()) return absl::InternalError(std::string("the key allocator's row has gone"));
     first = Number(next->rows[0][0]) - count;
+    const uint64_t largest = LargestKey(config, migration, table);
+    if (first + count - 1 > largest) {
+      return absl::ResourceExhaustedError(
+          fmt::format("{}: the new keys of {} are used up: its type holds no more than {}", migration, table, largest));
+    }
     return absl::OkStatus();
   });
   if (!status.ok()) return status;

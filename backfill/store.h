@@ -22,6 +22,9 @@ std::string TableName(std::string_view schema, std::string_view name);
 // What the file says of a migration but its phase and percent, as one text: two specs are the same if these are.
 std::string SpecText(const config::Migration& migration);
 
+// The largest value of an integer type as DDL writes it ("int unsigned"); 0: not an integer type.
+uint64_t LargestInteger(std::string_view type);
+
 enum class Severity : uint8_t { kInfo, kWarning, kError };
 std::string_view SeverityName(Severity severity);
 
