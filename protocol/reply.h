@@ -29,6 +29,18 @@ struct ErrPacket {
 bool ParseErr(std::string_view payload, uint64_t capabilities, ErrPacket* err);
 std::string BuildErr(uint16_t code, std::string_view sql_state, std::string_view message, uint64_t capabilities);
 std::string BuildOk(const OkPacket& ok, uint64_t capabilities);
+// 0xFE with status and warnings: as an OK where kClientDeprecateEof was agreed on.
+std::string BuildEof(uint16_t status, uint16_t warnings, uint64_t capabilities);
+
+// One entry of an OK packet's session_state (page_protocol_basic_ok_packet, sect_protocol_basic_ok_packet_sessinfo).
+struct SessionChange {
+  enum class Type : uint8_t { kSystemVariable, kSchema, kStateChange, kGtids, kTransactionCharacteristics, kTransactionState, kUnknown };
+  Type type = Type::kUnknown;
+  std::string_view name;   // kSystemVariable only
+  std::string_view value;  // into the packet
+};
+// Takes the next entry off the head of `*session_state`. False: none left, or malformed (then it isn't empty).
+bool NextSessionChange(std::string_view* session_state, SessionChange* change);
 
 class ReplyTracker {
  public:
@@ -48,6 +60,8 @@ class ReplyTracker {
 
   // Goes on with the next bytes of the backend's stream, in pieces of any size. Returns how many of them belong to
   // this reply: all of them while kMore. After kLocalInfile, call FileSent() once the file's frames have gone out.
+  // A request for a file from a session without kClientLocalFiles is kMalformed, as is an OK above 1 MiB.
+  // MariaDB's progress reports pass as parts of the reply.
   size_t Feed(std::string_view bytes);
   State state() const { return state_; }
   void FileSent();
@@ -64,27 +78,50 @@ class ReplyTracker {
   uint16_t param_count() const { return param_count_; }
   uint16_t column_count() const { return column_count_; }
 
+  uint64_t insert_id() const { return insert_id_; }
+  uint16_t warnings() const { return warnings_; }
+  // The payload of the last OK, EOF, ERR or LOCAL_INFILE packet (of an ERR its first 1024 bytes): ParseOk, ParseErr.
+  std::string_view last_packet() const { return head_; }
+  // The session_state entries of all OKs of this reply, one after another: NextSessionChange.
+  std::string_view session_state() const { return session_state_; }
+
  private:
   enum class Phase : uint8_t { kHead, kColumns, kColumnsEof, kRows, kParams, kParamsEof, kPrepColumns, kPrepColumnsEof };
-  void Packet();  // a packet's head is in head_, its length known
-  void EndOfResult(uint16_t status);
+  bool Has(Capability capability) const { return (capabilities_ & capability) != 0; }
+  size_t SkipRows(std::string_view bytes, size_t at);  // whole rows from `at` on; returns where they end
+  void BeginFrame();                // header_ is whole
+  size_t HeadWanted(uint8_t first) const;  // how much of a packet that starts so must be seen
+  void Packet();                    // a packet has passed, its head is in head_
+  void HeadPacket(uint8_t first);
+  void PrepareOk();
+  void Definitions(uint16_t count, Phase phase, Phase eof);  // kPrepare: `count` of them, or their EOF, come next
+  void AfterParams();
+  void AfterColumns();  // of a result set
+  void Ok();
+  void Error();
+  void EndOfResult();
 
   Kind kind_ = Kind::kNone;
   State state_ = State::kDone;
   Phase phase_ = Phase::kHead;
   uint64_t capabilities_ = 0;
-  uint64_t left_ = 0;          // bytes of the frame at hand still to pass
-  uint8_t header_[4];
-  uint8_t header_size_ = 0;
+  uint32_t left_ = 0;          // bytes of the frame at hand still to pass
+  uint32_t frame_length_ = 0;  // of the frame at hand
+  uint32_t first_length_ = 0;  // of the packet's first frame
+  char header_[kFrameHeader] = {};
+  uint8_t header_size_ = 0;    // of the frame header at hand; 4: within a payload
   bool continued_ = false;     // the frame at hand continues a packet
-  std::string head_;           // OK, EOF, ERR: whole; else the first bytes
+  size_t head_wanted_ = 0;
+  std::string head_;           // OK, EOF: whole; else the first bytes
   uint64_t columns_left_ = 0;
+  bool metadata_ = true;       // kPrepare: the definitions are sent
   bool is_error_ = false;
-  uint16_t error_code_ = 0, status_ = 0;
-  uint64_t affected_rows_ = 0;
+  uint16_t error_code_ = 0, status_ = 0, warnings_ = 0;
+  uint64_t affected_rows_ = 0, insert_id_ = 0;
   uint8_t sequence_ = 0;
   uint32_t statement_id_ = 0;
   uint16_t param_count_ = 0, column_count_ = 0;
+  std::string session_state_;
 };
 
 // The kind of reply that a command gets.
