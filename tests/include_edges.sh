@@ -18,7 +18,7 @@ for room in config protocol rewrite backfill proxy; do
       *" $to "*) ;;
       *) echo "$file:$line: $room may not include $to"; bad=1 ;;
     esac
-  done < <(grep -rnE '^#include "[a-z]+/' --include='*.h' --include='*.cc' "$room" 2>/dev/null)
+  done < <(grep -rnE '^#include "(config|protocol|rewrite|backfill|proxy)/' --include='*.h' --include='*.cc' "$room" 2>/dev/null)
   if [ "$room" != proxy ] && grep -rnE '#include <boost/(asio|beast)' "$room"; then
     echo "$room may not use Asio: only proxy does"; bad=1
   fi
