@@ -21,6 +21,7 @@ struct Greeting {  // HandshakeV10
   uint16_t status = 0;
   std::string auth_plugin;
 };
+// Errors, here and below: InvalidArgument where bytes are missing or lengths overrun.
 absl::StatusOr<Greeting> ParseGreeting(std::string_view payload);
 std::string BuildGreeting(const Greeting& greeting);
 
@@ -34,6 +35,7 @@ struct Login {  // HandshakeResponse41
   std::string auth_plugin;
   std::string connect_attributes;  // raw key/value bytes, without the total length
   uint8_t zstd_level = 0;
+  std::string rest;                // bytes after all known fields, kept
 };
 // A payload of 32 bytes is an SSLRequest: only capabilities, max_packet and charset are set.
 absl::StatusOr<Login> ParseLogin(std::string_view payload);
@@ -54,11 +56,15 @@ absl::StatusOr<ChangeUser> ParseChangeUser(std::string_view payload, uint64_t ca
 std::string BuildChangeUser(const ChangeUser& request, uint64_t capabilities);  // with the command byte
 
 // What an authentication payload from the server is, by its first byte(s).
-enum class AuthStep : uint8_t { kOk, kError, kSwitch, kMoreData, kFastAuthOk /* 01 03 */, kFullAuth /* 01 04 */, kInvalid };
+enum class AuthStep : uint8_t { kOk, kError, kSwitch, kMoreData, kFastAuthOk /* 01 03 */, kFullAuth /* 01 04 */, kInvalid,
+                                kNextFactor /* 02: MySQL's second and third factor */ };
 AuthStep ClassifyAuth(std::string_view payload);
+std::string BuildMoreData(std::string_view data);  // 0x01: to the client, as a public key
+inline constexpr char kRequestPublicKey = 2;       // the client's one-byte answer to kFullAuth without TLS
 
 // caching_sha2_password full exchange without TLS: password XOR scramble, RSA-OAEP(SHA-1) with the server's key.
-// `password` carries its closing 0. Errors: Internal from OpenSSL. The RSA half of bridging TLS and clear sides.
+// `password` carries its closing 0; of `scramble` the first 20 bytes count. Errors: InvalidArgument (no scramble, no key,
+// password over 214 bytes), Internal from OpenSSL. The RSA half of bridging TLS and clear sides.
 absl::StatusOr<std::string> EncryptPassword(std::string_view password, std::string_view scramble, std::string_view public_key_pem);
 class RsaKey {  // the proxy's own key pair, made at start
  public:
@@ -67,6 +73,7 @@ class RsaKey {  // the proxy's own key pair, made at start
   RsaKey& operator=(RsaKey&&) noexcept;
   ~RsaKey();
   const std::string& public_key_pem() const;
+  // The password with its closing 0.
   absl::StatusOr<std::string> DecryptPassword(std::string_view encrypted, std::string_view scramble) const;
 
  private:

@@ -34,13 +34,14 @@ struct Execute {
   uint32_t attribute_count = 0;
 };
 
+// Types that the servers themselves refuse or read as NULL (YEAR, INT24, BIT, GEOMETRY, tested on both) are unknown here.
 // `payload` without the command byte. `params`: of the statement; `known_types`: from an earlier execution;
 // `long_data[i]`: data of parameter i was sent. Errors (InvalidArgument): lengths that overrun or are not canonical,
 // types that are missing or unknown.
 absl::StatusOr<Execute> ParseExecute(std::string_view payload, uint32_t params, const std::vector<ParamType>& known_types,
                                      const std::vector<bool>& long_data, uint64_t capabilities);
 
-// With the command byte. Types are always sent.
+// With the command byte. Types are always sent. Attributes need kClientQueryAttributes, else they are left out.
 std::string BuildExecute(const Execute& execute, uint64_t capabilities);
 
 // A value of our own: an unsigned 64-bit integer parameter. `storage` keeps its bytes.
@@ -48,5 +49,18 @@ void SetUnsigned(uint64_t value, ParamType* type, ParamValue* param, std::string
 
 enum class TypeShape : uint8_t { kNull, kInteger, kString, kOther };
 TypeShape ShapeOf(const ParamType& type, const ParamValue& value);  // MYSQL_TYPE_TINY..LONGLONG, YEAR: integer; VAR_STRING, STRING, BLOB...: string
+
+struct Query {  // COM_QUERY, without the command byte
+  std::string_view attributes;  // the bytes before the text: with kClientQueryAttributes two counts at least
+  std::string_view sql;
+};
+absl::StatusOr<Query> ParseQuery(std::string_view payload, uint64_t capabilities);
+
+struct LongData {  // COM_STMT_SEND_LONG_DATA, without the command byte
+  uint32_t statement_id = 0;
+  uint16_t param = 0;
+  std::string_view data;
+};
+absl::StatusOr<LongData> ParseLongData(std::string_view payload);
 
 }  // namespace crossfade::protocol

@@ -179,12 +179,15 @@ def login(engine, name, address, command):
         seen.append(client.recv(65536))
         client.close(), server.close()
 
-    thread = threading.Thread(target=relay)
-    thread.start()
-    subprocess.run(shlex.split(command.replace("{port}", str(listener.getsockname()[1]))), stdin=subprocess.DEVNULL,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    thread.join()
-    row(engine, name, "login", "0", "", seen[0][4:].hex())
+    threading.Thread(target=relay, daemon=True).start()
+    client = subprocess.Popen(shlex.split(command.replace("{port}", str(listener.getsockname()[1]))), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        client.wait(5)
+    except subprocess.TimeoutExpired:
+        client.kill()
+    if seen and seen[0]:  # a client may refuse to log in
+        row(engine, name, "login", "0", "", seen[0][4:].hex())
 
 
 def main():
