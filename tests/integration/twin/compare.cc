@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Comparison of replies; see compare.h.
+#include "tests/integration/twin/compare.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "fmt/format.h"
+
+namespace crossfade::twin {
+
+using servers::Cell;
+using servers::Reply;
+using servers::ReplyColumn;
+using Row = std::vector<Cell>;
+
+namespace {
+
+std::string Fold(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+std::string Show(const Row& row) {
+  std::string text;
+  for (const Cell& cell : row) text += cell ? "'" + *cell + "' " : "NULL ";
+  return text;
+}
+
+constexpr uint32_t kState = 1 | 2 | 8 | 64 | 128 | 512 | 8192 | 0x4000;  // not the plan's flags: statistics differ
+
+constexpr uint32_t kTypeFlags = NOT_NULL_FLAG | UNSIGNED_FLAG | BLOB_FLAG | ZEROFILL_FLAG;
+
+// Which of several rows an UPDATE visits first is the plan's business: "at row 2" becomes "at row".
+std::string WithoutRowNumber(std::string text) {
+  const size_t at = text.rfind(" at row ");
+  return at == std::string::npos ? text : text.substr(0, at + 7);
+}
+
+}  // namespace
+
+absl::Status KeyMap::Refresh(servers::Client& client, const Schema& schema) {
+  const Column& key = schema.parent.key();
+  const Reply rows = client.Query(fmt::format("SELECT {}, {} FROM {}.{} WHERE {} IS NOT NULL", key.new_name, key.name, schema.name, schema.parent.name, key.new_name));
+  if (!rows.ok()) return absl::InternalError("reading the key map: " + rows.message);
+  number_.clear();
+  for (const Row& row : rows.rows) {
+    number_[row[1].value_or("")] = std::stoll(*row[0]);
+    was_[*row[0]].insert(Fold(row[1].value_or("")));
+  }
+  return absl::OkStatus();
+}
+
+std::optional<int64_t> KeyMap::Number(const std::string& old_key) const {
+  const auto found = number_.find(old_key);
+  if (found == number_.end()) return std::nullopt;
+  return found->second;
+}
+
+bool KeyMap::Was(const std::string& number, const std::string& old_key) const {
+  const auto found = was_.find(number);
+  return found != was_.end() && found->second.count(Fold(old_key)) > 0;
+}
+
+namespace {
+
+class Comparer {
+ public:
+  Comparer(const Statement& statement, const Comparison& how) : statement_(statement), how_(how) {}
+
+  bool IsKey(size_t column) const {
+    return std::any_of(statement_.key_columns.begin(), statement_.key_columns.end(), [&](const KeyColumn& key) { return key.index == column; });
+  }
+
+  std::string Columns(const Reply& a, const Reply& b) const {
+    if (a.has_rows != b.has_rows) return "one has a result set, the other has none";
+    if (a.columns.size() != b.columns.size()) return fmt::format("{} columns, not {}", a.columns.size(), b.columns.size());
+    for (size_t i = 0; i < a.columns.size(); ++i) {
+      ReplyColumn x = a.columns[i], y = b.columns[i];
+      const bool loose = (how_.mode->new_cohort || how_.mode->retired) && IsKey(i);
+      if (loose) {  // the new key has a type, a length and flags of its own
+        x.org_name = y.org_name;
+        x.length = y.length;
+        x.flags = y.flags;
+        x.decimals = y.decimals;
+        x.charset = y.charset;
+        x.type = y.type;
+      }
+      if (statement_.folds) {  // a temporary table may stand between, or not: then key flags differ
+        x.flags &= kTypeFlags;
+        y.flags &= kTypeFlags;
+      }
+      if (x == y) continue;
+      auto text = [](const ReplyColumn& c) {
+        return fmt::format("{} ({}) of {} ({}.{}) type {} length {} flags {:#x} decimals {} charset {}", c.name, c.org_name, c.table, c.schema, c.org_table,
+                           c.type, c.length, c.flags, c.decimals, c.charset);
+      };
+      return fmt::format("column {}: {}, not {}", i + 1, text(a.columns[i]), text(b.columns[i]));
+    }
+    return "";
+  }
+
+  bool SameCell(const Cell& a, const Cell& b, size_t column) const {
+    if (a == b) return true;
+    if (!a || !b || !IsKey(column)) return false;
+    if (statement_.folds && Fold(*a) == Fold(*b)) return true;
+    return how_.mode->new_cohort && how_.keys->Was(*a, *b);
+  }
+
+  bool SameRow(const Row& a, const Row& b) const {
+    for (size_t i = 0; i < a.size(); ++i) {
+      if (!SameCell(a[i], b[i], i)) return false;
+    }
+    return true;
+  }
+
+  std::string Rows(const Reply& a, const Reply& b) const {
+    if (a.rows.size() != b.rows.size()) return fmt::format("{} rows, not {}", a.rows.size(), b.rows.size());
+    if (statement_.ordered) {
+      for (size_t i = 0; i < a.rows.size(); ++i) {
+        if (!SameRow(a.rows[i], b.rows[i])) return fmt::format("row {}: {}, not {}", i + 1, Show(a.rows[i]), Show(b.rows[i]));
+      }
+      return "";
+    }
+    std::vector<Row> x = a.rows, y = b.rows;
+    if (how_.any_row && statement_.label == "show warnings") {
+      for (std::vector<Row>* rows : {&x, &y}) {
+        for (Row& row : *rows) row.back() = WithoutRowNumber(row.back().value_or(""));
+      }
+    }
+    std::sort(x.begin(), x.end());
+    std::sort(y.begin(), y.end());
+    if (x == y) return "";
+    for (const Row& row : y) {
+      const auto found = std::find_if(x.begin(), x.end(), [&](const Row& other) { return SameRow(other, row); });
+      if (found == x.end()) return fmt::format("no row like {}; left are {} rows, the first {}", Show(row), x.size(), Show(x.front()));
+      x.erase(found);
+    }
+    return "";
+  }
+
+ private:
+  const Statement& statement_;
+  const Comparison& how_;
+};
+
+}  // namespace
+
+std::string Difference(const Reply& a, const Reply& b, const Statement& statement, const Comparison& how) {
+  if (a.error != b.error) return fmt::format("error {}, not {}", a.error, b.error);
+  if (a.sqlstate != b.sqlstate) return fmt::format("SQLSTATE {}, not {}", a.sqlstate, b.sqlstate);
+  // After the key swap an index or constraint has another name.
+  const bool same_message = how.any_row ? WithoutRowNumber(a.message) == WithoutRowNumber(b.message) : a.message == b.message;
+  if (!same_message && !how.mode->retired) return fmt::format("message '{}', not '{}'", a.message, b.message);
+  if (!a.ok()) return "";
+  const Comparer comparer(statement, how);
+  if (std::string text = comparer.Columns(a, b); !text.empty()) return text;
+  if (std::string text = comparer.Rows(a, b); !text.empty()) return text;
+  if (a.affected != b.affected) return fmt::format("affected rows {}, not {}", a.affected, b.affected);
+  if (a.insert_id != b.insert_id) return fmt::format("insert id {}, not {}", a.insert_id, b.insert_id);
+  if (a.warnings != b.warnings) return fmt::format("{} warnings, not {}", a.warnings, b.warnings);
+  if (a.info != b.info) return fmt::format("info '{}', not '{}'", a.info, b.info);
+  if ((a.status & kState) != (b.status & kState)) return fmt::format("status {:#x}, not {:#x}", a.status & kState, b.status & kState);
+  return "";
+}
+
+}  // namespace crossfade::twin

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// The generator's writes: INSERT, REPLACE, UPDATE and DELETE of the parent and the child.
+#include "fmt/format.h"
+#include "tests/integration/twin/generator.h"
+
+namespace crossfade::twin {
+
+Statement Generator::Write(size_t schema, const Lexis& lexis) {
+  Begin(schema, lexis, "");
+  statement_.locks = true;
+  const Table& parent = schema_->parent;
+  const Table& child = schema_->child;
+  const bool few_parents = rows_[schema].parents < 120, few_children = rows_[schema].children < 300;
+  const bool many_children = rows_[schema].children > 900;
+  unsigned dice = static_cast<unsigned>(random_.Below(100));
+  if (few_parents && random_.Chance(50)) dice = 0;
+  if (few_children && random_.Chance(50)) dice = 30;
+  if (many_children && random_.Chance(30)) dice = 85;
+  if (dice < 20) InsertInto(parent, false);
+  else if (dice < 26) InsertInto(parent, true);
+  else if (dice < 46) InsertInto(child, false);
+  else if (dice < 52) InsertInto(child, true);
+  else if (dice < 55) InsertSelect(random_.Chance(20));
+  else if (dice < 66) Update(parent);
+  else if (dice < 80) Update(child);
+  else if (dice < 84) Delete(parent);
+  else if (dice < 93) Delete(child);
+  else JoinWrite();
+  return Finish();
+}
+
+void Generator::InsertRows(const std::vector<const Column*>& columns) {
+  const int rows = random_.Chance(50) ? 1 : random_.Between(2, 6);
+  T(random_.Chance(90) ? " VALUES " : " VALUE ");
+  // Rarely one value too few or too many.
+  const int uneven = random_.Chance(1) ? (random_.Chance(50) ? 1 : -1) : 0;
+  for (int row = 0; row < rows; ++row) {
+    T(row > 0 ? ", (" : "(");
+    const int count = static_cast<int>(columns.size()) + (row == rows - 1 ? uneven : 0);
+    for (int i = 0; i < count; ++i) {
+      if (i > 0) T(", ");
+      if (i < static_cast<int>(columns.size())) Expression(*columns[i]);
+      else T("1");
+    }
+    T(")");
+  }
+}
+
+void Generator::InsertInto(const Table& table, bool replace) {
+  const bool of_parent = &table == &schema_->parent;
+  statement_.label = fmt::format("{} {}", replace ? "replace" : "insert", of_parent ? "parent" : "child");
+  const bool ignore = !replace && random_.Chance(12);
+  T(replace ? "REPLACE" : "INSERT");
+  if (random_.Chance(4)) T(replace ? " LOW_PRIORITY" : random_.OneOf({" LOW_PRIORITY", " HIGH_PRIORITY"}));
+  if (ignore) T(" IGNORE");
+  T(random_.Chance(92) ? " INTO " : " ");
+  T(TableName(table));
+  // A serial key is mostly left out; the parent's key mostly given.
+  const bool serial = table.key().kind == Kind::kSerial;
+  const bool with_key = serial ? random_.Chance(replace ? 60 : 20) : random_.Chance(98);
+  std::vector<const Column*> columns = SomeColumns(table, with_key);
+  const unsigned form = static_cast<unsigned>(random_.Below(100));
+  // With and without a list of columns, and SET.
+  if (form < 12) {
+    columns.clear();
+    for (const Column& column : table.columns) columns.push_back(&column);
+    InsertRows(columns);
+  } else if (form < 30 && !columns.empty()) {
+    T(" SET ");
+    for (size_t i = 0; i < columns.size(); ++i) {
+      if (i > 0) T(", ");
+      T(Id(columns[i]->name) + " = ");
+      Expression(*columns[i]);
+    }
+  } else {
+    T(" (");
+    for (size_t i = 0; i < columns.size(); ++i) T((i > 0 ? ", " : "") + Id(columns[i]->name));
+    T(")");
+    InsertRows(columns);
+  }
+  if (!replace && random_.Chance(25)) {
+    statement_.label += " on duplicate";
+    OnDuplicate(table);
+  }
+}
+
+void Generator::OnDuplicate(const Table& table) {
+  T(" ON DUPLICATE KEY UPDATE ");
+  const int count = random_.Between(1, 2);
+  for (int i = 0; i < count; ++i) {
+    if (i > 0) T(", ");
+    const Column& column = table.columns[random_.Between(1, static_cast<int>(table.columns.size()) - 1)];
+    const std::string name = Id(column.name);
+    T(name + " = ");
+    const bool gone = mode_.retired && column.kind == Kind::kReference;
+    if (!gone && random_.Chance(35)) T("VALUES(" + name + ")");
+    else if (!gone && column.kind != Kind::kStamp && random_.Chance(10)) T(name);
+    else V(ValueFor(column));
+  }
+}
+
+void Generator::InsertSelect(bool replace) {
+  const Table& parent = schema_->parent;
+  const Table& child = schema_->child;
+  const bool serial = child.key().kind == Kind::kSerial;
+  statement_.label = replace ? "replace select" : "insert select";
+  if (!mode_.new_cohort && random_.Chance(15)) {
+    // Into the parent: needs a number for each row, so it may be refused.
+    statement_.refusable = true;
+    statement_.label += " parent";
+    T(replace ? "REPLACE INTO " : "INSERT IGNORE INTO ");
+    T(TableName(parent) + fmt::format(" ({}) SELECT CONCAT('n', {}) FROM {} ORDER BY {} LIMIT 2", Id(parent.key().name),
+                                      schema_->other.columns[0].name, schema_->other.name, schema_->other.columns[0].name));
+    return;
+  }
+  const Column& reference = child.columns[1];
+  T(replace ? "REPLACE INTO " : (random_.Chance(30) ? "INSERT IGNORE INTO " : "INSERT INTO "));
+  T(TableName(child) + " (");
+  if (!serial) T(Id(child.key().name) + ", ");
+  T(Id(reference.name) + ", " + Id(child.columns.back().kind == Kind::kStamp ? "weight" : "weight") + ") SELECT ");
+  if (!serial) T("CONCAT('c', SUBSTR(p." + Id(parent.columns[1].name) + ", 1, 9), " + std::to_string(random_.Between(0, 99)) + "), ");
+  T("p." + Id(parent.key().name) + ", " + std::to_string(random_.Between(0, 99)) + " FROM " + TableName(parent) + " p");
+  Where(parent, "p");
+  // The order decides which row gets which serial key.
+  T(" ORDER BY " + std::string(KeyOrderHolds(parent) ? "p." + parent.key().name : "p." + parent.columns[1].name + ", p." + parent.columns[2].name) + " LIMIT 4");
+  if (!KeyOrderHolds(parent) || mode_.retired) statement_.refusable = true;
+}
+
+void Generator::Set(const Table& table, const std::string& alias, bool one_row) {
+  T(" SET ");
+  const int count = random_.Chance(70) ? 1 : 2;
+  for (int i = 0; i < count; ++i) {
+    if (i > 0) T(", ");
+    const Column* column = &table.columns[random_.Between(1, static_cast<int>(table.columns.size()) - 1)];
+    if (&table == &schema_->parent && one_row && random_.Chance(20)) column = &table.key();
+    // Of many rows only what cannot fail at one of them.
+    if (!one_row && column->kind == Kind::kUnique) column = &table.columns[2];
+    const std::string name = (alias.empty() ? "" : alias + ".") + Id(column->name);
+    T(name + " = ");
+    const bool reference = column->kind == Kind::kReference;
+    if (reference && !mode_.retired && random_.Chance(8)) {
+      T(name);
+    } else if (reference && !mode_.new_cohort && random_.Chance(10)) {
+      T(random_.OneOf({"UPPER(", "LOWER(", "TRIM("}) + name + ")");
+    } else if (reference && !mode_.new_cohort && random_.Chance(8)) {
+      T("(SELECT MIN(" + schema_->parent.key().name + ") FROM " + schema_->parent.name + ")");
+    } else if ((column->kind == Kind::kInteger || column->kind == Kind::kDecimal) && random_.Chance(50)) {
+      T(name + " + ");
+      V({int64_t{random_.Between(0, 3)}});
+    } else if (one_row) {
+      Expression(*column);
+    } else if (column->kind == Kind::kText) {
+      V({std::string("many")});
+    } else if (column->kind == Kind::kInteger || column->kind == Kind::kDecimal) {
+      V({int64_t{random_.Between(0, 300)}});
+    } else if (column->kind == Kind::kStamp || column->kind == Kind::kTime) {
+      V({std::string("2023-01-01 00:00:00")});
+    } else {
+      V(ValueFor(*column));
+    }
+  }
+}
+
+void Generator::Update(const Table& table) {
+  const bool of_parent = &table == &schema_->parent;
+  statement_.label = of_parent ? "update parent" : "update child";
+  T(random_.Chance(4) ? "UPDATE IGNORE " : "UPDATE ");
+  std::string alias;
+  T(TableName(table));
+  if (random_.Chance(20)) {
+    alias = "t";
+    T(random_.Chance(50) ? " t" : " AS t");
+  }
+  const bool one_row = random_.Chance(60);
+  Set(table, alias, one_row);
+  const std::string prefix = alias.empty() ? "" : alias + ".";
+  if (one_row) {
+    const Column& key = table.key();
+    T(" WHERE " + prefix + Id(key.name) + " = ");
+    V(key.kind == Kind::kKey ? KeyValue(true) : ValueFor(key));
+    return;
+  }
+  Where(table, alias);
+  if (KeyOrderHolds(table) && random_.Chance(40)) {
+    T(OrderByKey(table, alias) + (random_.Chance(30) ? " DESC" : "") + " LIMIT ");
+    V({int64_t{random_.Between(1, 6)}});
+  }
+}
+
+void Generator::Delete(const Table& table) {
+  const bool of_parent = &table == &schema_->parent;
+  statement_.label = of_parent ? "delete parent" : "delete child";
+  T(random_.Chance(5) ? "DELETE IGNORE FROM " : "DELETE FROM ");
+  T(TableName(table));
+  if (random_.Chance(60)) {
+    const Column& key = table.key();
+    T(" WHERE " + Id(key.name));
+    T(" IN (");
+    const int count = random_.Between(1, 4);
+    for (int i = 0; i < count; ++i) {
+      if (i > 0) T(", ");
+      V(key.kind == Kind::kKey ? KeyValue(true) : ValueFor(key));
+    }
+    return T(")");
+  }
+  T(" WHERE ");
+  Condition(table, "");
+  if (!KeyOrderHolds(table)) {
+    T(" AND 1 = 0");
+    return;
+  }
+  T(OrderByKey(table, "") + " LIMIT ");
+  V({int64_t{random_.Between(1, 4)}});
+}
+
+void Generator::JoinWrite() {
+  const Table& parent = schema_->parent;
+  const Table& child = schema_->child;
+  const Column& reference = child.columns[1];
+  const std::string on = fmt::format(" ON p.{} = c.{}", parent.key().name, reference.name);
+  switch (random_.Below(4)) {
+    case 0:
+      statement_.label = "update join";
+      T(fmt::format("UPDATE {} p JOIN {} c{} SET c.weight = c.weight + 1", TableName(parent), TableName(child), on));
+      break;
+    case 1:
+      statement_.label = "update join parent";
+      T(fmt::format("UPDATE {} p JOIN {} c{} SET p.{} = 7", TableName(parent), TableName(child), on, parent.columns[2].name));
+      break;
+    case 2:
+      statement_.label = "delete join";
+      T(fmt::format("DELETE c FROM {} p JOIN {} c{}", TableName(parent), TableName(child), on));
+      T(" WHERE ");
+      KeyComparison(parent.key(), "p.");
+      return T(" AND c.weight < 50");
+    default:
+      // A reference set from a join: refused where both sides are written.
+      statement_.label = "update join reference";
+      statement_.refusable = true;
+      T(fmt::format("UPDATE {} p JOIN {} c{} SET c.{} = ", TableName(parent), TableName(child), on, reference.name));
+      V({OneKey()});
+  }
+  T(" WHERE ");
+  KeyComparison(parent.key(), "p.");
+}
+
+}  // namespace crossfade::twin
