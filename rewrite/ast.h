@@ -63,6 +63,7 @@ struct Expr {
   uint32_t param_index = 0;     // kParam: 0-based
   std::vector<Expr*> children;
   Query* query = nullptr;       // kSubquery, kExists, kIn, kQuantified
+  std::string_view charset;     // kString, kHex, kBit: of its introducer (_utf8mb4'x')
 };
 
 struct SelectItem {
