@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// "HOST:PORT", "[V6]:PORT" or "unix:PATH" -> socket endpoints.
+#pragma once
+
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace crossfade::proxy {
+
+using Endpoint = boost::asio::generic::stream_protocol::endpoint;
+
+struct Address {
+  bool is_unix = false;
+  std::string host;  // without brackets; unix: the path
+  std::string port;
+};
+absl::StatusOr<Address> ParseAddress(std::string_view text);
+
+// Blocking (getaddrinfo): at start only, or for names off the io threads. At least one endpoint.
+absl::StatusOr<std::vector<Endpoint>> Resolve(const Address& address);
+
+}  // namespace crossfade::proxy

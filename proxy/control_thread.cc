@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// See control_thread.h. Every round reads the state anew; nothing is assumed from the round before but what was published.
+#include "proxy/control_thread.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include "fmt/format.h"
+#include "proxy/server.h"
+#include "spdlog/spdlog.h"
+
+namespace crossfade::proxy {
+namespace {
+
+constexpr int64_t kMillisecond = 1'000'000;
+constexpr int64_t kReportEvery = 2'000 * kMillisecond;
+
+// A clock that goes on while the machine sleeps: a suspended proxy must not believe in its lease.
+int64_t Now() {
+  timespec ts{};
+  ::clock_gettime(CLOCK_BOOTTIME, &ts);
+  return ts.tv_sec * 1'000'000'000ll + ts.tv_nsec;
+}
+
+std::string MakeId() {
+  char host[256] = "";
+  ::gethostname(host, sizeof(host) - 1);
+  std::random_device random;
+  return fmt::format("{}-{}-{:08x}", std::string(host).substr(0, 30), ::getpid(), random());
+}
+
+int64_t Nanoseconds(std::chrono::milliseconds ms) { return ms.count() * kMillisecond; }
+
+}  // namespace
+
+ControlThread::ControlThread(Server* server, std::shared_ptr<const config::Config> config)
+    : server_(server), id_(MakeId()), address_(config->listeners.empty() ? "" : config->listeners.front().address),
+      config_(std::move(config)) {}
+
+ControlThread::~ControlThread() { Stop(); }
+
+void ControlThread::Start() {
+  using_ = config_;
+  PublishUnknown();
+  thread_ = std::thread([this] { Run(); });
+}
+
+void ControlThread::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void ControlThread::Reload(std::shared_ptr<const config::Config> config) {
+  {
+    const std::lock_guard lock(mutex_);
+    config_ = std::move(config);
+    reloaded_ = true;
+  }
+  wake_.notify_all();
+}
+
+bool ControlThread::LeaseValid() const { return Now() < lease_until_.load(std::memory_order_acquire); }
+
+void ControlThread::OrderKeys(uint32_t thread, const KeyPool::Key& key, uint64_t count) {
+  {
+    const std::lock_guard lock(mutex_);
+    orders_.push_back({thread, key, count});
+  }
+  wake_.notify_all();
+}
+
+void ControlThread::PublishUnknown() {
+  std::vector<rewrite::MigrationState> states;
+  for (const config::Migration& migration : using_->migrations) {
+    rewrite::MigrationState state;
+    state.spec = migration;
+    states.push_back(std::move(state));
+  }
+  const auto snapshot = rewrite::MakeSnapshot(0, std::move(states), rewrite::Catalog());
+  for (const auto& thread : server_->threads()) thread->PublishSnapshot(snapshot, false);
+}
+
+void ControlThread::Run() {
+  for (;;) {
+    bool reloaded = false;
+    {
+      std::unique_lock lock(mutex_);
+      if (stop_) break;
+      using_ = config_;
+      reloaded = reloaded_;
+      reloaded_ = false;
+    }
+    force_load_ = force_load_ || reloaded;
+    absl::Status status = Step();
+    if (!status.ok()) {
+      const std::string message(status.message());
+      if (message != last_error_) spdlog::error("control schema: {}", message);
+      last_error_ = message;
+      connection_.reset();
+      // Orders wait for the connection; whoever waits for their keys times out.
+    } else {
+      last_error_.clear();
+    }
+    std::unique_lock lock(mutex_);
+    if (stop_) break;
+    const auto pause = status.ok() ? using_->limits.control_poll : std::max<std::chrono::milliseconds>(using_->limits.control_poll, std::chrono::milliseconds(500));
+    wake_.wait_for(lock, pause, [&] { return stop_ || reloaded_ || (status.ok() && !orders_.empty()); });
+  }
+  if (connection_) (void)backfill::EndLease(*connection_, *using_, id_);
+  connection_.reset();
+}
+
+absl::Status ControlThread::Step() {
+  if (!connection_) {
+    absl::StatusOr<backfill::Connection> opened = backfill::Connection::Open(*using_);
+    if (!opened.ok()) return opened.status();
+    connection_ = *std::move(opened);
+    force_load_ = true;
+  }
+  if (force_load_) {
+    absl::Status status = backfill::InstallControlSchema(*connection_, *using_);
+    if (status.ok()) status = backfill::SyncDeclared(*connection_, *using_);
+    if (!status.ok()) return status;
+  }
+  absl::Status status = FillOrders();
+  if (status.ok()) status = Follow();
+  if (status.ok()) status = Renew();
+  if (status.ok()) status = Report();
+  return status;
+}
+
+absl::Status ControlThread::FillOrders() {
+  for (;;) {
+    KeyOrder order;
+    {
+      const std::lock_guard lock(mutex_);
+      if (orders_.empty()) return absl::OkStatus();
+      order = orders_.front();
+      orders_.pop_front();
+    }
+    absl::StatusOr<uint64_t> first = backfill::ReserveKeys(*connection_, *using_, order.key.first, order.key.second, order.count);
+    server_->threads()[order.thread]->KeysCame(order.key, first.ok() ? *first : 0, first.ok() ? order.count : 0);
+    if (!first.ok()) return first.status();
+  }
+}
+
+absl::Status ControlThread::Follow() {
+  absl::StatusOr<backfill::ControlState> state = backfill::ReadState(*connection_, *using_);
+  if (!state.ok()) return state.status();
+  if (!published_ || force_load_ || state->epoch != published_epoch_) {
+    absl::StatusOr<std::shared_ptr<const rewrite::Snapshot>> snapshot = backfill::LoadSnapshot(*connection_, *using_, *state);
+    if (!snapshot.ok()) return snapshot.status();
+    for (const auto& thread : server_->threads()) thread->PublishSnapshot(*snapshot, true);
+    published_epoch_ = (*snapshot)->epoch;
+    published_ = true;
+    force_load_ = false;
+    spdlog::info("epoch {}", published_epoch_);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ControlThread::Renew() {
+  // All threads work by the new snapshot before its epoch is acknowledged.
+  uint64_t acked = published_epoch_, oldest = published_epoch_;
+  for (const auto& thread : server_->threads()) {
+    acked = std::min(acked, thread->snapshots()->newest());
+    oldest = std::min(oldest, thread->snapshots()->oldest());
+  }
+  const int64_t now = Now();
+  const bool news = acked != acked_epoch_ || oldest != reported_oldest_;
+  if (!news && now < next_renewal_) return absl::OkStatus();
+  absl::Status status = backfill::RenewLease(*connection_, *using_, id_, address_, acked, oldest);
+  if (!status.ok()) return status;
+  acked_epoch_ = acked;
+  reported_oldest_ = oldest;
+  next_renewal_ = now + Nanoseconds(using_->limits.lease) / 4;
+  // Counted from before the call, so that the database never thinks it over while we think it runs.
+  lease_until_.store(now + Nanoseconds(using_->limits.lease), std::memory_order_release);
+  return absl::OkStatus();
+}
+
+absl::Status ControlThread::Report() {
+  const int64_t now = Now();
+  if (now < next_report_) return absl::OkStatus();
+  next_report_ = now + kReportEvery;
+  std::vector<backfill::DigestRow> rows;
+  for (const auto& thread : server_->threads()) thread->digests()->Collect(&rows);
+  return rows.empty() ? absl::OkStatus() : backfill::ReportDigests(*connection_, *using_, rows);
+}
+
+}  // namespace crossfade::proxy

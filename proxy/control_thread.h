@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The proxy's line to the control schema, on a thread of its own (libmysqlclient blocks): keeps the lease, brings
+// new snapshots to the io threads and acknowledges their epoch, reserves blocks of new keys, reports digests.
+//
+//   epoch N+1 is read -> snapshot -> every io thread -> all have it -> acknowledged with the next renewal
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "backfill/connection.h"
+#include "backfill/control.h"
+#include "config/config.h"
+#include "proxy/key_pool.h"
+
+namespace crossfade::proxy {
+
+class Server;
+
+class ControlThread {
+ public:
+  ControlThread(Server* server, std::shared_ptr<const config::Config> config);
+  ~ControlThread();
+  void Start();
+  void Stop();  // ends the lease
+  void Reload(std::shared_ptr<const config::Config> config);
+
+  // Any thread. False: the lease ran out, writes to migrating tables have to be refused.
+  bool LeaseValid() const;
+  // Any thread: the block is handed to io thread `thread` once the database has given it.
+  void OrderKeys(uint32_t thread, const KeyPool::Key& key, uint64_t count);
+
+ private:
+  struct KeyOrder { uint32_t thread; KeyPool::Key key; uint64_t count; };
+
+  void Run();
+  absl::Status Step();      // one round; Unavailable: connect again
+  absl::Status FillOrders();
+  absl::Status Follow();    // state -> snapshot -> io threads
+  absl::Status Renew();
+  absl::Status Report();
+  void PublishUnknown();    // a snapshot from the file alone: its tables are known, their state is not
+
+  Server* server_;
+  std::string id_, address_;
+  std::thread thread_;
+  std::mutex mutex_;  // the members up to the next blank line
+  std::condition_variable wake_;
+  std::shared_ptr<const config::Config> config_;
+  bool stop_ = false, reloaded_ = true;
+  std::deque<KeyOrder> orders_;
+
+  std::optional<backfill::Connection> connection_;
+  std::shared_ptr<const config::Config> using_;  // the config of this round
+  uint64_t published_epoch_ = 0, acked_epoch_ = 0, reported_oldest_ = 0;
+  bool published_ = false, force_load_ = false;
+  int64_t next_renewal_ = 0, next_report_ = 0;
+  std::string last_error_;
+  std::atomic<int64_t> lease_until_{0};  // CLOCK_BOOTTIME, ns
+};
+
+}  // namespace crossfade::proxy

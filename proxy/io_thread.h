@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// One core's share of the proxy: an io_context with its thread, and everything its sessions use without a lock.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+
+#include "proxy/buffers.h"
+#include "proxy/digest_counts.h"
+#include "proxy/event.h"
+#include "proxy/key_pool.h"
+#include "proxy/metrics.h"
+#include "proxy/snapshot_store.h"
+#include "proxy/stream.h"
+#include "rewrite/planner.h"
+
+namespace crossfade::proxy {
+
+class Session;
+class Server;
+struct ListenerContext;
+
+class IoThread {
+ public:
+  IoThread(Server* server, uint32_t index);
+  ~IoThread();
+
+  void Start();
+  void Join();
+
+  // On this thread: a client has come in.
+  void Adopt(Socket socket, const ListenerContext* listener);
+
+  // From any thread.
+  void PublishSnapshot(std::shared_ptr<const rewrite::Snapshot> snapshot, bool known);
+  void KeysCame(const KeyPool::Key& key, uint64_t first, uint64_t count);  // count 0: the order failed
+  void StartDrain();    // sessions end once they are idle outside a transaction
+  void CloseSessions(); // all of them, now
+  uint32_t session_count() const { return session_count_.load(std::memory_order_relaxed); }
+
+  // For sessions, on this thread.
+  boost::asio::io_context& io() { return io_; }
+  uint32_t index() const { return index_; }
+  Server* server() { return server_; }
+  ChunkPool* pool() { return &pool_; }
+  SnapshotStore* snapshots() { return &snapshots_; }
+  KeyPool* keys() { return &keys_; }
+  rewrite::Planner* planner() { return &planner_; }
+  Metrics* metrics() { return &metrics_; }
+  DigestCounts* digests() { return &digests_; }
+  Event* snapshot_changed() { return &snapshot_changed_; }
+  Event* keys_came() { return &keys_came_; }
+  bool draining() const { return draining_; }
+  void Forget(Session* session);
+  Session* Find(uint64_t id);
+
+ private:
+  void Tick();  // twice a second: deadlines, and a look at idle sessions
+
+  Server* server_;
+  uint32_t index_;
+  boost::asio::io_context io_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
+  std::thread thread_;
+  ChunkPool pool_;
+  SnapshotStore snapshots_;
+  KeyPool keys_;
+  rewrite::Planner planner_;
+  Metrics metrics_;
+  DigestCounts digests_;
+  Event snapshot_changed_{io_}, keys_came_{io_};
+  boost::asio::steady_timer tick_{io_};
+  std::unordered_map<uint64_t, Session*> sessions_;
+  uint64_t next_session_ = 1;
+  std::atomic<uint32_t> session_count_{0};
+  bool draining_ = false;
+};
+
+}  // namespace crossfade::proxy

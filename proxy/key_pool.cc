@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// See key_pool.h.
+#include "proxy/key_pool.h"
+
+#include <algorithm>
+
+namespace crossfade::proxy {
+
+KeyPool::Stock& KeyPool::Find(const rewrite::Snapshot& snapshot, const rewrite::KeySlot& slot, Key* key) {
+  const config::Migration& spec = snapshot.migrations[slot.migration].spec;
+  *key = Key(spec.name, spec.keys[slot.key].table);
+  return stocks_[*key];
+}
+
+void KeyPool::Order(const Key& key, Stock* stock, uint64_t need) {
+  const uint64_t at_hand = stock->left + stock->ordered;
+  if (at_hand >= std::max<uint64_t>(need, block_ / 2 + 1)) return;
+  const uint64_t count = std::max<uint64_t>(block_, need);
+  stock->ordered += count;
+  request_(key, count);
+}
+
+bool KeyPool::Take(const rewrite::Snapshot& snapshot, const std::vector<rewrite::KeySlot>& slots,
+                   std::vector<uint64_t>* keys) {
+  keys->clear();
+  Key key;
+  // Count what each stock has to give before any is taken.
+  std::map<Key, uint64_t> need;
+  for (const rewrite::KeySlot& slot : slots) {
+    Find(snapshot, slot, &key);
+    ++need[key];
+  }
+  bool enough = true;
+  for (const auto& [each, count] : need) {
+    Stock& stock = stocks_[each];
+    if (stock.left < count) {
+      enough = false;
+      Order(each, &stock, count);
+    }
+  }
+  if (!enough) return false;
+  for (const rewrite::KeySlot& slot : slots) {
+    Stock& stock = Find(snapshot, slot, &key);
+    Range& range = stock.ranges.front();
+    keys->push_back(range.next++);
+    if (range.next == range.end) stock.ranges.pop_front();
+    --stock.left;
+  }
+  for (const auto& each : need) Order(each.first, &stocks_[each.first], 0);
+  return true;
+}
+
+void KeyPool::Add(const Key& key, uint64_t first, uint64_t count) {
+  Stock& stock = stocks_[key];
+  stock.ranges.push_back({first, first + count});
+  stock.left += count;
+  stock.ordered -= std::min(stock.ordered, count);
+}
+
+void KeyPool::OrderFailed(const Key& key) { stocks_[key].ordered = 0; }
+
+}  // namespace crossfade::proxy

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// New keys that one io thread has reserved and not yet given out. Blocks come from the control thread, ahead of
+// need: a block is asked for when less than half of one is left.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rewrite/planner.h"
+
+namespace crossfade::proxy {
+
+class KeyPool {
+ public:
+  using Key = std::pair<std::string, std::string>;  // migration, table
+  using Request = std::function<void(const Key&, uint64_t count)>;
+
+  KeyPool(uint32_t block, Request request) : block_(block), request_(std::move(request)) {}
+
+  // One fresh key for each of `slots`, in order. False: not enough at hand, none was taken, more are on order.
+  bool Take(const rewrite::Snapshot& snapshot, const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys);
+
+  void Add(const Key& key, uint64_t first, uint64_t count);  // an order came in
+  void OrderFailed(const Key& key);                          // it did not: the next Take orders again
+
+ private:
+  struct Range { uint64_t next, end; };
+  struct Stock {
+    std::deque<Range> ranges;
+    uint64_t left = 0, ordered = 0;
+  };
+  Stock& Find(const rewrite::Snapshot& snapshot, const rewrite::KeySlot& slot, Key* key);
+  void Order(const Key& key, Stock* stock, uint64_t need);
+
+  uint32_t block_;
+  Request request_;
+  std::map<Key, Stock> stocks_;
+};
+
+}  // namespace crossfade::proxy

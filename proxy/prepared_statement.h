@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// A client's prepared statement: its text, and the statements the backend holds for it. The backend prepares the
+// client's own text at PREPARE, so that ids, parameters and columns are those of direct use; rewritten variants are
+// prepared unseen when an execution first needs them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocol/statement.h"
+#include "rewrite/planner.h"
+
+namespace crossfade::proxy {
+
+struct PreparedVariant {
+  std::shared_ptr<const rewrite::Plan> plan;
+  std::string text;
+  uint32_t backend_id = 0;
+};
+
+struct PreparedStatement {
+  std::string text;
+  rewrite::SessionFacts facts;  // as they were at PREPARE
+  bool facts_known = false;
+  uint32_t id = 0;              // the client's, and the backend's of the client's own text
+  uint16_t params = 0;
+  uint64_t generation = 0;      // of the snapshot that `touches` was asked of
+  bool touches = false;
+  uint32_t active_id = 0;       // the backend's id of what was executed last
+  bool types_elsewhere = false; // some types were sent to a variant, not to `id`
+  std::vector<PreparedVariant> variants;
+  std::vector<protocol::ParamType> types;  // of the last execution that sent them
+  std::vector<std::string> type_names;     // what their names point into
+  std::vector<std::pair<uint16_t, std::string>> long_data;  // parameter, piece; kept until it is known what runs
+};
+
+}  // namespace crossfade::proxy

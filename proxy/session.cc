@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life and death of a session, and its command loop. See session.h.
+#include "proxy/session.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+
+#include "fmt/format.h"
+#include "proxy/sql_words.h"
+#include "proxy/prepared_statement.h"
+#include "spdlog/spdlog.h"
+
+namespace crossfade::proxy {
+namespace asio = boost::asio;
+using protocol::Command;
+using protocol::MessageReader;
+using protocol::ReplyTracker;
+
+namespace {
+constexpr int kChunksBeforeYield = 16;  // of one reply, so that other sessions have their turn
+}
+
+Session::Session(IoThread* thread, uint64_t id, Socket client, const ListenerContext* listener)
+    : thread_(thread), id_(id), listener_(listener), client_(std::move(client), thread->pool()),
+      backend_(Socket(thread->io()), thread->pool()), reader_(thread->server()->config().limits.max_packet) {
+  client_.set_unix_socket(listener->address.is_unix);
+  backend_.set_unix_socket(listener->backend->address.is_unix);
+  // Golden-ratio steps spread the tickets evenly over however few connections there are.
+  static std::atomic<uint32_t> counter{0};
+  ticket_ = static_cast<uint16_t>(counter.fetch_add(1, std::memory_order_relaxed) * 6181ull % 10'000);
+}
+
+Session::~Session() = default;
+
+awaitable<void> Session::Run(std::unique_ptr<Session> self) {
+  self->deadline_ = std::chrono::steady_clock::now() + self->thread_->server()->config().limits.handshake_timeout;
+  const bool in = co_await self->Login();
+  if (in) {
+    self->deadline_ = {};
+    self->authenticated_ = true;
+    self->thread_->metrics()->connections.Add();
+    co_await self->Serve();
+  } else {
+    self->thread_->metrics()->connection_failures.Add();
+  }
+  self->Finish();
+}
+
+void Session::Finish() {
+  closing_ = true;
+  Unpin();
+  client_.Close();
+  backend_.Close();
+  if (!fault_.empty()) spdlog::warn("session {} of '{}': {}", id_, user_, fault_);
+  thread_->Forget(this);
+}
+
+bool Session::Fail(std::string reason) {
+  if (fault_.empty() && !closing_) fault_ = std::move(reason);
+  return false;
+}
+
+void Session::Abort(const char* reason) {
+  if (closing_) return;
+  if (reason != nullptr) Fail(reason);
+  closing_ = true;
+  client_.Close();
+  backend_.Close();
+}
+
+void Session::Drain() {
+  if (idle_ && (status_ & protocol::kStatusInTrans) == 0) Abort(nullptr);
+}
+
+void Session::Tick(std::chrono::steady_clock::time_point now) {
+  if (deadline_ != std::chrono::steady_clock::time_point{} && now > deadline_) {
+    if (backend_.open() && client_.open() && capabilities_ == 0) {
+      deadline_ = now + std::chrono::seconds(5);  // time for the error to go out
+    }
+    Abort("the connection phase took too long");
+    return;
+  }
+  if (!idle_ || watched_ || commands_ != ticked_commands_) {
+    ticked_commands_ = commands_;
+    return;
+  }
+  if (client_.Look() == Stream::Peek::kClosed) {
+    Abort(nullptr);
+  } else {
+    WatchBackend();
+  }
+}
+
+// An idle session's backend may close or send its last words; whoever is idle for a tick is told at once from then on.
+void Session::WatchBackend() {
+  watched_ = true;
+  backend_.socket().async_wait(asio::socket_base::wait_read, [thread = thread_, id = id_](ErrorCode) {
+    Session* session = thread->Find(id);
+    if (session == nullptr) return;
+    session->watched_ = false;
+    if (session->idle_ && session->backend_.open() && session->backend_.Look() != Stream::Peek::kQuiet) {
+      session->client_.Cancel();  // NextCommand sees to it
+    }
+  });
+}
+
+awaitable<bool> Session::ReadMessage(Stream* stream, uint8_t* sequence, std::string* payload, uint64_t limit) {
+  MessageReader reader(limit);
+  const bool from_client = stream == &client_;
+  for (;;) {
+    if (!stream->in().empty()) {
+      std::string_view view;
+      size_t size = 0;
+      const MessageReader::Result result = reader.Next(stream->in().data(), sequence, &view, &size);
+      if (result == MessageReader::Result::kMessage) {
+        payload->assign(view);
+        stream->in().Consume(size);
+        co_return true;
+      }
+      if (result == MessageReader::Result::kTooLarge) co_return Fail("a packet of the connection phase is too large");
+      if (result == MessageReader::Result::kBadSequence) co_return Fail("packets out of order");
+    }
+    Stream::ReadResult read = stream->in().empty() ? co_await stream->Read() : co_await stream->ReadMore();
+    const ErrorCode ec = std::get<0>(read);
+    if (ec) co_return Fail(fmt::format("{}: {}", from_client ? "client" : "backend", ec.message()));
+  }
+}
+
+awaitable<bool> Session::WriteMessage(Stream* stream, uint8_t* sequence, std::string_view payload) {
+  std::string frames;
+  *sequence = protocol::AppendFrames(payload, *sequence, &frames);
+  const ErrorCode ec = co_await stream->Write(frames);
+  if (ec) co_return Fail(fmt::format("{}: {}", stream == &client_ ? "client" : "backend", ec.message()));
+  co_return true;
+}
+
+awaitable<bool> Session::SendError(uint8_t sequence, uint16_t code, const char* state, std::string message) {
+  const uint64_t capabilities = capabilities_ != 0 ? capabilities_ : protocol::kClientProtocol41;
+  const std::string payload = protocol::BuildErr(code, state, message, capabilities);
+  co_return co_await WriteMessage(&client_, &sequence, payload);
+}
+
+// The client's read ended: it left, or the session was woken because the backend has something to say.
+awaitable<bool> Session::ClientLeft(ErrorCode ec) {
+  if (closing_) co_return false;
+  if (ec == asio::error::operation_aborted && backend_.open()) {
+    const Stream::Peek peek = backend_.Look();
+    if (peek == Stream::Peek::kQuiet) co_return true;  // nothing: go on
+    if (peek == Stream::Peek::kBytes) {
+      // Unasked for: the server's last words (shutdown, kill, timeout). They go to the client as they are.
+      Stream::ReadResult read = co_await backend_.ReadMore();
+      if (!std::get<0>(read)) (void)co_await client_.Write(backend_.in().data());
+    }
+    co_return false;
+  }
+  // A client that goes without COM_QUIT: the server sees its connection close as well, and rolls back.
+  co_return false;
+}
+
+awaitable<bool> Session::NextCommand(std::string_view* payload, size_t* size) {
+  for (;;) {
+    Buffer& in = client_.in();
+    Stream::ReadResult read;
+    if (in.empty()) {
+      if (thread_->draining() && (status_ & protocol::kStatusInTrans) == 0) co_return false;
+      idle_ = true;
+      read = co_await client_.Read();
+      idle_ = false;
+    } else {
+      uint8_t sequence = 0;
+      const MessageReader::Result result = reader_.Next(in.data(), &sequence, payload, size);
+      if (result == MessageReader::Result::kMessage) {
+        command_frames_ = sequence;
+        co_return true;
+      }
+      if (result == MessageReader::Result::kTooLarge) {
+        (void)co_await SendError(1, 1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes");
+        co_return Fail("a command is larger than limits.max_packet");
+      }
+      if (result == MessageReader::Result::kBadSequence) {
+        (void)co_await SendError(1, 1156, "08S01", "Got packets out of order");
+        co_return Fail("the client's packets are out of order");
+      }
+      if (in.size() >= protocol::kFrameHeader) {
+        const uint32_t length = protocol::ParseFrameHeader(in.data().data()).length;
+        if (length < protocol::kMaxFramePayload) in.Reserve(length + protocol::kFrameHeader);
+      }
+      read = co_await client_.ReadMore();
+    }
+    if (std::get<0>(read)) {
+      const bool go_on = co_await ClientLeft(std::get<0>(read));
+      if (!go_on) co_return false;
+    }
+  }
+}
+
+awaitable<void> Session::Serve() {
+  for (;;) {
+    std::string_view payload;
+    size_t size = 0;
+    const bool has_command = co_await NextCommand(&payload, &size);
+    if (!has_command) co_return;
+    command_size_ = size;
+    ++commands_;
+    thread_->metrics()->commands.Add();
+    last_command_ = payload.empty() ? 0 : static_cast<uint8_t>(payload[0]);
+    const auto command = static_cast<Command>(last_command_);
+    tracker_.Start(protocol::ReplyKind(command), capabilities_);
+    tracker_.set_status(status_);
+
+    std::string_view bytes = client_.in().data().substr(0, size);
+    const rewrite::Snapshot* snapshot = (pinned_ != nullptr ? pinned_ : thread_->snapshots()->current())->snapshot.get();
+    if (snapshot != nullptr) Pin();
+    if (!IsPlain(command, payload, snapshot)) {
+      const Action action = co_await Special(payload);
+      if (action == kEnd) co_return;
+      if (action == kAnswered) {
+        outgoing_.clear();
+        CommandDone();
+        continue;
+      }
+      if (!outgoing_.empty()) bytes = outgoing_;
+    }
+    if (!backend_.TryWrite(&bytes)) {
+      const ErrorCode ec = co_await backend_.WriteRest(bytes);
+      if (ec && tracker_.state() != ReplyTracker::State::kMore) co_return;
+      // Else: the backend's last words may still be readable.
+    }
+    outgoing_.clear();
+    const bool replied = co_await RelayReply();
+    if (!replied) co_return;
+    if (command == Command::kStmtPrepare && snapshot != nullptr) RememberPrepared(payload);
+    CommandDone();
+  }
+}
+
+// Text that names no migrating table, and everything that carries no text, goes on as it came.
+bool Session::IsPlain(Command command, std::string_view payload, const rewrite::Snapshot* snapshot) {
+  switch (command) {
+    case Command::kPing: return true;
+    case Command::kQuery:
+    case Command::kStmtPrepare:
+      if (snapshot == nullptr) return true;
+      if (rewrite::MightTouch(*snapshot, payload)) return false;
+      if (facts_known_ && MayChangeFacts(payload.substr(std::min(TextOffset(payload), payload.size())))) facts_known_ = false;
+      return true;
+    case Command::kStmtExecute:
+      if (prepared_.empty()) return true;
+      if (PreparedTouches(payload)) return false;
+      if (facts_known_) {
+        const PreparedStatement* statement = FindPrepared(payload);
+        if (statement == nullptr || MayChangeFacts(statement->text)) facts_known_ = false;
+      }
+      return true;
+    default: return false;
+  }
+}
+
+void Session::CommandDone() {
+  client_.in().Consume(command_size_);
+  command_size_ = 0;
+  status_ = tracker_.status();
+  if (pinned_ != nullptr && (status_ & protocol::kStatusInTrans) == 0) Unpin();
+  if (outgoing_.capacity() > 64 * 1024) std::string().swap(outgoing_);
+}
+
+awaitable<bool> Session::RelayReply() {
+  if (tracker_.state() == ReplyTracker::State::kDone) co_return true;  // a command without a reply
+  bool first = true, forwarded = false;
+  int chunks = 0;
+  for (;;) {
+    Buffer& in = backend_.in();
+    if (in.empty()) {
+      Stream::ReadResult read;
+      if (first) {
+        read = co_await backend_.Read();
+      } else {
+        read = co_await backend_.ReadMore();
+      }
+      const ErrorCode ec = std::get<0>(read);
+      if (ec == asio::error::operation_aborted && !closing_) continue;
+      if (ec) co_return Fail(fmt::format("the backend closed in the middle of a reply: {}", ec.message()));
+    }
+    first = false;
+    std::string_view bytes = in.data();
+    const size_t size = tracker_.Feed(bytes);
+    const ReplyTracker::State state = tracker_.state();
+    if (state == ReplyTracker::State::kMalformed) {
+      (void)co_await SendError(static_cast<uint8_t>(tracker_.last_sequence()), 1105, "HY000",
+                               "crossfade: malformed packet from the backend");
+      co_return Fail("malformed packet from the backend");
+    }
+    if (state == ReplyTracker::State::kLocalInfile) {
+      const bool sent = co_await RelayLocalInfile(size, forwarded);
+      if (!sent) co_return false;
+      continue;
+    }
+    bytes = bytes.substr(0, size);
+    if (!client_.TryWrite(&bytes)) {
+      const ErrorCode ec = co_await client_.WriteRest(bytes);
+      if (ec) co_return Fail(fmt::format("the client left in the middle of a reply: {}", ec.message()));
+    }
+    in.Consume(size);
+    forwarded = true;
+    if (state == ReplyTracker::State::kDone) co_return true;
+    if (++chunks % kChunksBeforeYield == 0) co_await asio::post(thread_->io(), asio::use_awaitable);
+  }
+}
+
+// The server asks for a file of the client's. Only a client that asked for it itself, by LOAD ... LOCAL, and that
+// offers files at all, is told; any other request is a theft.
+awaitable<bool> Session::RelayLocalInfile(size_t request_size, bool forwarded) {
+  const bool asked = (capabilities_ & protocol::kClientLocalFiles) != 0 &&
+                     static_cast<Command>(last_command_) == Command::kQuery &&
+                     HasLoadLocal(client_.in().data().substr(0, command_size_));
+  if (!asked) {
+    // With the start of the request sent already, an error would only complete it.
+    if (!forwarded) (void)co_await SendError(AfterCommand(), 2068, "HY000", "crossfade: the backend asked for a local file that was not offered");
+    co_return Fail("the backend asked for a local file without LOAD DATA LOCAL");
+  }
+  ErrorCode ec = co_await client_.Write(backend_.in().data().substr(0, request_size));
+  if (ec) co_return Fail("the client left before its file was sent");
+  backend_.in().Consume(request_size);
+  Buffer& in = client_.in();
+  in.Consume(command_size_);
+  command_size_ = 0;
+  // Frames up to and with the empty one that ends the file.
+  uint64_t left = 0;
+  for (bool last = false; !last;) {
+    const std::string_view bytes = in.data();
+    size_t position = 0;
+    while (!last && position < bytes.size()) {
+      if (left > 0) {
+        const uint64_t step = std::min<uint64_t>(left, bytes.size() - position);
+        position += static_cast<size_t>(step);
+        left -= step;
+      } else if (bytes.size() - position >= protocol::kFrameHeader) {
+        left = protocol::ParseFrameHeader(bytes.data() + position).length;
+        position += protocol::kFrameHeader;
+        last = left == 0;
+      } else {
+        break;
+      }
+    }
+    if (position > 0) {
+      ec = co_await backend_.Write(bytes.substr(0, position));
+      if (ec) co_return Fail("the backend closed while a file was sent");
+      in.Consume(position);
+    }
+    if (!last) {
+      Stream::ReadResult read = co_await client_.ReadMore();
+      if (std::get<0>(read)) co_return Fail("the client left while its file was sent");
+    }
+  }
+  tracker_.FileSent();
+  co_return true;
+}
+
+}  // namespace crossfade::proxy

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// One client and its own backend connection, from accept to close. A coroutine on one io thread:
+//
+//   connect -> greeting -> [TLS] -> login, authentication passed through -> commands, one at a time -> close
+//
+//   session.cc           life and death, the command loop, relaying
+//   session_auth.cc      connection phase and COM_CHANGE_USER
+//   session_query.cc     text statements that may touch a migrating table
+//   session_prepared.cc  prepared statements that do
+//   session_facts.cc     what the session's text means: sql_mode, character set, schema
+// Everything a client sends that names no migrating table goes on as the bytes it came in.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/frame.h"
+#include "protocol/handshake.h"
+#include "protocol/reply.h"
+#include "protocol/statement.h"
+#include "proxy/io_thread.h"
+#include "proxy/server.h"
+#include "proxy/stream.h"
+
+namespace crossfade::proxy {
+
+struct PreparedStatement;
+
+class Session {
+ public:
+  Session(IoThread* thread, uint64_t id, Socket client, const ListenerContext* listener);
+  ~Session();
+  static awaitable<void> Run(std::unique_ptr<Session> self);
+
+  uint64_t id() const { return id_; }
+  // From IoThread::Tick: deadlines; a session that has been idle for a tick gets its backend watched.
+  void Tick(std::chrono::steady_clock::time_point now);
+  void Drain();                   // end now if idle and not in a transaction, else after that
+  void Abort(const char* reason);
+
+ private:
+  using Action = int;
+  static constexpr Action kEnd = 0, kRelay = 1, kAnswered = 2;  // the session ends; send outgoing_; done with this command
+
+  // session.cc
+  awaitable<void> Serve();
+  awaitable<bool> NextCommand(std::string_view* payload, size_t* size);
+  awaitable<Action> Special(std::string_view payload);
+  awaitable<bool> RelayReply();
+  awaitable<bool> RelayLocalInfile(size_t request_size, bool forwarded);
+  awaitable<bool> ReadMessage(Stream* stream, uint8_t* sequence, std::string* payload, uint64_t limit);
+  awaitable<bool> WriteMessage(Stream* stream, uint8_t* sequence, std::string_view payload);
+  awaitable<bool> SendError(uint8_t sequence, uint16_t code, const char* state, std::string message);
+  awaitable<bool> ClientLeft(ErrorCode ec);
+  bool IsPlain(protocol::Command command, std::string_view payload, const rewrite::Snapshot* snapshot);
+  void CommandDone();
+  void WatchBackend();
+  void Finish();
+  bool Fail(std::string reason);  // false, to be returned; the first reason is logged
+  uint8_t AfterCommand() const { return static_cast<uint8_t>(command_frames_); }  // the reply's first sequence id
+
+  // session_auth.cc
+  awaitable<bool> Login();
+  awaitable<bool> ConnectBackend();
+  awaitable<bool> ReadLogin(protocol::Login* login, uint8_t* sequence);
+  awaitable<bool> Authenticate(uint8_t client_sequence, uint8_t backend_sequence);
+  awaitable<bool> FullAuth(uint8_t* client_sequence, uint8_t* backend_sequence);
+  awaitable<bool> ChangeUser(std::string_view payload);
+  bool LeaksPassword(std::string_view plugin) const;
+  void ResetState();
+
+  // session_facts.cc
+  awaitable<bool> LearnFacts();
+  awaitable<bool> HiddenQuery(std::string_view sql, std::vector<std::string>* first_row, bool* ok);
+
+  // session_query.cc
+  awaitable<Action> PlanQuery(std::string_view payload);
+  awaitable<Action> Admit(std::string_view sql, const std::vector<rewrite::ValueShape>* shapes, rewrite::SessionFacts* facts,
+                          std::shared_ptr<const rewrite::Plan>* plan);
+  awaitable<bool> WaitForSnapshot(std::chrono::milliseconds limit);
+  awaitable<bool> TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys);
+  awaitable<Action> NoKeys();
+  awaitable<Action> Refuse(std::string reason);
+  void Pin();
+  void Unpin();
+  size_t TextOffset(std::string_view payload) const;  // where a COM_QUERY's text begins; npos: malformed
+
+  // session_prepared.cc
+  awaitable<Action> Prepare(std::string_view payload);
+  awaitable<Action> Execute(std::string_view payload);
+  awaitable<Action> OtherStatementCommand(std::string_view payload);
+  PreparedStatement* FindPrepared(std::string_view payload);
+  bool PreparedTouches(std::string_view payload);
+  void RememberPrepared(std::string_view payload);
+  awaitable<bool> HiddenPrepare(std::string_view text, uint32_t* id);
+  void KeepTypes(const protocol::Execute& execute, PreparedStatement* statement);
+  Action Build(PreparedStatement* statement, uint32_t id, const protocol::Execute& client, const rewrite::Plan* plan,
+               const std::vector<uint64_t>& keys);
+
+  IoThread* const thread_;
+  const uint64_t id_;
+  const ListenerContext* const listener_;
+  Stream client_, backend_;
+  protocol::MessageReader reader_;
+  protocol::ReplyTracker tracker_;
+  uint64_t capabilities_ = 0;
+  uint32_t commands_ = 0, ticked_commands_ = 0;
+  uint32_t command_frames_ = 1;
+  size_t command_size_ = 0;  // of the command at the head of the client's buffer
+  uint16_t status_ = 0;
+  bool authenticated_ = false, idle_ = false, watched_ = false, closing_ = false;
+  bool facts_known_ = false;
+  uint8_t last_command_ = 0;
+  uint16_t ticket_ = 0;  // decides the cohort, 0 to 9,999
+  SnapshotStore::Entry* pinned_ = nullptr;
+  std::chrono::steady_clock::time_point deadline_{};  // of the connection phase; zero: none
+  std::string outgoing_;  // what is sent in place of the client's bytes
+  std::string user_, scramble_;
+  std::string fault_;
+  std::unique_ptr<rewrite::SessionFacts> facts_;
+  // By the client's id; kept only where migrations are declared.
+  std::map<uint32_t, std::unique_ptr<PreparedStatement>> prepared_;
+  uint32_t last_prepared_ = 0;
+};
+
+}  // namespace crossfade::proxy

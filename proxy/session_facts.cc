@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a text of this session means: sql_mode, character set, foreign_key_checks, default schema. Asked of the backend
+// by one hidden SELECT, only when a statement that names a migrating table comes after something that could have
+// changed them; so a session that touches none never sees one.
+#include "fmt/format.h"
+#include "protocol/codec.h"
+#include "proxy/session.h"
+
+namespace crossfade::proxy {
+using protocol::ReplyTracker;
+
+// Runs `sql` on the backend unseen by the client. `*ok`: it gave a result; `first_row`: its first row (NULL is empty).
+awaitable<bool> Session::HiddenQuery(std::string_view sql, std::vector<std::string>* first_row, bool* ok) {
+  *ok = false;
+  thread_->metrics()->hidden_statements.Add();
+  std::string payload(1, '\x03');
+  // With query attributes agreed, every COM_QUERY says how many there are: none, in one set.
+  if ((capabilities_ & protocol::kClientQueryAttributes) != 0) payload += std::string_view("\x00\x01", 2);
+  payload += sql;
+  uint8_t sequence = 0;
+  const bool sent = co_await WriteMessage(&backend_, &sequence, payload);
+  if (!sent) co_return false;
+
+  ReplyTracker tracker;
+  tracker.Start(ReplyTracker::Kind::kGeneric, capabilities_);
+  tracker.set_status(status_);
+  std::string reply;
+  while (tracker.state() == ReplyTracker::State::kMore) {
+    if (backend_.in().empty()) {
+      Stream::ReadResult read = co_await backend_.ReadMore();
+      if (std::get<0>(read)) co_return Fail("the backend closed during a hidden statement");
+    }
+    const std::string_view bytes = backend_.in().data();
+    const size_t size = tracker.Feed(bytes);
+    reply.append(bytes.substr(0, size));
+    backend_.in().Consume(size);
+    if (reply.size() > 1 << 20) co_return Fail("an unreasonable reply to a hidden statement");
+  }
+  if (tracker.state() != ReplyTracker::State::kDone) co_return Fail("malformed reply to a hidden statement");
+  if (tracker.is_error()) co_return true;
+
+  // Column count, definitions, EOF of the old style, then the row.
+  std::vector<std::string_view> packets;
+  for (size_t at = 0; at + protocol::kFrameHeader <= reply.size();) {
+    const uint32_t length = protocol::ParseFrameHeader(reply.data() + at).length;
+    packets.push_back(std::string_view(reply).substr(at + protocol::kFrameHeader, length));
+    at += protocol::kFrameHeader + length;
+  }
+  if (packets.empty() || packets[0].empty()) co_return true;
+  const size_t columns = static_cast<uint8_t>(packets[0][0]);
+  const size_t row = 1 + columns + ((capabilities_ & protocol::kClientDeprecateEof) != 0 ? 0 : 1);
+  if (row >= packets.size()) co_return true;
+  protocol::Reader reader(packets[row]);
+  first_row->clear();
+  for (size_t i = 0; i < columns; ++i) {
+    if (reader.remaining() > 0 && static_cast<uint8_t>(packets[row][reader.position()]) == 0xFB) {
+      reader.U8();
+      first_row->emplace_back();
+    } else {
+      first_row->emplace_back(reader.LenencString());
+    }
+  }
+  *ok = reader.ok();
+  co_return true;
+}
+
+awaitable<bool> Session::LearnFacts() {
+  if (facts_known_) co_return true;
+  if (facts_ == nullptr) facts_ = std::make_unique<rewrite::SessionFacts>();
+  std::vector<std::string> row;
+  bool ok = false;
+  const bool alive = co_await HiddenQuery("SELECT @@sql_mode, @@character_set_client, @@foreign_key_checks, DATABASE()", &row, &ok);
+  if (!alive) co_return false;
+  if (!ok || row.size() != 4) co_return Fail("the session's modes could not be read");
+  facts_->sql_mode = rewrite::ParseSqlMode(row[0]);
+  facts_->charset = row[1];
+  facts_->foreign_key_checks = row[2] == "1";
+  facts_->schema = row[3];
+  facts_known_ = true;
+  co_return true;
+}
+
+}  // namespace crossfade::proxy

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prepared statements that touch a migrating table: planned at each execution by the snapshot, the cohort and the
+// shapes of the values; the variant that is needed is prepared on the backend on first use. The client's id stays.
+#include "fmt/format.h"
+#include "protocol/codec.h"
+#include "proxy/prepared_statement.h"
+#include "proxy/session.h"
+#include "proxy/sql_words.h"
+
+namespace crossfade::proxy {
+using protocol::Command;
+using protocol::ReplyTracker;
+
+namespace {
+
+constexpr size_t kMostVariants = 16;
+constexpr uint32_t kLastPrepared = 0xFFFFFFFF;  // MariaDB: the statement prepared last
+
+uint32_t StatementId(std::string_view payload) {
+  protocol::Reader reader(payload);
+  reader.U8();
+  return reader.U32();  // 0 if it is too short: the backend answers that
+}
+
+std::string IdCommand(Command command, uint32_t id) {
+  protocol::Writer writer;
+  writer.U8(static_cast<uint8_t>(command));
+  writer.U32(id);
+  return writer.Take();
+}
+
+rewrite::ValueShape ToShape(protocol::TypeShape shape) {
+  switch (shape) {
+    case protocol::TypeShape::kNull: return rewrite::ValueShape::kNull;
+    case protocol::TypeShape::kInteger: return rewrite::ValueShape::kInteger;
+    case protocol::TypeShape::kString: return rewrite::ValueShape::kString;
+    case protocol::TypeShape::kOther: return rewrite::ValueShape::kOther;
+  }
+  return rewrite::ValueShape::kUnknown;
+}
+
+}  // namespace
+
+PreparedStatement* Session::FindPrepared(std::string_view payload) {
+  if (payload.size() < 5) return nullptr;
+  uint32_t id = StatementId(payload);
+  if (id == kLastPrepared) id = last_prepared_;
+  const auto it = prepared_.find(id);
+  return it == prepared_.end() ? nullptr : it->second.get();
+}
+
+// Could this command's statement touch a migrating table, or has it ever?
+bool Session::PreparedTouches(std::string_view payload) {
+  PreparedStatement* statement = FindPrepared(payload);
+  if (statement == nullptr) return false;
+  const SnapshotStore::Entry* entry = pinned_ != nullptr ? pinned_ : thread_->snapshots()->current();
+  if (statement->generation != entry->generation) {
+    statement->generation = entry->generation;
+    statement->touches = entry->snapshot != nullptr && rewrite::MightTouch(*entry->snapshot, statement->text);
+  }
+  return statement->touches || !statement->variants.empty() || statement->types_elsewhere;
+}
+
+// The reply to a COM_STMT_PREPARE has gone out: keep what a later execution may need.
+void Session::RememberPrepared(std::string_view payload) {
+  last_prepared_ = 0;
+  if (tracker_.is_error()) return;
+  auto statement = std::make_unique<PreparedStatement>();
+  statement->text = std::string(payload.substr(1));
+  statement->id = statement->active_id = last_prepared_ = tracker_.statement_id();
+  statement->params = tracker_.param_count();
+  if (facts_known_) {
+    statement->facts = *facts_;
+    statement->facts_known = true;
+  }
+  prepared_[statement->id] = std::move(statement);
+}
+
+// A statement that is refused whatever its values are is refused here; all else is prepared as the client wrote it.
+awaitable<Session::Action> Session::Prepare(std::string_view payload) {
+  const bool learnt = co_await LearnFacts();
+  if (!learnt) co_return kEnd;
+  if (!pinned_->known) co_return kRelay;
+  facts_->new_cohort = rewrite::CohortOf(*pinned_->snapshot, ticket_);
+  const std::vector<rewrite::ValueShape> shapes;
+  const auto plan = thread_->planner()->PlanPrepared(*pinned_->snapshot, *facts_, payload.substr(1), shapes);
+  if (plan->strategy == rewrite::Strategy::kRefuse && plan->shape_params.empty()) {
+    thread_->digests()->Count(*pinned_->snapshot, plan, user_);
+    co_return co_await Refuse(plan->reason);
+  }
+  co_return kRelay;
+}
+
+// Prepares `text` unseen. `*id` is 0 if the backend refused; its error then has gone to the client.
+awaitable<bool> Session::HiddenPrepare(std::string_view text, uint32_t* id) {
+  *id = 0;
+  thread_->metrics()->hidden_statements.Add();
+  std::string command(1, static_cast<char>(Command::kStmtPrepare));
+  command += text;
+  uint8_t sequence = 0;
+  const bool sent = co_await WriteMessage(&backend_, &sequence, command);
+  if (!sent) co_return false;
+  ReplyTracker tracker;
+  tracker.Start(ReplyTracker::Kind::kPrepare, capabilities_);
+  tracker.set_status(status_);
+  std::string error;
+  while (tracker.state() == ReplyTracker::State::kMore) {
+    if (backend_.in().empty()) {
+      Stream::ReadResult read = co_await backend_.ReadMore();
+      if (std::get<0>(read)) co_return Fail("the backend closed during a hidden statement");
+    }
+    const std::string_view bytes = backend_.in().data();
+    const size_t size = tracker.Feed(bytes);
+    if (error.size() < 4096) error.append(bytes.substr(0, size));
+    backend_.in().Consume(size);
+  }
+  if (tracker.state() != ReplyTracker::State::kDone) co_return Fail("malformed reply to a hidden statement");
+  if (!tracker.is_error()) {
+    *id = tracker.statement_id();
+    co_return true;
+  }
+  uint8_t reply_sequence = AfterCommand();
+  co_return co_await WriteMessage(&client_, &reply_sequence, std::string_view(error).substr(std::min(error.size(), protocol::kFrameHeader)));
+}
+
+awaitable<Session::Action> Session::Execute(std::string_view payload) {
+  PreparedStatement* statement = FindPrepared(payload);
+  const bool learnt = co_await LearnFacts();
+  if (!learnt) co_return kEnd;
+  if (!statement->facts_known) {
+    statement->facts = *facts_;
+    statement->facts_known = true;
+  }
+  std::vector<bool> long_params(statement->params, false);
+  for (const auto& piece : statement->long_data) {
+    if (piece.first < long_params.size()) long_params[piece.first] = true;
+  }
+  absl::StatusOr<protocol::Execute> parsed =
+      protocol::ParseExecute(payload.substr(1), statement->params, statement->types, long_params, capabilities_);
+  if (!parsed.ok()) {
+    const bool sent = co_await SendError(AfterCommand(), 1835, "HY000", fmt::format("Malformed communication packet: {}", std::string(parsed.status().message())));
+    co_return sent ? kAnswered : kEnd;
+  }
+  std::vector<rewrite::ValueShape> shapes;
+  for (size_t i = 0; i < statement->params && i < parsed->types.size(); ++i) {
+    shapes.push_back(ToShape(protocol::ShapeOf(parsed->types[i], parsed->values[i])));
+  }
+  if (MayChangeFacts(statement->text)) facts_known_ = false;
+  rewrite::SessionFacts facts = statement->facts;
+  facts.foreign_key_checks = facts_->foreign_key_checks;
+  std::shared_ptr<const rewrite::Plan> plan;
+  const Action action = co_await Admit(statement->text, &shapes, &facts, &plan);
+  if (action != kRelay) co_return action;
+
+  if (parsed->new_types) KeepTypes(*parsed, statement);
+  if (plan->strategy == rewrite::Strategy::kUntouched) {
+    if (!statement->types_elsewhere && statement->long_data.empty()) {
+      statement->active_id = statement->id;
+      co_return kRelay;
+    }
+    co_return Build(statement, statement->id, *parsed, nullptr, {});
+  }
+
+  uint32_t id = 0;
+  for (const PreparedVariant& variant : statement->variants) {
+    if (variant.plan == plan) id = variant.backend_id;
+  }
+  if (id == 0) {
+    // The variant's text has to be read as the client's was at PREPARE.
+    if (facts_->schema != statement->facts.schema || facts_->sql_mode != statement->facts.sql_mode ||
+        facts_->charset != statement->facts.charset) {
+      co_return co_await Refuse("the schema, sql_mode or character set has changed since this statement was prepared; prepare it again");
+    }
+    const absl::StatusOr<std::string> text = rewrite::Render(*plan, facts, pinned_->snapshot->catalog.dialect, statement->text, {});
+    if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
+    for (PreparedVariant& variant : statement->variants) {
+      if (variant.text == *text && variant.plan->params.size() == plan->params.size()) {
+        variant.plan = plan;
+        id = variant.backend_id;
+      }
+    }
+    if (id == 0) {
+      if (statement->variants.size() >= kMostVariants) {
+        protocol::AppendFrames(IdCommand(Command::kStmtClose, statement->variants.front().backend_id), 0, &outgoing_);
+        statement->variants.erase(statement->variants.begin());
+      }
+      const bool alive = co_await HiddenPrepare(*text, &id);
+      if (!alive) co_return kEnd;
+      if (id == 0) co_return kAnswered;
+      PreparedVariant variant;
+      variant.plan = plan;
+      variant.text = *text;
+      variant.backend_id = id;
+      statement->variants.push_back(std::move(variant));
+    }
+  }
+  std::vector<uint64_t> keys;
+  const bool enough = co_await TakeKeys(plan->key_slots, &keys);
+  if (closing_) co_return kEnd;
+  if (!enough) co_return co_await NoKeys();
+  thread_->metrics()->rewritten.Add();
+  statement->types_elsewhere = true;
+  co_return Build(statement, id, *parsed, plan.get(), keys);
+}
+
+void Session::KeepTypes(const protocol::Execute& execute, PreparedStatement* statement) {
+  statement->types.assign(execute.types.begin(), execute.types.begin() + std::min<size_t>(statement->params, execute.types.size()));
+  statement->type_names.clear();
+  for (protocol::ParamType& type : statement->types) type.name = {};
+}
+
+// Puts the pieces of long data and the execution into outgoing_. `plan`: null for the client's own text.
+Session::Action Session::Build(PreparedStatement* statement, uint32_t id, const protocol::Execute& client,
+                               const rewrite::Plan* plan, const std::vector<uint64_t>& keys) {
+  protocol::Execute execute;
+  execute.statement_id = id;
+  execute.flags = client.flags;
+  execute.iterations = client.iterations;
+  execute.new_types = true;
+  execute.attribute_count = client.attribute_count;
+  std::vector<std::string> storage(keys.size());
+  const size_t count = plan != nullptr ? plan->params.size() : statement->params;
+  for (size_t i = 0; i < count; ++i) {
+    const bool own = plan != nullptr && plan->params[i].kind == rewrite::ParamSource::kNewKey;
+    const uint32_t index = plan != nullptr ? plan->params[i].index : static_cast<uint32_t>(i);
+    if (own) {
+      protocol::ParamType type;
+      protocol::ParamValue value;
+      protocol::SetUnsigned(keys[index], &type, &value, &storage[index]);
+      execute.types.push_back(type);
+      execute.values.push_back(value);
+      continue;
+    }
+    execute.types.push_back(client.types[index]);
+    execute.values.push_back(client.values[index]);
+    for (const auto& [param, piece] : statement->long_data) {
+      if (param != index) continue;
+      protocol::Writer writer;
+      writer.U8(static_cast<uint8_t>(Command::kStmtSendLongData));
+      writer.U32(id);
+      writer.U16(static_cast<uint16_t>(i));
+      writer.Bytes(piece);
+      protocol::AppendFrames(writer.out(), 0, &outgoing_);
+    }
+  }
+  for (size_t i = statement->params; i < client.values.size(); ++i) {  // query attributes
+    execute.types.push_back(client.types[i]);
+    execute.values.push_back(client.values[i]);
+  }
+  statement->long_data.clear();
+  statement->active_id = id;
+  const std::string command = protocol::BuildExecute(execute, capabilities_);
+  protocol::AppendFrames(command, 0, &outgoing_);
+  return kRelay;
+}
+
+awaitable<Session::Action> Session::OtherStatementCommand(std::string_view payload) {
+  PreparedStatement* statement = FindPrepared(payload);
+  if (statement == nullptr) co_return kRelay;
+  const auto command = static_cast<Command>(last_command_);
+  switch (command) {
+    case Command::kStmtSendLongData: {
+      if (payload.size() < 7) co_return kRelay;
+      protocol::Reader reader(payload.substr(5));
+      const uint16_t param = reader.U16();
+      uint64_t held = payload.size();
+      for (const auto& piece : statement->long_data) held += piece.second.size();
+      if (held > thread_->server()->config().limits.max_packet) {
+        Fail("a parameter sent in pieces is larger than limits.max_packet");
+        co_return kEnd;
+      }
+      statement->long_data.emplace_back(param, std::string(reader.Rest()));
+      co_return kAnswered;  // this command has no reply
+    }
+    case Command::kStmtBulkExecute: {
+      co_return co_await Refuse("bulk execution of a statement on a migrating table is not supported; execute it row by row");
+    }
+    case Command::kStmtClose:
+      for (const PreparedVariant& variant : statement->variants) {
+        protocol::AppendFrames(IdCommand(Command::kStmtClose, variant.backend_id), 0, &outgoing_);
+      }
+      protocol::AppendFrames(payload, 0, &outgoing_);
+      prepared_.erase(statement->id);
+      co_return kRelay;
+    case Command::kStmtReset:
+    case Command::kStmtFetch: {
+      if (command == Command::kStmtReset) statement->long_data.clear();
+      std::string patched = IdCommand(command, statement->active_id);
+      patched += payload.substr(5);
+      protocol::AppendFrames(patched, 0, &outgoing_);
+      co_return kRelay;
+    }
+    default: co_return kRelay;
+  }
+}
+
+}  // namespace crossfade::proxy

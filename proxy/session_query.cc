@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text statements that may touch a migrating table: facts, plan, statement gate, lease, new keys, edited text.
+#include "fmt/format.h"
+#include "protocol/codec.h"
+#include "proxy/control_thread.h"
+#include "proxy/prepared_statement.h"
+#include "proxy/query_attributes.h"
+#include "proxy/session.h"
+#include "proxy/sql_words.h"
+
+namespace crossfade::proxy {
+using protocol::Command;
+
+namespace {
+constexpr std::chrono::milliseconds kKeysLimit{10'000};     // waiting for a block of new keys
+constexpr std::chrono::milliseconds kUnknownLimit{5'000};   // waiting for the first snapshot
+}  // namespace
+
+void Session::Pin() {
+  if (pinned_ == nullptr) pinned_ = thread_->snapshots()->Pin();
+}
+
+void Session::Unpin() {
+  if (pinned_ == nullptr) return;
+  SnapshotStore::Entry* entry = pinned_;
+  pinned_ = nullptr;
+  thread_->snapshots()->Unpin(entry);
+}
+
+awaitable<Session::Action> Session::Refuse(std::string reason) {
+  thread_->metrics()->refused.Add();
+  std::string message = "crossfade: ";
+  message += reason;
+  const bool sent = co_await SendError(AfterCommand(), 1235, "42000", std::move(message));
+  co_return sent ? kAnswered : kEnd;
+}
+
+// Waits until this session may go on under a newer snapshot, which it then pins. Outside transactions only.
+awaitable<bool> Session::WaitForSnapshot(std::chrono::milliseconds limit) {
+  const SnapshotStore::Entry* held = pinned_;
+  const uint64_t generation = held->generation;
+  Unpin();  // a waiting statement is not in flight: the drain must not wait for it
+  const auto until = std::chrono::steady_clock::now() + limit;
+  while (!closing_ && thread_->snapshots()->current()->generation == generation) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) break;
+    co_await thread_->snapshot_changed()->Wait(left);
+  }
+  Pin();
+  co_return pinned_->generation != generation;
+}
+
+awaitable<bool> Session::TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys) {
+  if (slots.empty()) co_return true;
+  const auto until = std::chrono::steady_clock::now() + kKeysLimit;
+  while (!closing_) {
+    if (thread_->keys()->Take(*pinned_->snapshot, slots, keys)) co_return true;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) co_return false;
+    thread_->metrics()->waited_for_keys.Add();
+    co_await thread_->keys_came()->Wait(std::min<std::chrono::milliseconds>(left, std::chrono::milliseconds(500)));
+  }
+  co_return false;
+}
+
+// COM_QUERY: 03 [attribute count, sets, attributes] text.
+size_t Session::TextOffset(std::string_view payload) const {
+  if ((capabilities_ & protocol::kClientQueryAttributes) == 0) return 1;
+  if (static_cast<Command>(payload[0]) != Command::kQuery) return 1;
+  return QueryTextOffset(payload);
+}
+
+// Common to text and prepared statements: makes sure the plan may run now. kRelay: go on with *plan.
+awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vector<rewrite::ValueShape>* shapes,
+                                          rewrite::SessionFacts* facts, std::shared_ptr<const rewrite::Plan>* plan) {
+  for (;;) {
+    if (!pinned_->known) {
+      const bool came = co_await WaitForSnapshot(kUnknownLimit);
+      if (closing_) co_return kEnd;
+      if (!came) {
+        co_return co_await Refuse("the state of the migrations is not known yet: the control schema cannot be read; try again");
+      }
+      continue;
+    }
+    const rewrite::Snapshot& snapshot = *pinned_->snapshot;
+    facts->new_cohort = rewrite::CohortOf(snapshot, ticket_);
+    *plan = shapes == nullptr ? thread_->planner()->PlanQuery(snapshot, *facts, sql)
+                              : thread_->planner()->PlanPrepared(snapshot, *facts, sql, *shapes);
+    uint64_t held = 0;
+    for (size_t i = 0; i < snapshot.migrations.size(); ++i) {
+      if (snapshot.migrations[i].held) held |= 1ull << i;
+    }
+    // A transaction from before the gate closed has an older snapshot pinned, and goes on.
+    if (((*plan)->touched & held) != 0) {
+      thread_->metrics()->waited_for_gate.Add();
+      const bool came = co_await WaitForSnapshot(thread_->server()->config().limits.hold_limit * 4);
+      if (closing_) co_return kEnd;
+      if (!came && thread_->server()->control() != nullptr && !thread_->server()->control()->LeaseValid()) {
+        co_return co_await Refuse("the statement gate is closed and the lease on the control schema has run out; try again");
+      }
+      continue;
+    }
+    break;
+  }
+  thread_->digests()->Count(*pinned_->snapshot, *plan, user_);
+  if ((*plan)->strategy == rewrite::Strategy::kRefuse) co_return co_await Refuse((*plan)->reason);
+  if ((*plan)->writes && !thread_->server()->control()->LeaseValid()) {
+    co_return co_await Refuse("the lease on the control schema has run out, so writes to migrating tables are held back; try again");
+  }
+  co_return kRelay;
+}
+
+awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
+  const size_t offset = TextOffset(payload);
+  if (offset == std::string_view::npos || offset > payload.size()) {
+    const bool sent = co_await SendError(AfterCommand(), 1835, "HY000", "Malformed communication packet");
+    co_return sent ? kAnswered : kEnd;
+  }
+  const std::string_view sql = payload.substr(offset);
+  const bool learnt = co_await LearnFacts();
+  if (!learnt) co_return kEnd;
+  if (MayChangeFacts(sql)) facts_known_ = false;  // for the next statement
+  std::shared_ptr<const rewrite::Plan> plan;
+  Action action = co_await Admit(sql, nullptr, facts_.get(), &plan);
+  if (action != kRelay || plan->strategy == rewrite::Strategy::kUntouched) co_return action;
+
+  std::vector<uint64_t> keys;
+  const bool enough = co_await TakeKeys(plan->key_slots, &keys);
+  if (closing_) co_return kEnd;
+  if (!enough) co_return co_await NoKeys();
+  absl::StatusOr<std::string> text = rewrite::Render(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys);
+  if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
+  std::string command(payload.substr(0, offset));
+  command += *text;
+  outgoing_.clear();
+  const uint8_t sequence = protocol::AppendFrames(command, 0, &outgoing_);
+  if (sequence != command_frames_) {
+    // The server counts on from our frames; the client counts from its own.
+    outgoing_.clear();
+    co_return co_await Refuse("the statement is so near to 16 MiB that its rewritten form needs another packet; send it in smaller parts");
+  }
+  thread_->metrics()->rewritten.Add();
+  co_return kRelay;
+}
+
+awaitable<Session::Action> Session::NoKeys() {
+  const bool sent = co_await SendError(AfterCommand(), 1205, "HY000", "crossfade: no new keys could be reserved in time; try restarting transaction");
+  co_return sent ? kAnswered : kEnd;
+}
+
+awaitable<Session::Action> Session::Special(std::string_view payload) {
+  switch (static_cast<Command>(last_command_)) {
+    case Command::kQuit: {
+      closing_ = true;
+      std::string_view bytes = client_.in().data().substr(0, command_size_);
+      (void)backend_.TryWrite(&bytes);
+      co_return kEnd;
+    }
+    case Command::kQuery: co_return co_await PlanQuery(payload);
+    case Command::kStmtPrepare: co_return co_await Prepare(payload);
+    case Command::kStmtExecute: co_return co_await Execute(payload);
+    case Command::kStmtBulkExecute:
+    case Command::kStmtSendLongData:
+    case Command::kStmtFetch:
+    case Command::kStmtReset:
+    case Command::kStmtClose: co_return co_await OtherStatementCommand(payload);
+    case Command::kChangeUser: {
+      const bool ok = co_await ChangeUser(payload);
+      co_return ok ? kAnswered : kEnd;
+    }
+    case Command::kResetConnection:
+      ResetState();
+      co_return kRelay;
+    case Command::kInitDb:
+    case Command::kSetOption:
+      facts_known_ = false;
+      co_return kRelay;
+    default: co_return kRelay;
+  }
+}
+
+}  // namespace crossfade::proxy

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// See sql_words.h.
+#include "proxy/sql_words.h"
+
+#include <array>
+#include <cstring>
+
+namespace crossfade::proxy {
+namespace {
+
+char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+bool IsLetter(char c) { return (Lower(c) >= 'a' && Lower(c) <= 'z') || c == '_'; }
+
+bool StartsWith(std::string_view text, std::string_view word) {
+  if (text.size() < word.size()) return false;
+  for (size_t i = 0; i < word.size(); ++i) {
+    if (Lower(text[i]) != word[i]) return false;
+  }
+  return true;
+}
+
+bool Contains(std::string_view text, std::string_view needle) {
+  if (text.size() < needle.size()) return false;
+  for (size_t i = 0; i + needle.size() <= text.size(); ++i) {
+    if (Lower(text[i]) == needle[0] && StartsWith(text.substr(i), needle)) return true;
+  }
+  return false;
+}
+
+// First words of statements that leave the facts alone (stored code they may call is not looked into).
+constexpr std::array<std::string_view, 17> kHarmless = {
+    "select", "insert", "update", "delete", "replace", "commit", "begin", "start", "rollback",
+    "savepoint", "release", "show", "explain", "with", "desc", "truncate", "analyze"};
+constexpr std::array<std::string_view, 8> kDangerous = {"set", "use", "call", "execute", "drop", "prepare", "begin", "names"};
+// What a SET must name to matter here.
+constexpr std::array<std::string_view, 6> kFactNames = {"sql_mode", "names", "character", "charset", "foreign_key_checks", "statement"};
+
+}  // namespace
+
+bool ContainsWord(std::string_view text, std::string_view word) {
+  for (size_t i = 0; i + word.size() <= text.size(); ++i) {
+    if (Lower(text[i]) != word[0] || (i > 0 && IsLetter(text[i - 1]))) continue;
+    if (StartsWith(text.substr(i), word) && (i + word.size() == text.size() || !IsLetter(text[i + word.size()]))) return true;
+  }
+  return false;
+}
+
+bool HasLoadLocal(std::string_view sql) { return ContainsWord(sql, "load") && ContainsWord(sql, "local"); }
+
+bool MayChangeFacts(std::string_view sql) {
+  size_t begin = 0;
+  while (begin < sql.size() && (sql[begin] == ' ' || sql[begin] == '\n' || sql[begin] == '\t' || sql[begin] == '\r')) ++begin;
+  size_t end = begin;
+  while (end < sql.size() && IsLetter(sql[end])) ++end;
+  const std::string_view first = sql.substr(begin, end - begin);
+  const bool several = sql.size() > end && std::memchr(sql.data() + end, ';', sql.size() - end) != nullptr;
+  if (!several) {
+    for (std::string_view word : kHarmless) {
+      if (first.size() == word.size() && StartsWith(first, word)) {
+        // MariaDB: BEGIN NOT ATOMIC runs a block.
+        return word == "begin" && ContainsWord(sql, "not");
+      }
+    }
+    if (first.size() == 3 && StartsWith(first, "set")) {
+      for (std::string_view name : kFactNames) {
+        if (Contains(sql, name)) return true;
+      }
+      return false;
+    }
+    return true;
+  }
+  for (std::string_view word : kDangerous) {
+    if (Contains(sql, word)) return true;
+  }
+  return false;
+}
+
+}  // namespace crossfade::proxy

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection (TCP or unix socket, plain or TLS) with its receive buffer. Belongs to one session on one io thread.
+// Errors are error codes: eof for an orderly close, operation_aborted after Cancel or Close.
+#pragma once
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <string>
+#include <string_view>
+#include <tuple>
+
+#include "proxy/buffers.h"
+#include "proxy/tls.h"
+
+namespace crossfade::proxy {
+
+using boost::asio::awaitable;
+using ErrorCode = boost::system::error_code;
+using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol,
+                                                boost::asio::io_context::executor_type>;
+inline constexpr auto kAsTuple = boost::asio::as_tuple(boost::asio::use_awaitable);
+
+class Stream {
+ public:
+  using ReadResult = std::tuple<ErrorCode, size_t>;
+
+  Stream(Socket socket, ChunkPool* pool) : socket_(std::move(socket)), in_(pool) {}
+
+  Socket& socket() { return socket_; }
+  Buffer& in() { return in_; }
+  bool tls() const { return ssl_ != nullptr; }
+  bool secure() const { return tls() || unix_socket_; }  // what the authentication plugins count as secure
+  void set_unix_socket(bool is_unix) { unix_socket_ = is_unix; }
+
+  // Waits for bytes and appends them to in().
+  awaitable<ReadResult> Read() { return ssl_ == nullptr ? ReadPlain() : ReadTls(); }
+  // The same where more bytes are expected right away: looks before it waits, so that a close behind the last bytes
+  // is not missed (see lazy_receive.h).
+  awaitable<ReadResult> ReadMore();
+
+  // Sends what goes without waiting; true: all of it. Else `*bytes` is what is left, for WriteRest.
+  bool TryWrite(std::string_view* bytes);
+  awaitable<ErrorCode> WriteRest(std::string_view bytes);
+  awaitable<ErrorCode> Write(std::string_view bytes);
+
+  awaitable<ErrorCode> TlsAccept(SSL_CTX* ctx);
+  awaitable<ErrorCode> TlsConnect(SSL_CTX* ctx, const std::string& host);
+  const std::string& tls_error() const { return tls_error_; }
+
+  // A peek that never waits: has the peer closed, or are bytes there that nobody has asked for?
+  enum class Peek { kQuiet, kBytes, kClosed };
+  Peek Look();
+
+  void Cancel();  // pending operations end with operation_aborted
+  void Close();
+  bool open() const { return socket_.is_open(); }
+
+ private:
+  awaitable<ReadResult> ReadPlain();
+  awaitable<ReadResult> ReadTls();
+  awaitable<ErrorCode> Handshake();
+  // After an SSL call: what to wait for. An error code other than success ends the stream.
+  awaitable<ErrorCode> WaitFor(int ssl_error);
+
+  Socket socket_;
+  Buffer in_;
+  SslPtr ssl_;
+  bool unix_socket_ = false;
+  std::string tls_error_;
+};
+
+}  // namespace crossfade::proxy
