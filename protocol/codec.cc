@@ -18,7 +18,12 @@ uint64_t Reader::Fixed(size_t n) {
   return value;
 }
 
-uint64_t Reader::Lenenc() {
+uint64_t Reader::Lenenc() { return Lenenc(false); }
+uint64_t Reader::LooseLenenc() { return Lenenc(true); }
+std::string_view Reader::LenencString() { return Counted(Lenenc()); }
+std::string_view Reader::LooseLenencString() { return Counted(LooseLenenc()); }
+
+uint64_t Reader::Lenenc(bool loose) {
   const uint8_t first = U8();
   if (first < 0xFB) return first;
   uint64_t value = 0, least = 0;  // `least`: what the next shorter form can't hold
@@ -28,7 +33,7 @@ uint64_t Reader::Lenenc() {
     case 0xFE: value = U64(); least = 0x1000000; break;
     default: Fail(); return 0;  // 0xFB is NULL, 0xFF an error packet: neither is an integer
   }
-  if (value < least) Fail();
+  if (value < least && !loose) Fail();
   return ok_ ? value : 0;
 }
 
@@ -42,8 +47,7 @@ std::string_view Reader::Bytes(size_t n) {
   return view;
 }
 
-std::string_view Reader::LenencString() {
-  const uint64_t length = Lenenc();
+std::string_view Reader::Counted(uint64_t length) {
   if (length > remaining()) {
     Fail();
     return {};

@@ -25,7 +25,9 @@ class Reader {
   uint32_t U32() { return static_cast<uint32_t>(Fixed(4)); }
   uint64_t U64() { return Fixed(8); }
   uint64_t Lenenc();
+  uint64_t LooseLenenc();  // longer forms too: only for connection attributes, where a common driver sends them
   std::string_view LenencString();
+  std::string_view LooseLenencString();
   std::string_view Bytes(size_t n);
   std::string_view NulString();  // up to the next 0, which is consumed; none: error
   std::string_view Rest() { return Bytes(remaining()); }
@@ -33,6 +35,8 @@ class Reader {
 
  private:
   uint64_t Fixed(size_t n);
+  uint64_t Lenenc(bool loose);
+  std::string_view Counted(uint64_t length);
   std::string_view bytes_;
   size_t position_ = 0;
   bool ok_ = true;

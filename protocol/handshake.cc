@@ -20,13 +20,14 @@ absl::Status Malformed(const char* what) { return absl::InvalidArgumentError(fmt
 
 bool MariaDb(uint64_t capabilities) { return (capabilities & kClientLongPassword) == 0; }
 
-// Connection attributes: lenenc key, lenenc value, to the end.
+// Connection attributes: lenenc key, lenenc value, to the end. MariaDB's Node.js driver writes the length of them
+// all in the 3-byte form even below 251, and both servers take it.
 bool AttributesFit(std::string_view attributes) {
   Reader reader(attributes);
   while (reader.remaining() > 0) {
-    reader.LenencString();
+    reader.LooseLenencString();
     if (reader.remaining() == 0) return false;
-    reader.LenencString();
+    reader.LooseLenencString();
   }
   return reader.ok();
 }
@@ -113,7 +114,7 @@ absl::StatusOr<Login> ParseLogin(std::string_view payload) {
                                                            : reader.NulString();
   if (caps & kClientConnectWithDb) login.database = reader.NulString();
   if (caps & kClientPluginAuth) login.auth_plugin = reader.NulString();
-  if (caps & kClientConnectAttrs) login.connect_attributes = reader.LenencString();
+  if (caps & kClientConnectAttrs) login.connect_attributes = reader.LooseLenencString();
   if (caps & kClientZstdCompression) login.zstd_level = reader.U8();
   login.rest = reader.Rest();
   if (!reader.ok() || !AttributesFit(login.connect_attributes)) return Malformed("login");
@@ -174,7 +175,7 @@ absl::StatusOr<ChangeUser> ParseChangeUser(std::string_view payload, uint64_t ca
   if (request.has_charset) {
     request.charset = reader.U16();
     if (capabilities & kClientPluginAuth) request.auth_plugin = reader.NulString();
-    if (capabilities & kClientConnectAttrs) request.connect_attributes = reader.LenencString();
+    if (capabilities & kClientConnectAttrs) request.connect_attributes = reader.LooseLenencString();
   }
   if (!reader.ok() || reader.remaining() > 0 || !AttributesFit(request.connect_attributes)) return Malformed("COM_CHANGE_USER");
   return request;

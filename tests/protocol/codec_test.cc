@@ -62,6 +62,21 @@ TEST(Codec, LongerFormsThanNeededAreErrors) {
   }
 }
 
+TEST(Codec, LooseLengthsMayBeLongerButNotOverrun) {
+  Exact longer(FromHex("fc0300616263 fd00000078"));
+  Reader reader(longer.view());
+  EXPECT_EQ(reader.LooseLenencString(), "abc");
+  EXPECT_EQ(reader.LooseLenencString(), "");
+  EXPECT_EQ(reader.Rest(), "x");
+  EXPECT_TRUE(reader.ok());
+  for (const char* hex : {"feffffffffffffffff61", "fc020061", "fb", "ff", "fc02"}) {
+    Exact bytes(FromHex(hex));
+    Reader bad(bytes.view());
+    EXPECT_EQ(bad.LooseLenencString(), "");
+    EXPECT_FALSE(bad.ok()) << hex;
+  }
+}
+
 TEST(Codec, OverrunningLengthsAreErrors) {
   // One too many, and lengths that wrap when added to a position.
   for (const char* hex : {"0361 62", "01", "feffffffffffffffff6162", "fef7ffffffffffffff6162", "fe0000000001000000616263"}) {

@@ -52,7 +52,13 @@ TEST(Handshake, CapturedLoginsAreBuiltBackByteForByte) {
       EXPECT_EQ(ToHex(BuildSslRequest(*login)), ToHex(bytes.view()));
       continue;
     }
-    EXPECT_EQ(ToHex(BuildLogin(*login)), ToHex(bytes.view()));
+    std::string expected = ToHex(bytes.view());
+    if (vector.name == "node_mariadb") {  // its attributes' length comes in a longer form than needed
+      const size_t length = expected.find("00fc", 64);
+      ASSERT_NE(length, std::string::npos);
+      expected.erase(length + 2, 2).erase(length + 4, 2);
+    }
+    EXPECT_EQ(ToHex(BuildLogin(*login)), expected);
     EXPECT_EQ(login->user, "app");
     EXPECT_TRUE(login->database.empty() || login->database == "zoo");
     EXPECT_EQ(login->rest, "");
@@ -61,7 +67,7 @@ TEST(Handshake, CapturedLoginsAreBuiltBackByteForByte) {
       EXPECT_FALSE(ParseLogin(part.view()).ok()) << "cut at " << cut;
     }
   }
-  EXPECT_GE(seen, 12u);
+  EXPECT_GT(seen, 20u);
 }
 
 Login FullLogin(uint64_t capabilities) {
@@ -142,7 +148,7 @@ TEST(Handshake, HugeLengthsAreErrors) {
   login.capabilities |= kClientConnectAttrs;
   std::string plain = BuildLogin(login);
   plain.pop_back();  // the attributes' length, 0
-  for (const char* attributes : {"feffffffffffffffff", "feffffffffffffffff035f6f73054c696e7578", "fc0000",
+  for (const char* attributes : {"feffffffffffffffff", "feffffffffffffffff035f6f73054c696e7578", "fc0100",
                                  "09feffffffffffffffff", "0d035f6f73feffffffffffffffff", "0403616263", "05036162630 5", "0361"}) {
     Exact bytes(plain + FromHex(attributes));
     EXPECT_FALSE(ParseLogin(bytes.view()).ok()) << "attributes " << attributes;
