@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// See bind.h. A name that is unambiguous to the server in its scope cannot belong to an unknown table of the same
+// scope as well (error 1052), so uncertainty only comes from unknown tables in scopes further in.
+#include "rewrite/bind.h"
+
+#include "rewrite/names.h"
+
+namespace crossfade::rewrite {
+
+bool Binder::SameTableName(std::string_view a, std::string_view b) const {
+  return world_.table_names_fold() ? NameEq(a, b) : a == b;
+}
+
+// `has`: the source surely has the column; `maybe`: it may have.
+Bound Binder::InSource(const Source& source, std::string_view column, bool* has, bool* maybe) const {
+  Bound bound;
+  bound.source = &source;
+  *has = *maybe = false;
+  if (source.table != nullptr) {
+    bool named_new = false;
+    if (const KeyColumn* key = source.table->FindKey(column, &named_new)) {
+      *has = true;
+      bound.kind = Bound::kBase;
+      bound.column = key;
+      bound.named_new = named_new;
+      bound.tag = {key->key, named_new ? Side::kNew : Side::kOld};
+      return bound;
+    }
+    if (source.table->table == nullptr) *maybe = true;
+    else *has = source.table->table->FindColumn(column) != nullptr;
+    return bound;
+  }
+  for (const OutputColumn& output : source.output.columns) {
+    if (!NameEq(output.name, column)) continue;
+    *has = true;
+    bound.tag = output.tag;
+    if (output.tag.key != nullptr) bound.kind = Bound::kDerived;
+    return bound;
+  }
+  *maybe = source.output.opaque;
+  return bound;
+}
+
+Bound Binder::Resolve(const Expr& column, const Scope& start) const {
+  const std::vector<Name>& parts = column.parts;
+  if (parts.empty()) return {};
+  const std::string_view name = parts.back().text;
+  const bool qualified = parts.size() > 1;
+
+  if (!qualified && start.aliases != nullptr) {
+    for (const OutputColumn& output : start.aliases->columns) {
+      if (output.name.empty() || !NameEq(output.name, name)) continue;
+      Bound bound;
+      bound.via_alias = true;
+      bound.scope = &start;
+      bound.tag = output.tag;
+      if (output.tag.key != nullptr) bound.kind = Bound::kDerived;
+      return bound;
+    }
+  }
+
+  for (const Scope* scope = &start; scope != nullptr; scope = scope->outer) {
+    Bound found;
+    bool any = false;
+    for (const Source& source : scope->sources) {
+      if (qualified) {
+        if (!SameTableName(source.alias, parts[parts.size() - 2].text)) continue;
+        if (parts.size() > 2 && !source.schema.empty() && !SameTableName(source.schema, parts[0].text)) continue;
+      }
+      bool has = false, maybe = false;
+      Bound bound = InSource(source, name, &has, &maybe);
+      if (qualified) {
+        bound.scope = scope;
+        return bound;
+      }
+      if (!has) continue;
+      // Between an original column and one that only the migration added, the client means the original one.
+      const bool hidden = bound.kind == Bound::kBase && bound.named_new;
+      if (!any || (found.kind == Bound::kBase && found.named_new && !hidden)) found = bound;
+      any = true;
+    }
+    if (any) {
+      found.scope = scope;
+      // An unknown table of this very scope cannot have it too; one of an inner scope would have caught it.
+      bool inner_unknown = false;
+      for (const Scope* inner = &start; inner != scope; inner = inner->outer)
+        for (const Source& source : inner->sources)
+          inner_unknown = inner_unknown || (source.table == nullptr && source.output.opaque) ||
+                          (source.table != nullptr && source.table->table == nullptr);
+      if (inner_unknown && found.kind != Bound::kPlain) found.kind = Bound::kUncertain;
+      return found;
+    }
+  }
+  return {};
+}
+
+}  // namespace crossfade::rewrite

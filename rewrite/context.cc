@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// See context.h.
+#include "rewrite/context.h"
+
+#include <algorithm>
+
+#include "fmt/format.h"
+#include "rewrite/names.h"
+
+namespace crossfade::rewrite {
+
+void Context::Refuse(const config::Migration& migration, std::string_view why, std::string_view advice) {
+  if (refused) return;
+  refused = true;
+  plan->reason = fmt::format("{}: {}; {}", migration.name, why, advice);
+}
+
+void Context::Note(std::string_view text) {
+  if (why.find(text) != std::string::npos) return;
+  if (!why.empty()) why += "; ";
+  why += text;
+}
+
+void Context::Touch(const MigratingTable& table, bool write) {
+  plan->touched |= table.migrations;
+  if (table.active) active = true;
+  if (!write) return;
+  plan->writes = true;
+  writes |= table.migrations;
+  if (table.columns_of != nullptr && table.active)
+    Refuse(*table.columns_of, fmt::format("{} has migrating columns, which are not written on both sides yet", table.name),
+           "take this migration back to observe");
+}
+
+uint32_t Context::NewSlot(const Key& key) {
+  plan->key_slots.push_back({key.migration, key.index});
+  return static_cast<uint32_t>(plan->key_slots.size() - 1);
+}
+
+ValueShape Context::ShapeOf(const Expr& expr, bool* is_value) {
+  *is_value = true;
+  switch (expr.kind) {
+    case ExprKind::kString:
+    case ExprKind::kHex: return ValueShape::kString;
+    case ExprKind::kInteger:
+    case ExprKind::kBool: return ValueShape::kInteger;
+    case ExprKind::kNull: return ValueShape::kNull;
+    case ExprKind::kDecimal:
+    case ExprKind::kFloat:
+    case ExprKind::kBit:
+    case ExprKind::kTemporal: return ValueShape::kOther;
+    case ExprKind::kUnary:
+      if (expr.op == Op::kNeg && expr.children.size() == 1) {
+        const ExprKind inner = expr.children[0]->kind;
+        if (inner == ExprKind::kInteger) return ValueShape::kInteger;
+        if (inner == ExprKind::kDecimal || inner == ExprKind::kFloat) return ValueShape::kOther;
+      }
+      break;
+    case ExprKind::kParam: {
+      std::vector<uint32_t>& list = plan->shape_params;
+      if (std::find(list.begin(), list.end(), expr.param_index) == list.end()) list.push_back(expr.param_index);
+      if (shapes != nullptr && expr.param_index < shapes->size()) return (*shapes)[expr.param_index];
+      return ValueShape::kUnknown;
+    }
+    default: break;
+  }
+  *is_value = false;
+  return ValueShape::kUnknown;
+}
+
+std::string Context::OwnTable(const Key& key) { return QuoteName(key.schema) + "." + QuoteName(key.spec->table); }
+
+std::string Context::Lookup(const Key& key, bool to_new, const std::string& value) const {
+  const std::string& to = to_new ? key.spec->new_column : key.spec->old_column;
+  const std::string& from = to_new ? key.spec->old_column : key.spec->new_column;
+  return fmt::format("(SELECT {0}.{1} FROM {2} AS {0} WHERE {0}.{3} = {4})", alias, QuoteName(to), OwnTable(key),
+                     QuoteName(from), value);
+}
+
+}  // namespace crossfade::rewrite

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the rules share while one text is planned: the source, the world, the edits so far, and the first refusal.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rewrite/ast.h"
+#include "rewrite/editor.h"
+#include "rewrite/lexer.h"
+#include "rewrite/planner.h"
+#include "rewrite/world.h"
+
+namespace crossfade::rewrite {
+
+struct Context {
+  Context(const TokenList& tokens, const SessionFacts& facts, const Dialect& dialect, const World& world, Plan* plan)
+      : tokens(tokens), facts(facts), dialect(dialect), world(world), plan(plan), editor(tokens) {}
+
+  const TokenList& tokens;
+  const SessionFacts& facts;
+  const Dialect& dialect;
+  const World& world;
+  Plan* plan;
+  Editor editor;
+  bool prepared = false;
+  const std::vector<ValueShape>* shapes = nullptr;  // of the client's parameters, prepared only
+  bool cacheable = true;   // false: the plan took something from a literal's value or the exact white space
+  bool refused = false;
+  uint64_t writes = 0;     // migrations whose tables are written, active or not
+  bool active = false;     // a table of an active migration is named
+  std::string why;         // what was done, for explain; first reason wins
+  const char* alias = "cf";  // of our own subqueries: a name that the text does not use
+
+  // Refuses the text. `why` and `advice` without a final stop.
+  void Refuse(const config::Migration& migration, std::string_view why, std::string_view advice);
+  void Refuse(const Key& key, std::string_view why, std::string_view advice) { Refuse(*key.spec_migration, why, advice); }
+  void Note(std::string_view text);
+
+  void Touch(const MigratingTable& table, bool write);
+  uint32_t NewSlot(const Key& key);
+  // The shape of a literal or parameter; nullopt-like kUnknown with `*is_value` false for anything else.
+  // Asking for a parameter's shape makes it one that the plan depends on.
+  ValueShape ShapeOf(const Expr& expr, bool* is_value);
+
+  std::string_view Word(uint32_t token) const { return tokens.Text(token); }
+  // `schema`.`table` of the key's own table.
+  static std::string OwnTable(const Key& key);
+  // (SELECT cf.`to` FROM own AS cf WHERE cf.`from` = value)
+  std::string Lookup(const Key& key, bool to_new, const std::string& value) const;
+};
+
+}  // namespace crossfade::rewrite

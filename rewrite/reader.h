@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rewrites what a statement reads: queries, predicates, expressions. Visits a tree with its scopes, edits the mentions
+// of key columns that the session's cohort or a value's shape sends to the other side, and says of every value which
+// side of which key it is.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rewrite/bind.h"
+#include "rewrite/context.h"
+
+namespace crossfade::rewrite {
+
+// The CTEs in sight, innermost first.
+struct Ctes {
+  const Ctes* outer = nullptr;
+  std::string_view name;
+  const Output* output = nullptr;
+};
+
+// What the reader of a query wants in a column of its output.
+struct Wish {
+  const Key* key = nullptr;
+  Side side = Side::kNone;
+};
+
+struct QueryUse {
+  std::vector<Wish> wishes;     // by position; may be shorter
+  bool names_matter = true;     // somebody sees the names of the output columns
+  bool only_exists = false;     // nobody sees the columns
+  Output* first_arm = nullptr;  // recursive CTE: where the output goes once the first SELECT is visited
+};
+
+class Reader {
+ public:
+  explicit Reader(Context& context) : ctx_(context), binder_(context.world) {}
+
+  Output VisitQuery(Query& query, const Scope* outer, const Ctes* ctes, const QueryUse& use);
+  // WITH in front of a statement; the nodes live as long as the reader.
+  const Ctes* VisitWith(std::vector<Cte>& with, bool recursive, const Scope* outer, const Ctes* ctes);
+  // Adds the tables of `ref` to `scope`, visits derived tables, collects ON conditions.
+  void From(TableRef& ref, Scope* scope, const Ctes* ctes, std::vector<Expr*>* conditions);
+  Tag Visit(Expr& expr, const Scope& scope, const Ctes* ctes);
+  Output Items(std::vector<SelectItem>& items, const Scope& scope, const Ctes* ctes, const QueryUse& use);
+  void OrderBy(std::vector<OrderItem>& items, const Scope& scope, const Output* aliases, const Ctes* ctes);
+  Bound Resolve(const Expr& column, const Scope& scope) const { return binder_.Resolve(column, scope); }
+  const Binder& binder() const { return binder_; }
+
+  // The side that a mention without a value to compare with reads.
+  Side MentionSide(const Bound& bound) const;
+  // Makes a mention read `side`. Refuses where that cannot be.
+  Tag SetSide(Expr& column, const Bound& bound, Side side);
+  // The column as a template, on `side`.
+  std::string ColumnText(const Expr& column, const Bound& bound, Side side) const;
+  // Tables by their name, as FROM would find them: nullptr for CTEs and tables that do not migrate.
+  const MigratingTable* FindTable(const TableRef& ref, const Ctes* ctes) const;
+
+ private:
+  struct Frame {  // of the expression under way
+    const Scope& scope;
+    const Ctes* ctes;
+  };
+  enum class Operand : uint8_t { kKey, kValue, kQuery, kRow, kOther };
+
+  Output VisitSelect(Select& select, const Scope* outer, const Ctes* ctes, const QueryUse& use);
+  Output Star(SelectItem& item, const Scope& scope, const QueryUse& use);
+  Tag Column(Expr& expr, const Scope& scope);
+  void KeepName(SelectItem& item, const QueryUse& use);
+
+  // rule_compare.cc
+  Operand Classify(Expr& expr, const Scope& scope, Bound* bound) const;
+  void Comparison(Expr& expr, Expr& left, Expr& right, const Frame& frame);
+  void KeyToKey(Expr& left, const Bound& a, Expr& right, const Bound& b);
+  void KeyToQuery(Expr& left, const Bound& bound, Query& query, const Frame& frame);
+  void KeyToTag(Expr& left, const Bound& bound, Tag tag, const Expr& right, bool equality);
+  void KeyToValues(Expr& whole, Expr& left, const Bound& bound, const std::vector<Expr*>& values, bool key_is_left,
+                   bool equality);
+  void In(Expr& expr, const Frame& frame);
+  void InList(Expr& expr, Expr& left, const Bound& bound, const Frame& frame);
+  void RowInList(Expr& expr, Expr& left, const Frame& frame);
+  void Between(Expr& expr, const Frame& frame);
+  Side SideOfShape(const Key& key, ValueShape shape) const;
+  ValueShape ShapeOfExpression(const Expr& expr) const;
+  bool Reachable(const Bound& bound, Side side) const;
+  // key IN (SELECT the side it has FROM own WHERE the other side <tokens of `rest`>)
+  void ByOtherSide(Expr& whole, Expr& left, const Bound& bound, Span rest);
+
+  Context& ctx_;
+  Binder binder_;
+  std::vector<std::unique_ptr<Ctes>> cte_nodes_;
+  std::vector<std::unique_ptr<Output>> cte_outputs_;
+};
+
+// Parentheses round one expression.
+Expr& Unwrap(Expr& expr);
+
+}  // namespace crossfade::rewrite

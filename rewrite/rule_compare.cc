@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+// Comparisons with a key: the shape of the value decides which column is compared, or, where the key has only one
+// side at that place (derived tables, references after retire), the value is looked up. See reader.h.
+#include "fmt/format.h"
+#include "rewrite/names.h"
+#include "rewrite/reader.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+Side Other(Side side) { return side == Side::kNew ? Side::kOld : Side::kNew; }
+
+bool IsEquality(const Expr& expr) { return expr.op == Op::kEq; }
+
+}  // namespace
+
+Reader::Operand Reader::Classify(Expr& wrapped, const Scope& scope, Bound* bound) const {
+  Expr& expr = Unwrap(wrapped);
+  switch (expr.kind) {
+    case ExprKind::kColumn:
+      *bound = binder_.Resolve(expr, scope);
+      return bound->tag.key != nullptr && bound->tag.key->active ? Operand::kKey : Operand::kOther;
+    case ExprKind::kString:
+    case ExprKind::kHex:
+    case ExprKind::kInteger:
+    case ExprKind::kBool:
+    case ExprKind::kNull:
+    case ExprKind::kDecimal:
+    case ExprKind::kFloat:
+    case ExprKind::kBit:
+    case ExprKind::kTemporal:
+    case ExprKind::kParam: return Operand::kValue;
+    case ExprKind::kUnary:
+      if (expr.op == Op::kNeg && expr.children.size() == 1) {
+        const ExprKind inner = expr.children[0]->kind;
+        if (inner == ExprKind::kInteger || inner == ExprKind::kDecimal || inner == ExprKind::kFloat) return Operand::kValue;
+      }
+      return Operand::kOther;
+    case ExprKind::kSubquery: return Operand::kQuery;
+    case ExprKind::kRow: return Operand::kRow;
+    default: return Operand::kOther;
+  }
+}
+
+Side Reader::SideOfShape(const Key& key, ValueShape shape) const {
+  if (!key.either) return Side::kNone;
+  if (shape == key.new_shape) return Side::kNew;
+  if (shape == key.old_shape || shape == ValueShape::kUnknown) return Side::kOld;
+  return Side::kNone;
+}
+
+// The few functions whose kind of result is plain; kUnknown for the rest.
+ValueShape Reader::ShapeOfExpression(const Expr& expr) const {
+  static constexpr std::string_view kStrings[] = {"concat", "concat_ws", "upper", "lower", "ucase", "lcase", "trim", "ltrim",
+                                                  "rtrim", "substring", "substr", "left", "right", "replace", "uuid", "hex",
+                                                  "lpad", "rpad", "reverse", "repeat", "elt", "format", "md5", "sha2"};
+  if (expr.kind == ExprKind::kFunction) {
+    for (std::string_view name : kStrings)
+      if (NameEq(expr.text, name)) return ValueShape::kString;
+    if (NameEq(expr.text, "last_insert_id")) return ValueShape::kInteger;
+  }
+  if (expr.op == Op::kArith) return ValueShape::kInteger;
+  return ValueShape::kUnknown;
+}
+
+bool Reader::Reachable(const Bound& bound, Side side) const {
+  switch (bound.kind) {
+    case Bound::kPlain: return false;
+    case Bound::kDerived: return bound.tag.side == side;
+    case Bound::kUncertain: return true;  // SetSide refuses where something would have to change
+    case Bound::kBase: return side == Side::kNew || bound.column->own || !bound.tag.key->new_only;
+  }
+  return false;
+}
+
+void Reader::Comparison(Expr& expr, Expr& left_wrapped, Expr& right_wrapped, const Frame& frame) {
+  Expr& left = Unwrap(left_wrapped);
+  Expr& right = Unwrap(right_wrapped);
+  Bound a, b;
+  const Operand l = Classify(left, frame.scope, &a), r = Classify(right, frame.scope, &b);
+  if (l == Operand::kRow && r == Operand::kRow && left.children.size() == right.children.size()) {
+    for (size_t i = 0; i < left.children.size(); ++i) Comparison(expr, *left.children[i], *right.children[i], frame);
+    return;
+  }
+  if (l == Operand::kKey && r == Operand::kKey) return KeyToKey(left, a, right, b);
+  if (l != Operand::kKey && r != Operand::kKey) {
+    Visit(left, frame.scope, frame.ctes);
+    Visit(right, frame.scope, frame.ctes);
+    return;
+  }
+  const bool key_is_left = l == Operand::kKey;
+  Expr& key = key_is_left ? left : right;
+  Expr& other = key_is_left ? right : left;
+  const Bound& bound = key_is_left ? a : b;
+  switch (key_is_left ? r : l) {
+    case Operand::kValue: return KeyToValues(expr, key, bound, {&other}, key_is_left, IsEquality(expr));
+    case Operand::kQuery: return KeyToQuery(key, bound, *other.query, frame);
+    default: return KeyToTag(key, bound, Visit(other, frame.scope, frame.ctes), other, IsEquality(expr));
+  }
+}
+
+void Reader::KeyToKey(Expr& left, const Bound& a, Expr& right, const Bound& b) {
+  const Key& key = *a.tag.key;
+  if (b.tag.key != &key) {  // two keys that have nothing to do with each other: each by its cohort
+    SetSide(left, a, MentionSide(a));
+    SetSide(right, b, MentionSide(b));
+    return;
+  }
+  Side side = Side::kOld;
+  if (a.kind == Bound::kDerived) side = a.tag.side;
+  else if (b.kind == Bound::kDerived) side = b.tag.side;
+  else if (key.new_reader) side = Side::kNew;
+  else if (a.named_new == b.named_new) side = MentionSide(a);
+  else if (key.either) side = Side::kNew;
+  else return;  // as written: the new columns are not complete yet
+  SetSide(left, a, side);
+  SetSide(right, b, side);
+}
+
+void Reader::KeyToQuery(Expr& left, const Bound& bound, Query& query, const Frame& frame) {
+  const Key& key = *bound.tag.key;
+  QueryUse use;
+  use.names_matter = false;
+  const Side mention = MentionSide(bound);
+  if (bound.kind == Bound::kDerived) use.wishes = {{&key, bound.tag.side}};
+  else if (key.new_reader) use.wishes = {{&key, Side::kNew}};
+  const Output output = VisitQuery(query, &frame.scope, frame.ctes, use);
+  const Tag tag = output.columns.size() == 1 ? output.columns[0].tag : Tag{};
+  if (tag.key == &key && (key.either || key.new_reader || tag.side == mention)) {
+    SetSide(left, bound, tag.side);
+  } else if (tag.key != &key && mention == Side::kNew && !bound.named_new && bound.kind != Bound::kDerived) {
+    ctx_.Refuse(key, fmt::format("{} is compared with a query whose kind of key is not known", left.parts.back().text),
+                "let the query select a key column");
+  } else {
+    SetSide(left, bound, mention);
+  }
+}
+
+// The key compared with an expression that is no plain value.
+void Reader::KeyToTag(Expr& left, const Bound& bound, Tag tag, const Expr& right, bool equality) {
+  const Key& key = *bound.tag.key;
+  const Side mention = MentionSide(bound);
+  if (tag.key == &key) {
+    SetSide(left, bound, tag.side);
+    return;
+  }
+  if (bound.kind == Bound::kDerived || bound.named_new || mention == Side::kOld) {
+    SetSide(left, bound, mention);
+    return;
+  }
+  const Side side = SideOfShape(key, ShapeOfExpression(right));
+  if (ShapeOfExpression(right) != ValueShape::kUnknown && side != Side::kNone) {
+    if (Reachable(bound, side)) {
+      SetSide(left, bound, side);
+      return;
+    }
+    if (equality && key.spec->keep_old_lookup) {
+      SetSide(left, bound, Other(side));
+      ctx_.editor.Replace(right.span, ctx_.Lookup(key, side == Side::kOld, ctx_.editor.Emit(right.span)));
+      return;
+    }
+  }
+  ctx_.Refuse(key, fmt::format("{} is compared with an expression that may be an old or a new key", left.parts.back().text),
+              "compare it with a literal or a parameter");
+}
+
+// The key compared with values that are all on one side (=, <, LIKE, BETWEEN).
+void Reader::KeyToValues(Expr& whole, Expr& left, const Bound& bound, const std::vector<Expr*>& values, bool key_is_left,
+                         bool equality) {
+  const Key& key = *bound.tag.key;
+  Side side = Side::kNone;
+  for (Expr* value : values) {
+    if (!key.either) break;
+    bool is_value = false;
+    const Side one = SideOfShape(key, ctx_.ShapeOf(Unwrap(*value), &is_value));
+    if (one == Side::kNone) continue;
+    if (side != Side::kNone && side != one) {
+      ctx_.Refuse(key, "a range from an old to a new key", "use keys of one kind");
+      return;
+    }
+    side = one;
+  }
+  if (side == Side::kNone) side = MentionSide(bound);
+  if (Reachable(bound, side)) {
+    SetSide(left, bound, side);
+    return;
+  }
+  if (equality) {
+    SetSide(left, bound, Other(side));
+    if (key.new_only && !key.spec->keep_old_lookup)
+      ctx_.Refuse(key, "old keys are not looked up any more", "use the new key");
+    Expr& value = Unwrap(*values[0]);
+    ctx_.editor.Replace(value.span, ctx_.Lookup(key, side == Side::kOld, ctx_.editor.Emit(value.span)));
+    ctx_.Note(side == Side::kOld ? "the old key is looked up" : "the new key is looked up");
+    return;
+  }
+  if (!key_is_left || whole.op == Op::kNullSafeEq) {
+    ctx_.Refuse(key, "such a comparison cannot be made by the other key", "write the column on the left, or use =");
+    return;
+  }
+  ByOtherSide(whole, left, bound, {left.span.end, whole.span.end});
+}
+
+void Reader::ByOtherSide(Expr& whole, Expr& left, const Bound& bound, Span rest) {
+  const Key& key = *bound.tag.key;
+  const Side has = bound.kind == Bound::kDerived ? bound.tag.side : Side::kNew;
+  if (key.new_only && !key.spec->keep_old_lookup) {
+    ctx_.Refuse(key, "old keys are not looked up any more", "use the new key");
+    return;
+  }
+  const std::string& to = has == Side::kNew ? key.spec->new_column : key.spec->old_column;
+  const std::string& from = has == Side::kNew ? key.spec->old_column : key.spec->new_column;
+  const std::string text =
+      fmt::format("{0} IN (SELECT {1}.{2} FROM {3} AS {1} WHERE {1}.{4} {5})", ColumnText(left, bound, has), ctx_.alias,
+                  QuoteName(to), Context::OwnTable(key), QuoteName(from), ctx_.editor.Emit(rest));
+  ctx_.editor.Replace(whole.span, text);
+  ctx_.Note(has == Side::kNew ? "the old key is looked up" : "the new key is looked up");
+}
+
+void Reader::In(Expr& expr, const Frame& frame) {
+  if (expr.children.empty()) return;
+  Expr& left = Unwrap(*expr.children[0]);
+  Bound bound;
+  const Operand kind = Classify(left, frame.scope, &bound);
+  if (expr.query != nullptr) {
+    if (kind == Operand::kKey) return KeyToQuery(left, bound, *expr.query, frame);
+    QueryUse use;
+    use.names_matter = false;
+    std::vector<Bound> bounds(left.children.size());
+    if (kind == Operand::kRow) {
+      for (size_t i = 0; i < left.children.size(); ++i) {
+        const bool is_key = Classify(*left.children[i], frame.scope, &bounds[i]) == Operand::kKey;
+        use.wishes.push_back(is_key && bounds[i].tag.key->new_reader ? Wish{bounds[i].tag.key, Side::kNew} : Wish{});
+      }
+    }
+    const Output output = VisitQuery(*expr.query, &frame.scope, frame.ctes, use);
+    if (kind != Operand::kRow) {
+      Visit(left, frame.scope, frame.ctes);
+      return;
+    }
+    for (size_t i = 0; i < left.children.size(); ++i) {
+      Expr& child = Unwrap(*left.children[i]);
+      const Key* key = bounds[i].tag.key;
+      if (key == nullptr || !key->active) {
+        Visit(child, frame.scope, frame.ctes);
+      } else if (i < output.columns.size() && output.columns[i].tag.key == key) {
+        SetSide(child, bounds[i], output.columns[i].tag.side);
+      } else if (MentionSide(bounds[i]) == Side::kNew && !bounds[i].named_new) {
+        ctx_.Refuse(*key, "a row is compared with a query whose kind of key is not known", "let the query select a key column");
+      }
+    }
+    return;
+  }
+  if (kind == Operand::kKey) return InList(expr, left, bound, frame);
+  if (kind == Operand::kRow) return RowInList(expr, left, frame);
+  // A value IN (columns): each element is a comparison of its own.
+  if (kind == Operand::kValue) {
+    for (size_t i = 1; i < expr.children.size(); ++i) {
+      Bound element;
+      if (Classify(*expr.children[i], frame.scope, &element) == Operand::kKey)
+        KeyToValues(expr, Unwrap(*expr.children[i]), element, {&left}, false, false);
+      else
+        Visit(*expr.children[i], frame.scope, frame.ctes);
+    }
+    return;
+  }
+  for (Expr* child : expr.children) Visit(*child, frame.scope, frame.ctes);
+}
+
+void Reader::InList(Expr& expr, Expr& left, const Bound& bound, const Frame& frame) {
+  const Key& key = *bound.tag.key;
+  const Side mention = MentionSide(bound);
+  std::vector<Expr*> old_values, new_values, neutral;
+  for (size_t i = 1; i < expr.children.size(); ++i) {
+    Expr& element = Unwrap(*expr.children[i]);
+    Bound other;
+    Side side = Side::kNone;
+    const Operand kind = Classify(element, frame.scope, &other);
+    if (kind == Operand::kValue) {
+      bool is_value = false;
+      if (key.either) side = SideOfShape(key, ctx_.ShapeOf(element, &is_value));
+    } else if (kind == Operand::kKey && other.tag.key == &key) {
+      side = MentionSide(other);
+      if (bound.kind != Bound::kDerived && !bound.named_new && mention == Side::kNew && other.kind == Bound::kBase) side = Side::kNew;
+      SetSide(element, other, side);
+    } else {
+      Visit(element, frame.scope, frame.ctes);
+      const ValueShape shape = ShapeOfExpression(element);
+      if (shape != ValueShape::kUnknown && key.either) side = SideOfShape(key, shape);
+      else if (mention == Side::kNew && !bound.named_new && bound.kind != Bound::kDerived)
+        return ctx_.Refuse(key, "an IN list holds an expression that may be an old or a new key", "use literals or parameters");
+    }
+    (side == Side::kOld ? old_values : side == Side::kNew ? new_values : neutral).push_back(expr.children[i]);
+  }
+  // NULL and the like go with the others.
+  auto& home = old_values.empty() && new_values.empty() ? (mention == Side::kNew ? new_values : old_values)
+               : old_values.empty()                     ? new_values
+                                                        : old_values;
+  home.insert(home.end(), neutral.begin(), neutral.end());
+  if (old_values.empty() || new_values.empty()) {
+    const Side side = old_values.empty() ? Side::kNew : Side::kOld;
+    if (Reachable(bound, side)) SetSide(left, bound, side);
+    else ByOtherSide(expr, left, bound, {left.span.end, expr.span.end});
+    return;
+  }
+  if (bound.kind == Bound::kUncertain) {
+    SetSide(left, bound, bound.named_new ? Side::kOld : Side::kNew);  // refuses
+    return;
+  }
+  if (key.new_only && !key.spec->keep_old_lookup)
+    return ctx_.Refuse(key, "old keys are not looked up any more", "use the new key");
+  const char* in = expr.negated ? "NOT IN" : "IN";
+  const auto list = [&](const std::vector<Expr*>& values) {
+    std::string text;
+    for (Expr* value : values) text += (text.empty() ? "" : ", ") + ctx_.editor.Emit(value->span);
+    return text;
+  };
+  const auto part = [&](Side side, const std::vector<Expr*>& values) {
+    if (Reachable(bound, side)) return fmt::format("{} {} ({})", ColumnText(left, bound, side), in, list(values));
+    const bool to_new = side == Side::kOld;
+    return fmt::format("{0} {1} (SELECT {2}.{3} FROM {4} AS {2} WHERE {2}.{5} IN ({6}))", ColumnText(left, bound, Other(side)),
+                       in, ctx_.alias, QuoteName(to_new ? key.spec->new_column : key.spec->old_column), Context::OwnTable(key),
+                       QuoteName(to_new ? key.spec->old_column : key.spec->new_column), list(values));
+  };
+  ctx_.editor.Replace(expr.span, fmt::format("({} {} {})", part(Side::kOld, old_values), expr.negated ? "AND" : "OR",
+                                             part(Side::kNew, new_values)));
+  ctx_.Note("a list of old and new keys");
+}
+
+void Reader::RowInList(Expr& expr, Expr& left, const Frame& frame) {
+  for (size_t position = 0; position < left.children.size(); ++position) {
+    Expr& column = Unwrap(*left.children[position]);
+    Bound bound;
+    const bool is_key = Classify(column, frame.scope, &bound) == Operand::kKey;
+    Side side = Side::kNone;
+    for (size_t i = 1; i < expr.children.size(); ++i) {
+      Expr& row = Unwrap(*expr.children[i]);
+      if (row.kind != ExprKind::kRow || row.children.size() != left.children.size()) {
+        if (position == 0) Visit(row, frame.scope, frame.ctes);
+        if (is_key && MentionSide(bound) == Side::kNew)
+          ctx_.Refuse(*bound.tag.key, "a list of rows that are not spelt out", "write the rows as (a, b)");
+        continue;
+      }
+      Expr& element = Unwrap(*row.children[position]);
+      Bound other;
+      if (!is_key || Classify(element, frame.scope, &other) != Operand::kValue) {
+        Visit(element, frame.scope, frame.ctes);
+        if (is_key && MentionSide(bound) == Side::kNew && !bound.named_new)
+          ctx_.Refuse(*bound.tag.key, "a row of a list holds an expression that may be an old or a new key", "use literals or parameters");
+        continue;
+      }
+      if (!bound.tag.key->either) continue;
+      bool is_value = false;
+      const Side one = SideOfShape(*bound.tag.key, ctx_.ShapeOf(element, &is_value));
+      if (one == Side::kNone) continue;
+      if (side != Side::kNone && side != one)
+        ctx_.Refuse(*bound.tag.key, "a list of rows mixes old and new keys", "use keys of one kind");
+      side = one;
+    }
+    if (!is_key) Visit(column, frame.scope, frame.ctes);
+    else SetSide(column, bound, side == Side::kNone ? MentionSide(bound) : side);
+  }
+}
+
+void Reader::Between(Expr& expr, const Frame& frame) {
+  if (expr.children.size() != 3) return;
+  Bound bound[3];
+  Operand kind[3];
+  for (int i = 0; i < 3; ++i) kind[i] = Classify(*expr.children[i], frame.scope, &bound[i]);
+  Expr& left = Unwrap(*expr.children[0]);
+  if (kind[0] == Operand::kKey && kind[1] == Operand::kValue && kind[2] == Operand::kValue)
+    return KeyToValues(expr, left, bound[0], {expr.children[1], expr.children[2]}, true, false);
+  for (int i = 0; i < 3; ++i) {
+    Expr& child = Unwrap(*expr.children[i]);
+    if (kind[i] != Operand::kKey) {
+      Visit(child, frame.scope, frame.ctes);
+    } else if (kind[0] == Operand::kValue) {
+      KeyToValues(expr, child, bound[i], {&left}, false, false);
+    } else {
+      if (MentionSide(bound[i]) == Side::kNew && !bound[i].named_new && bound[i].kind != Bound::kDerived)
+        ctx_.Refuse(*bound[i].tag.key, "BETWEEN with an expression that may be an old or a new key", "use literals or parameters");
+      SetSide(child, bound[i], MentionSide(bound[i]));
+    }
+  }
+}
+
+}  // namespace crossfade::rewrite

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// INSERT and REPLACE with rows or SET. See rules.h, docs/rewriting.md.
+#include "fmt/format.h"
+#include "rewrite/names.h"
+#include "rewrite/rules.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+constexpr size_t kAbsent = static_cast<size_t>(-1);
+
+struct Target {
+  const MigratingTable& table;
+  std::vector<std::string> columns;  // that get a value, in order
+  Scope scope;                       // the table itself
+  size_t Find(std::string_view name) const {
+    for (size_t i = 0; i < columns.size(); ++i)
+      if (NameEq(columns[i], name)) return i;
+    return kAbsent;
+  }
+};
+
+// The value of column `index` in row `row` (rows, then SET); nullptr: the row is too short.
+Expr* ValueAt(Insert& insert, size_t row, size_t index) {
+  if (!insert.set.empty()) return insert.set[index].value;
+  return index < insert.rows[row].values.size() ? insert.rows[row].values[index] : nullptr;
+}
+
+std::string OwnValue(Context& context, Insert& insert, const Target& target, const KeyColumn& column, size_t row) {
+  const Key& key = *column.key;
+  const std::string fresh = SlotMark(context.NewSlot(key));
+  if (!insert.replace) return fresh;
+  const size_t index = target.Find(column.old_name);
+  Expr* value = index == kAbsent ? nullptr : ValueAt(insert, row, index);
+  if (value != nullptr) value = &Unwrap(*value);
+  bool is_value = false;
+  if (value != nullptr && value->kind != ExprKind::kNull) context.ShapeOf(*value, &is_value);
+  if (!is_value) {
+    context.Refuse(key, fmt::format("REPLACE with a computed {}", column.old_name), "give it as a literal or a parameter");
+    return fresh;
+  }
+  // The derived table is materialised first: the row that is replaced can be read.
+  return fmt::format("COALESCE((SELECT {0}.{1} FROM (SELECT {1} FROM {2} WHERE {3} = {4}) AS {0}), {5})", context.alias,
+                     QuoteName(column.new_name), Context::OwnTable(key), QuoteName(column.old_name),
+                     context.editor.Emit(value->span), fresh);
+}
+
+// Which columns have to be added, with the values for each row.
+struct Addition {
+  const KeyColumn* column;
+  bool own;
+};
+
+void Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
+  const size_t rows = insert.set.empty() ? insert.rows.size() : 1;
+  std::vector<Addition> additions;
+  std::vector<std::string> names = target.columns;
+  for (const KeyColumn& column : target.table.keys) {
+    const Key& key = *column.key;
+    if (!key.active) continue;
+    const size_t index = target.Find(column.old_name), fresh = target.Find(column.new_name);
+    if (fresh != kAbsent && (column.own || !key.new_only))
+      return context.Refuse(key, fmt::format("{} is written by Crossfade", column.new_name), "leave it out");
+    if (column.own) {
+      for (size_t row = 0; row < rows && index != kAbsent; ++row)
+        if (Expr* value = ValueAt(insert, row, index)) ValueForOwn(context, reader, key, Unwrap(*value), target.scope, nullptr);
+      additions.push_back({&column, true});
+      context.Note("a new key for each row");
+      continue;
+    }
+    if (key.new_only) {
+      const size_t at = fresh != kAbsent ? fresh : index;
+      if (at == kAbsent) continue;
+      names[at] = column.new_name;
+      if (!insert.set.empty()) context.editor.Replace(insert.set[at].column->parts.back().span, QuoteName(column.new_name));
+      else if (insert.has_columns) context.editor.Replace(insert.columns[at].span, QuoteName(column.new_name));
+      for (size_t row = 0; row < rows; ++row)
+        if (Expr* value = ValueAt(insert, row, at)) ValueForNew(context, reader, key, Unwrap(*value), target.scope, nullptr);
+      context.Note("writes the new reference");
+      continue;
+    }
+    for (size_t row = 0; row < rows && index != kAbsent; ++row)
+      if (Expr* value = ValueAt(insert, row, index)) ValueForOld(context, reader, key, Unwrap(*value), target.scope, nullptr);
+    const Column* described = target.table.table != nullptr ? target.table.table->FindColumn(column.old_name) : nullptr;
+    if (index != kAbsent || described == nullptr || described->has_default) {
+      additions.push_back({&column, false});
+      context.Note("writes both sides of the reference");
+    }
+  }
+
+  const bool listed = insert.has_columns || !insert.set.empty();
+  std::string list;
+  if (!listed) {
+    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + QuoteName(name);
+  }
+  const bool no_columns = names.empty();
+  for (const Addition& addition : additions) {
+    const std::string name = QuoteName(addition.column->new_name);
+    list += (list.empty() && (no_columns || insert.has_columns) && !(insert.has_columns && !no_columns) ? "" : ", ") + name;
+  }
+  if (!insert.set.empty()) {
+    std::string text;
+    for (const Addition& addition : additions) {
+      const std::string ro = QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name);
+      text += fmt::format(", {} = {}", QuoteName(addition.column->new_name),
+                          addition.own ? OwnValue(context, insert, target, *addition.column, 0)
+                                       : context.Lookup(*addition.column->key, true, ro));
+    }
+    if (!text.empty()) context.editor.After(insert.set.back().span.end - 1, text);
+    return;
+  }
+  if (insert.has_columns) {
+    if (!list.empty()) context.editor.After(insert.columns_span.end - 2, list);
+  } else if (!additions.empty() || names != target.columns) {
+    context.editor.After(insert.target->span.end - 1, " (" + list + ")");
+  }
+  for (size_t row = 0; row < rows; ++row) {
+    std::string text;
+    for (const Addition& addition : additions) {
+      const std::string ro = QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name);
+      if (!text.empty() || !insert.rows[row].values.empty()) text += ", ";
+      text += addition.own ? OwnValue(context, insert, target, *addition.column, row)
+                           : context.Lookup(*addition.column->key, true, ro);
+    }
+    if (!text.empty()) context.editor.After(insert.rows[row].span.end - 2, text);
+  }
+  if (!insert.row_alias_columns.empty()) {
+    std::string text;
+    for (size_t i = 0; i < additions.size(); ++i) text += fmt::format(", `cf_{}`", i);
+    if (!text.empty()) context.editor.After(insert.row_alias_columns.back().span.end - 1, text);
+  }
+}
+
+}  // namespace
+
+void RuleInsert(Context& context, Reader& reader, Statement& statement) {
+  Insert& insert = *statement.insert;
+  const MigratingTable* table = reader.FindTable(*insert.target, nullptr);
+  Scope scope;
+  Source source;
+  source.alias = std::string(insert.target->table.text);
+  source.schema = std::string(insert.target->schema.present() ? insert.target->schema.text : context.facts.schema);
+  source.table = table;
+  source.output.opaque = table == nullptr;
+  scope.sources.push_back(source);
+  if (table != nullptr) context.Touch(*table, true);
+
+  std::vector<std::string> columns;
+  if (insert.has_columns) {
+    for (const Name& name : insert.columns) columns.emplace_back(name.text);
+  } else if (!insert.set.empty()) {
+    for (const Assignment& assignment : insert.set) columns.emplace_back(assignment.column->parts.back().text);
+  } else if (table != nullptr) {
+    bool any_value = insert.query != nullptr;
+    for (const InsertRow& row : insert.rows) any_value = any_value || !row.values.empty();
+    if (any_value)
+      for (const Column* column : table->OriginalColumns()) columns.push_back(column->name);
+  }
+
+  bool active_keys = false;
+  if (table != nullptr)
+    for (const KeyColumn& key : table->keys) active_keys = active_keys || key.key->active;
+  // Values that are no key: subqueries and the like may still read migrating tables.
+  const auto is_key = [&](size_t index) {
+    bool named_new = false;
+    if (!active_keys || index >= columns.size()) return false;
+    const KeyColumn* key = table->FindKey(columns[index], &named_new);
+    return key != nullptr && key->key->active;
+  };
+  for (InsertRow& row : insert.rows)
+    for (size_t i = 0; i < row.values.size(); ++i)
+      if (!is_key(i)) reader.Visit(*row.values[i], scope, nullptr);
+  for (size_t i = 0; i < insert.set.size(); ++i)
+    if (!is_key(i)) reader.Visit(*insert.set[i].value, scope, nullptr);
+
+  if (!active_keys) {
+    if (insert.query != nullptr) reader.VisitQuery(*insert.query, nullptr, nullptr, {});
+    for (Assignment& assignment : insert.on_duplicate) reader.Visit(*assignment.value, scope, nullptr);
+    reader.Items(insert.returning, scope, nullptr, {});
+    return;
+  }
+
+  const Key& first = *[&] {
+    const Key* key = nullptr;
+    for (const KeyColumn& column : table->keys)
+      if (column.key->active && key == nullptr) key = column.key;
+    return key;
+  }();
+  CheckWritable(context, *table, insert.replace ? "REPLACE" : "INSERT");
+  if (insert.delayed) context.Refuse(first, "INSERT DELAYED", "leave DELAYED out");
+  if (!insert.has_columns && insert.set.empty() && table->table == nullptr)
+    context.Refuse(first, "the columns of the table are not known", "list the columns");
+  if (insert.query != nullptr) {
+    InsertSelect(context, reader, insert, *table, columns);
+  } else {
+    Target target{*table, columns, scope};
+    Rows(context, reader, insert, target);
+  }
+  AssignUse use;
+  use.insert = &insert;
+  Assign(context, reader, insert.on_duplicate, scope, nullptr, use);
+  reader.Items(insert.returning, scope, nullptr, {});
+}
+
+}  // namespace crossfade::rewrite

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// INSERT … SELECT into a table with references. An INSERT … SELECT has no forward references, so the lookup of the new
+// reference repeats the item of the select list; that is only done where the item is a plain column or value and is
+// stored as it is. See rules.h, docs/rewriting.md.
+#include <cctype>
+
+#include "fmt/format.h"
+#include "rewrite/names.h"
+#include "rewrite/rules.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+// The item as it may stand inside a subquery: its column qualified, cut to the length that the column stores.
+// Empty: not sure.
+std::string Repeat(Context& context, Reader& reader, const Key& key, Expr& item, const Scope& scope, const Column* stored) {
+  bool is_value = false;
+  const bool strict = (context.facts.sql_mode & kStrict) != 0;
+  if (item.kind == ExprKind::kColumn) {
+    const Bound bound = reader.Resolve(item, scope);
+    std::string text = context.editor.Emit(item.span);
+    if (item.parts.size() == 1) {
+      const Source* source = bound.source;
+      if (source == nullptr && scope.sources.size() == 1) source = &scope.sources[0];
+      if (source == nullptr) return "";
+      text = QuoteName(source->alias) + "." + text;
+    }
+    if (bound.kind == Bound::kBase && bound.tag.key == &key) return text;
+    if (!strict || stored == nullptr || key.old_shape != ValueShape::kString) return "";
+    const size_t open = stored->type.find('(');
+    if (open == std::string::npos) return "";
+    const int length = std::atoi(stored->type.c_str() + open + 1);
+    return length > 0 ? fmt::format("LEFT({}, {})", text, length) : "";
+  }
+  const ValueShape shape = context.ShapeOf(item, &is_value);
+  if (is_value && (shape == ValueShape::kNull || (strict && shape == key.old_shape && item.kind != ExprKind::kParam)))
+    return context.editor.Emit(item.span);
+  return "";
+}
+
+}  // namespace
+
+void InsertSelect(Context& context, Reader& reader, Insert& insert, const MigratingTable& table,
+                  const std::vector<std::string>& columns) {
+  Query& query = *insert.query;
+  const auto find = [&](std::string_view name) -> int {
+    for (size_t i = 0; i < columns.size(); ++i)
+      if (NameEq(columns[i], name)) return static_cast<int>(i);
+    return -1;
+  };
+  QueryUse use;
+  use.names_matter = false;
+  use.wishes.resize(columns.size());
+  std::vector<std::pair<const KeyColumn*, int>> references;
+  for (const KeyColumn& column : table.keys) {
+    const Key& key = *column.key;
+    if (!key.active) continue;
+    if (column.own)
+      return context.Refuse(key, fmt::format("INSERT … SELECT into {} needs a new key for each row", table.name), "insert the rows with VALUES");
+    const int fresh = find(column.new_name);
+    int index = find(column.old_name);
+    if (fresh >= 0 && !key.new_only) return context.Refuse(key, fmt::format("{} is written by Crossfade", column.new_name), "leave it out");
+    if (fresh >= 0) index = fresh;
+    const Column* described = table.table != nullptr ? table.table->FindColumn(column.old_name) : nullptr;
+    if (index < 0) {
+      if (!key.new_only && (described == nullptr || described->has_default))
+        return context.Refuse(key, fmt::format("INSERT … SELECT leaves {} to its default", column.old_name), "select it");
+      continue;
+    }
+    use.wishes[index] = {&key, key.new_only ? Side::kNew : Side::kOld};
+    references.emplace_back(&column, index);
+  }
+  const Output output = reader.VisitQuery(query, nullptr, nullptr, use);
+  if (references.empty()) return;
+  const Key& first = *references[0].first->key;
+  const bool renamed = first.new_only;
+  if (!renamed || !insert.has_columns) {
+    if (output.opaque || output.columns.size() != columns.size())
+      return context.Refuse(first, "INSERT … SELECT whose columns are not known", "list the columns on both sides");
+  }
+
+  std::string list;
+  std::vector<std::string> names = columns;
+  for (const auto& [column, index] : references) {
+    const Key& key = *column->key;
+    if (!key.new_only) continue;
+    names[index] = column->new_name;
+    if (insert.has_columns) context.editor.Replace(insert.columns[index].span, QuoteName(column->new_name));
+    if (static_cast<size_t>(index) >= output.columns.size() || output.columns[index].tag.key != &key ||
+        output.columns[index].tag.side != Side::kNew)
+      return context.Refuse(key, "INSERT … SELECT sets a reference from a value that may be an old or a new key", "select a key column, or use VALUES");
+  }
+  std::string added;
+  for (const auto& [column, index] : references)
+    if (!column->key->new_only) added += ", " + QuoteName(column->new_name);
+  if (insert.has_columns) {
+    if (!added.empty()) context.editor.After(insert.columns_span.end - 2, added);
+  } else {
+    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + QuoteName(name);
+    context.editor.After(insert.target->span.end - 1, " (" + list + added + ")");
+  }
+  if (added.empty()) return;
+
+  for (Select* select : query.selects) {
+    while (select->nested != nullptr && select->nested->selects.size() == 1) select = select->nested->selects[0];
+    const char* advice = "insert the rows with VALUES";
+    if (select->nested != nullptr || select->values_constructor || select->items.size() != columns.size())
+      return context.Refuse(first, "INSERT … SELECT with a query that cannot be widened", advice);
+    Scope scope;
+    std::vector<Expr*> conditions;
+    // The tables were visited already; only their names are wanted here.
+    Plan scratch_plan;
+    Context scratch(context.tokens, context.facts, context.dialect, context.world, &scratch_plan);
+    Reader names_only(scratch);
+    const Ctes* ctes = names_only.VisitWith(query.with, query.recursive, nullptr, nullptr);
+    for (TableRef* ref : select->from) names_only.From(*ref, &scope, ctes, &conditions);
+    std::string items;
+    for (const auto& [column, index] : references) {
+      if (column->key->new_only) continue;
+      Expr& item = Unwrap(*select->items[index].expr);
+      const Column* stored = table.table != nullptr ? table.table->FindColumn(column->old_name) : nullptr;
+      const std::string repeated = item.kind == ExprKind::kStar ? "" : Repeat(context, reader, *column->key, item, scope, stored);
+      if (repeated.empty())
+        return context.Refuse(*column->key, fmt::format("INSERT … SELECT computes {}", column->old_name), advice);
+      items += ", " + context.Lookup(*column->key, true, repeated);
+    }
+    context.editor.After(select->items.back().span.end - 1, items);
+  }
+  context.Note("writes both sides of the reference");
+}
+
+}  // namespace crossfade::rewrite

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all writes share: the conditions for them, and the values and assignments of key columns. See rules.h.
+#include "fmt/format.h"
+#include "rewrite/names.h"
+#include "rewrite/rules.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+bool IsNewShaped(Context& context, const Key& key, Expr& value) {
+  if (!key.either) return false;
+  bool is_value = false;
+  const ValueShape shape = context.ShapeOf(value, &is_value);
+  return is_value && shape == key.new_shape;
+}
+
+// Can be written twice in one statement and compared with the old column without a conversion.
+bool Repeatable(Context& context, const Key& key, const Expr& value) {
+  if (value.kind == ExprKind::kString || value.kind == ExprKind::kNull || value.kind == ExprKind::kValues) return true;
+  bool is_value = false;
+  const ValueShape shape = context.ShapeOf(value, &is_value);
+  if (!is_value) return false;
+  return shape == key.old_shape || (value.kind == ExprKind::kParam && (shape == ValueShape::kUnknown || shape == ValueShape::kNull));
+}
+
+// Assignment of a reference while both sides are written.
+void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const KeyColumn& column, const Source& source,
+                const Scope& scope, const Ctes* ctes) {
+  const Key& key = *column.key;
+  Expr& value = Unwrap(*assignment.value);
+  const std::string table = QuoteName(source.alias) + ".";
+  const std::string rn = table + QuoteName(column.new_name), ro = table + QuoteName(column.old_name);
+  const std::string lookup = context.Lookup(key, true, ro);
+  const uint32_t last = assignment.span.end - 1;
+  context.Note("writes both sides of the reference");
+  const bool replaced = ValueForOld(context, reader, key, value, scope, ctes);
+  if (!replaced && key.filling && Repeatable(context, key, value)) {
+    // A row that does not change must not change for us either, though its new side may still be missing.
+    const std::string e = context.editor.Emit(value.span);
+    context.editor.Before(assignment.span.begin, fmt::format("{0} = IF({1} <=> {2}, {0}, 0), ", rn, ro, e));
+    context.editor.After(last, fmt::format(", {0} = IF({0} = 0, {1}, {0})", rn, lookup));
+  } else {
+    context.editor.After(last, fmt::format(", {} = {}", rn, lookup));
+  }
+}
+
+}  // namespace
+
+void CheckWritable(Context& context, const MigratingTable& table, const char* verb) {
+  for (const KeyColumn& key : table.keys) {
+    if (!key.key->active) continue;
+    if (!context.facts.foreign_key_checks)
+      context.Refuse(*key.key, fmt::format("{} without foreign_key_checks could leave a reference without its new key", verb),
+                     "turn the checks on and write parents first");
+    if ((context.facts.sql_mode & kOracle) != 0)
+      context.Refuse(*key.key, fmt::format("{} under sql_mode ORACLE", verb), "use another sql_mode");
+    for (const KeyColumn& other : table.keys)
+      if (other.key == key.key && other.own != key.own)
+        context.Refuse(*key.key, fmt::format("{} into a table that refers to itself", verb), "take this table out of the migration");
+  }
+}
+
+bool ValueForOld(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes) {
+  if (IsNewShaped(context, key, value)) {
+    const std::string text = context.editor.Emit(value.span);
+    // A number that is no new key is kept as it is, so that the foreign key refuses it.
+    context.editor.Replace(value.span, fmt::format("COALESCE({}, {})", context.Lookup(key, false, text), text));
+    context.Note("a new key is written as its old one");
+    return true;
+  }
+  if (value.kind == ExprKind::kColumn) {
+    const Bound bound = reader.Resolve(value, scope);
+    if (bound.tag.key == &key && bound.kind == Bound::kBase) {
+      reader.SetSide(value, bound, Side::kOld);
+      return false;
+    }
+  }
+  if (value.kind == ExprKind::kSubquery) {
+    QueryUse use;
+    use.names_matter = false;
+    use.wishes = {{&key, Side::kOld}};
+    const Output output = reader.VisitQuery(*value.query, &scope, ctes, use);
+    if (output.columns.size() == 1 && output.columns[0].tag.key == &key && output.columns[0].tag.side == Side::kNew)
+      context.Refuse(key, "a reference is set from a query that gives the new key", "select the old key");
+    return false;
+  }
+  if (value.kind == ExprKind::kValues) return false;
+  const Tag tag = reader.Visit(value, scope, ctes);
+  if (tag.key == &key && tag.side == Side::kNew)
+    context.Refuse(key, "a reference is set from an expression that gives the new key", "use the old key");
+  return false;
+}
+
+void ValueForNew(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes) {
+  bool is_value = false;
+  ValueShape shape = context.ShapeOf(value, &is_value);
+  if (!is_value && value.kind == ExprKind::kFunction) {
+    for (Expr* child : value.children) reader.Visit(*child, scope, ctes);
+    is_value = NameEq(value.text, "concat") || NameEq(value.text, "lower") || NameEq(value.text, "upper") || NameEq(value.text, "uuid");
+    if (is_value) shape = ValueShape::kString;
+  }
+  if (is_value) {
+    if (shape == ValueShape::kUnknown) shape = key.old_shape;
+    if (shape == key.new_shape || shape == ValueShape::kNull) return;
+    if (shape == key.old_shape && key.spec->keep_old_lookup) {
+      // 0 is never a key: a value that is none is refused by the foreign key.
+      const std::string text = context.editor.Emit(value.span);
+      context.editor.Replace(value.span, fmt::format("COALESCE({}, IF({} IS NULL, NULL, 0))", context.Lookup(key, true, text), text));
+      context.Note("the old key is looked up");
+      return;
+    }
+    context.Refuse(key, "an old key is written where only new ones are left", "write the new key");
+    return;
+  }
+  switch (value.kind) {
+    case ExprKind::kDefault: return;
+    case ExprKind::kValues: {
+      for (Expr* child : value.children) {
+        const Bound bound = reader.Resolve(*child, scope);
+        if (bound.kind == Bound::kBase && bound.tag.key == &key) {
+          context.editor.Replace(child->parts.back().span, QuoteName(bound.column->new_name));
+          return;
+        }
+      }
+      break;
+    }
+    case ExprKind::kColumn: {
+      const Bound bound = reader.Resolve(value, scope);
+      if (bound.tag.key == &key && reader.SetSide(value, bound, Side::kNew).side == Side::kNew) return;
+      break;
+    }
+    case ExprKind::kSubquery: {
+      QueryUse use;
+      use.names_matter = false;
+      use.wishes = {{&key, Side::kNew}};
+      const Output output = reader.VisitQuery(*value.query, &scope, ctes, use);
+      if (output.columns.size() == 1 && output.columns[0].tag.key == &key && output.columns[0].tag.side == Side::kNew) return;
+      break;
+    }
+    default: break;
+  }
+  context.Refuse(key, "a reference is set from an expression that may be an old or a new key", "use a literal or a parameter");
+}
+
+void ValueForOwn(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes) {
+  if (IsNewShaped(context, key, value))
+    context.Refuse(key, fmt::format("{} is given a value of the new key's kind", key.spec->old_column),
+                   "new keys are given out by Crossfade: give the old key as a value of its own kind");
+  else
+    reader.Visit(value, scope, ctes);
+}
+
+void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,
+            const AssignUse& use) {
+  std::vector<const KeyColumn*> seen;
+  for (Assignment& assignment : set) {
+    const Bound bound = reader.Resolve(*assignment.column, scope);
+    const bool key_column = bound.tag.key != nullptr && bound.tag.key->active && bound.column != nullptr;
+    for (const Source& source : scope.sources) {
+      const bool unknown = bound.source == nullptr && assignment.column->parts.size() == 1;
+      if (source.table != nullptr && (bound.source == &source || unknown)) context.Touch(*source.table, true);
+    }
+    if (!key_column) {
+      reader.Visit(*assignment.value, scope, ctes);
+      continue;
+    }
+    const KeyColumn& column = *bound.column;
+    const Key& key = *column.key;
+    Expr& value = Unwrap(*assignment.value);
+    if (bound.kind == Bound::kUncertain) {
+      context.Refuse(key, fmt::format("the name {} may belong to more than one table", assignment.column->parts.back().text), "qualify it");
+      continue;
+    }
+    if (!context.facts.foreign_key_checks)
+      context.Refuse(key, "a key is changed without foreign_key_checks", "turn the checks on");
+    if (bound.named_new && (column.own || !key.new_only)) {
+      context.Refuse(key, fmt::format("{} is written by Crossfade", column.new_name), "leave it out");
+      continue;
+    }
+    if (column.own) {
+      ValueForOwn(context, reader, key, value, scope, ctes);
+      continue;
+    }
+    if (key.new_only) {
+      if (!bound.named_new) context.editor.Replace(assignment.column->parts.back().span, QuoteName(column.new_name));
+      ValueForNew(context, reader, key, value, scope, ctes);
+      context.Note("writes the new reference");
+      continue;
+    }
+    if (!use.single) {
+      context.Refuse(key, fmt::format("an UPDATE of several tables assigns {}", column.old_name), "update one table, with the others in subqueries");
+      continue;
+    }
+    if ((context.facts.sql_mode & (kSimultaneousAssignment | kOracle)) != 0) {
+      context.Refuse(key, "sql_mode SIMULTANEOUS_ASSIGNMENT hides the new value of a reference", "use another sql_mode");
+      continue;
+    }
+    for (const KeyColumn* earlier : seen)
+      if (earlier == &column) context.Refuse(key, fmt::format("{} is assigned twice", column.old_name), "assign it once");
+    seen.push_back(&column);
+    for (const KeyColumn& other : bound.source->table->keys)
+      if (other.own && other.key == &key) context.Refuse(key, "an UPDATE of a reference to the same table", "take this table out of the migration");
+    (void)use.insert;
+    AssignBoth(context, reader, assignment, column, *bound.source, scope, ctes);
+  }
+}
+
+}  // namespace crossfade::rewrite

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of all rules, and the small ones among them.
+#include "rewrite/rules.h"
+
+#include "fmt/format.h"
+#include "rewrite/names.h"
+#include "rewrite/touch.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+constexpr Rule kRules[] = {
+    {StatementKind::kSelect, RuleSelect},
+    {StatementKind::kInsert, RuleInsert},
+    {StatementKind::kUpdate, RuleUpdate},
+    {StatementKind::kDelete, RuleDelete},
+    {StatementKind::kExplain, RuleInner},
+    {StatementKind::kSetStatement, RuleInner},
+    {StatementKind::kTransaction, RuleHarmless},
+    {StatementKind::kSet, RuleMention},
+    {StatementKind::kUse, RuleHarmless},
+    {StatementKind::kShow, RuleHarmless},
+    {StatementKind::kPrepare, RuleDynamic},
+    {StatementKind::kExecute, RuleHarmless},
+    {StatementKind::kDeallocate, RuleHarmless},
+    {StatementKind::kExecuteImmediate, RuleDynamic},
+    {StatementKind::kCall, RuleMention},
+    {StatementKind::kDo, RuleMention},
+    {StatementKind::kHandler, RuleForbidden},
+    {StatementKind::kLoad, RuleForbidden},
+    {StatementKind::kTruncate, RuleTruncate},
+    {StatementKind::kLockTables, RuleForbidden},
+    {StatementKind::kDdl, RuleForbidden},
+    {StatementKind::kAdmin, RuleHarmless},
+    {StatementKind::kCompound, RuleForbidden},
+    {StatementKind::kOther, RuleForbidden},
+};
+
+// The migrating tables that the words of a statement may mean.
+std::vector<const MigratingTable*> Mentioned(const Context& context, const Statement& statement) {
+  std::vector<const MigratingTable*> out;
+  for (const MigratingTable& table : context.world.tables())
+    for (const Name& name : statement.names)
+      if (NameEq(name.text, table.name)) {
+        out.push_back(&table);
+        break;
+      }
+  return out;
+}
+
+bool HasWord(const Statement& statement, std::string_view word) {
+  for (const Name& name : statement.names)
+    if (NameEq(name.text, word)) return true;
+  return false;
+}
+
+const config::Migration& AnyActive(const World& world) {
+  for (const MigratingTable& table : world.tables())
+    for (const KeyColumn& key : table.keys)
+      if (key.key->active) return *key.key->spec_migration;
+  return *world.tables().front().migration;
+}
+
+}  // namespace
+
+void ApplyRules(Context& context, Reader& reader, Statement& statement) {
+  for (const Rule& rule : kRules)
+    if (rule.kind == statement.kind) return rule.apply(context, reader, statement);
+}
+
+void RuleSelect(Context&, Reader& reader, Statement& statement) {
+  if (statement.query != nullptr) reader.VisitQuery(*statement.query, nullptr, nullptr, {});
+}
+
+void RuleInner(Context& context, Reader& reader, Statement& statement) {
+  if (statement.inner == nullptr) return RuleHarmless(context, reader, statement);
+  const bool before = context.plan->writes;
+  if (statement.kind == StatementKind::kSetStatement) {
+    for (uint32_t i = statement.span.begin; i < statement.inner->span.begin; ++i) {
+      const std::string_view word = context.Word(i);
+      if (!NameEq(word, "sql_mode") && !NameEq(word, "foreign_key_checks") && !NameEq(word, "character_set_client")) continue;
+      ApplyRules(context, reader, *statement.inner);
+      if (context.active)
+        context.Refuse(AnyActive(context.world), fmt::format("SET STATEMENT {} changes what the statement means", word),
+                       "set it for the session");
+      return;
+    }
+  }
+  ApplyRules(context, reader, *statement.inner);
+  if (statement.kind == StatementKind::kExplain && !statement.analyze) context.plan->writes = before;
+}
+
+void RuleHarmless(Context& context, Reader&, Statement& statement) {
+  for (const MigratingTable* table : Mentioned(context, statement)) context.plan->touched |= table->migrations;
+}
+
+void RuleMention(Context& context, Reader&, Statement& statement) {
+  for (const MigratingTable* table : Mentioned(context, statement)) {
+    context.Touch(*table, false);
+    for (const KeyColumn& key : table->keys)
+      if (key.key->new_reader)
+        context.Refuse(*key.key, fmt::format("{} with a query over {}", context.Word(statement.span.begin), table->name),
+                       "send the query as a SELECT of its own");
+  }
+}
+
+void RuleDynamic(Context& context, Reader&, Statement& statement) {
+  context.cacheable = false;
+  if (!context.world.AnyDual()) return;
+  if (!statement.literal_text) {
+    context.Refuse(AnyActive(context.world), "the text of a prepared statement stands in a variable or expression",
+                   "use prepared statements of the protocol, or a literal text");
+    return;
+  }
+  std::vector<std::string> names;
+  for (const MigratingTable& table : context.world.tables())
+    if (table.active) names.push_back(table.name);
+  if (!TouchSet(names, context.world.table_names_fold()).Matches(statement.text)) return;
+  for (const MigratingTable& table : context.world.tables())
+    if (table.active) context.plan->touched |= table.migrations;
+  context.Refuse(AnyActive(context.world), "the text of a PREPARE names a migrating table",
+                 "use prepared statements of the protocol, or send the statement as it is");
+}
+
+void RuleTruncate(Context& context, Reader&, Statement& statement) {
+  for (const MigratingTable* table : Mentioned(context, statement)) {
+    context.Touch(*table, true);
+    for (const KeyColumn& key : table->keys)
+      if (key.own && key.key->active && !context.facts.foreign_key_checks)
+        context.Refuse(*key.key, "TRUNCATE without foreign_key_checks could leave references behind", "turn the checks on");
+  }
+}
+
+void RuleForbidden(Context& context, Reader&, Statement& statement) {
+  const std::vector<const MigratingTable*> tables = Mentioned(context, statement);
+  for (const MigratingTable* table : tables) {
+    const bool writes = statement.kind != StatementKind::kHandler && statement.kind != StatementKind::kLockTables;
+    const bool frozen = table->expanding && statement.kind == StatementKind::kDdl;
+    context.plan->touched |= table->migrations;
+    if (writes) context.plan->writes = true;
+    if (!table->active && !frozen) continue;
+    const config::Migration& migration = *table->migration;
+    switch (statement.kind) {
+      case StatementKind::kHandler:
+        context.Refuse(migration, fmt::format("HANDLER shows the hidden columns of {}", table->name), "use SELECT");
+        break;
+      case StatementKind::kLoad:
+        context.Refuse(migration, fmt::format("LOAD into {} cannot fill both sides", table->name), "use INSERT statements");
+        break;
+      case StatementKind::kLockTables:
+        context.Refuse(migration, "LOCK TABLES hides the tables that new keys are looked up in", "use a transaction with SELECT … FOR UPDATE");
+        break;
+      case StatementKind::kDdl:
+        context.Refuse(migration, fmt::format("{} is migrating and must keep its shape", table->name), "wait until the migration is done, or take it back to observe");
+        break;
+      case StatementKind::kCompound:
+        context.Refuse(migration, fmt::format("a compound statement names {}", table->name), "send its statements one by one");
+        break;
+      default:
+        context.Refuse(migration, fmt::format("a statement that is not understood names {}", table->name), "use a plain INSERT, UPDATE, DELETE or SELECT");
+        break;
+    }
+  }
+  if (statement.kind == StatementKind::kCompound && context.world.AnyDual() &&
+      (HasWord(statement, "prepare") || HasWord(statement, "immediate")))
+    context.Refuse(AnyActive(context.world), "a compound statement prepares a text that is not seen", "send its statements one by one");
+}
+
+}  // namespace crossfade::rewrite

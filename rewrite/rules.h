@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// One rule for each kind of statement; rules.cc lists them all. A rule edits the text, or refuses it, or leaves it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "rewrite/context.h"
+#include "rewrite/reader.h"
+
+namespace crossfade::rewrite {
+
+struct Rule {
+  StatementKind kind;
+  void (*apply)(Context& context, Reader& reader, Statement& statement);
+};
+
+// Plans one statement of the text.
+void ApplyRules(Context& context, Reader& reader, Statement& statement);
+
+void RuleSelect(Context& context, Reader& reader, Statement& statement);
+void RuleInsert(Context& context, Reader& reader, Statement& statement);
+void RuleUpdate(Context& context, Reader& reader, Statement& statement);
+void RuleDelete(Context& context, Reader& reader, Statement& statement);
+void RuleInner(Context& context, Reader& reader, Statement& statement);     // EXPLAIN, SET STATEMENT
+void RuleMention(Context& context, Reader& reader, Statement& statement);   // SET, DO, CALL: may read in passing
+void RuleDynamic(Context& context, Reader& reader, Statement& statement);   // PREPARE, EXECUTE IMMEDIATE
+void RuleTruncate(Context& context, Reader& reader, Statement& statement);
+void RuleForbidden(Context& context, Reader& reader, Statement& statement); // DDL, LOAD, LOCK TABLES, HANDLER, others
+void RuleHarmless(Context& context, Reader& reader, Statement& statement);
+
+// INSERT … SELECT into a table with active keys; `columns`: the target's, in order.
+void InsertSelect(Context& context, Reader& reader, Insert& insert, const MigratingTable& table,
+                  const std::vector<std::string>& columns);
+
+// What must hold for any write that keeps both sides (or the new one): see the refusals in rule_write.cc.
+void CheckWritable(Context& context, const MigratingTable& table, const char* verb);
+
+// The value of an assignment to a reference, made right for the side(s) that are written.
+// Dual: returns true if the value is of the new key's shape and was replaced by the old key.
+bool ValueForOld(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes);
+void ValueForNew(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes);
+// A value given to the own old column.
+void ValueForOwn(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes);
+
+// SET of UPDATE and ON DUPLICATE KEY UPDATE. `source`: the table written; `single`: left-to-right assignment is sure.
+struct AssignUse {
+  const Insert* insert = nullptr;  // ON DUPLICATE KEY UPDATE of it
+  bool single = true;
+};
+void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,
+            const AssignUse& use);
+
+}  // namespace crossfade::rewrite

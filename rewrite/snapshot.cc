@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Completing a snapshot, and the questions that need no text: see snapshot.h and planner.h.
+#include "rewrite/snapshot.h"
+
+#include <utility>
+
+#include "rewrite/names.h"
+#include "rewrite/planner.h"
+#include "rewrite/touch.h"
+
+namespace crossfade::rewrite {
+
+std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<MigrationState> migrations, Catalog catalog) {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->epoch = epoch;
+  snapshot->migrations = std::move(migrations);
+  snapshot->catalog = std::move(catalog);
+  snapshot->touch = std::make_shared<const TouchSet>(MakeTouchSet(*snapshot, /*dynamic=*/true));
+  return snapshot;
+}
+
+uint64_t CohortOf(const Snapshot& snapshot, uint32_t ticket) {
+  uint64_t cohort = 0;
+  for (size_t i = 0; i < snapshot.migrations.size() && i < 64; ++i) {
+    const MigrationState& migration = snapshot.migrations[i];
+    const bool by_percent = migration.phase == config::Phase::kCutover && ticket < migration.percent * 100;
+    if (by_percent || migration.phase >= config::Phase::kRetire) cohort |= uint64_t{1} << i;
+  }
+  return cohort;
+}
+
+uint32_t ParseSqlMode(std::string_view modes) {
+  static constexpr struct {
+    std::string_view name;
+    uint32_t bits;
+  } kModes[] = {
+      {"ANSI_QUOTES", kAnsiQuotes},
+      {"NO_BACKSLASH_ESCAPES", kNoBackslashEscapes},
+      {"PIPES_AS_CONCAT", kPipesAsConcat},
+      {"IGNORE_SPACE", kIgnoreSpace},
+      {"HIGH_NOT_PRECEDENCE", kHighNotPrecedence},
+      {"SIMULTANEOUS_ASSIGNMENT", kSimultaneousAssignment},
+      {"ORACLE", kOracle},
+      {"STRICT_TRANS_TABLES", kStrict},
+      {"STRICT_ALL_TABLES", kStrict},
+  };
+  uint32_t bits = 0;
+  while (!modes.empty()) {
+    const size_t comma = modes.find(',');
+    std::string_view word = modes.substr(0, comma);
+    while (!word.empty() && word.front() == ' ') word.remove_prefix(1);
+    while (!word.empty() && word.back() == ' ') word.remove_suffix(1);
+    for (const auto& mode : kModes)
+      if (NameEq(mode.name, word)) bits |= mode.bits;
+    if (comma == std::string_view::npos) break;
+    modes.remove_prefix(comma + 1);
+  }
+  return bits;
+}
+
+std::string_view StrategyName(Strategy strategy) {
+  switch (strategy) {
+    case Strategy::kUntouched: return "untouched";
+    case Strategy::kOneStatement: return "A";
+    case Strategy::kRefuse: return "C";
+  }
+  return "?";
+}
+
+}  // namespace crossfade::rewrite

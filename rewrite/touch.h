@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The words a text would have to contain to name a migrating table. A scan over bytes that knows no quoting, comments
+// or modes: whatever they are, a table's name stands in the text as a run of word characters.
+// A word: ASCII letters and digits, '_', '$', bytes from 0x80 on. Of a name with other characters its longest word.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace crossfade::rewrite {
+
+class TouchSet {
+ public:
+  // `names`: words or table names, in any case. With `fold_high`, a word with bytes from 0x80 on may be any of them
+  // (a server that folds names, or a name outside ASCII that another character set spells with other bytes).
+  TouchSet(const std::vector<std::string>& names, bool fold_high);
+
+  bool Empty() const { return words_.empty(); }
+  bool Matches(std::string_view text) const;
+
+ private:
+  bool Find(const char* word, size_t size) const;
+
+  std::vector<std::string> words_;  // lower case
+  uint64_t lengths_ = 0;            // bit n: a word of n bytes; bit 63: of 63 or more
+  uint8_t first_[256] = {};         // 1: some word begins so, in either case
+  bool fold_high_ = false;
+};
+
+// The words of `snapshot` that name tables of unfinished migrations; with `dynamic` also PREPARE and IMMEDIATE.
+struct Snapshot;
+TouchSet MakeTouchSet(const Snapshot& snapshot, bool dynamic);
+
+}  // namespace crossfade::rewrite

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// See world.h.
+#include "rewrite/world.h"
+
+#include "rewrite/names.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+ValueShape ShapeOfClass(TypeClass type) {
+  switch (type) {
+    case TypeClass::kInteger: return ValueShape::kInteger;
+    case TypeClass::kString:
+    case TypeClass::kBinary: return ValueShape::kString;
+    case TypeClass::kOther: return ValueShape::kOther;
+  }
+  return ValueShape::kOther;
+}
+
+ValueShape ShapeOfType(std::string_view type) {
+  const std::string folded = FoldName(type);
+  return folded.find("int") != std::string::npos ? ValueShape::kInteger : ValueShape::kString;
+}
+
+}  // namespace
+
+const KeyColumn* MigratingTable::FindKey(std::string_view column, bool* named_new) const {
+  for (const KeyColumn& key : keys) {
+    if (NameEq(key.old_name, column)) {
+      *named_new = false;
+      return &key;
+    }
+    if (NameEq(key.new_name, column)) {
+      *named_new = true;
+      return &key;
+    }
+  }
+  return nullptr;
+}
+
+bool MigratingTable::IsNewColumn(std::string_view column) const {
+  for (const KeyColumn& key : keys)
+    if (NameEq(key.new_name, column)) return true;
+  return false;
+}
+
+std::vector<const Column*> MigratingTable::OriginalColumns() const {
+  std::vector<const Column*> out;
+  if (table == nullptr) return out;
+  for (const Column& column : table->columns) {
+    bool old_side = false;
+    for (const KeyColumn& key : keys) old_side = old_side || NameEq(key.old_name, column.name);
+    // An old side that contract is about to drop may be hidden already; the application still knows it.
+    if (!IsNewColumn(column.name) && (!column.invisible || old_side)) out.push_back(&column);
+  }
+  return out;
+}
+
+World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
+    : schema_(facts.schema), fold_(snapshot.catalog.lower_case_table_names != 0) {
+  for (uint32_t m = 0; m < snapshot.migrations.size() && m < 64; ++m) {
+    const MigrationState& state = snapshot.migrations[m];
+    if (state.Finished()) continue;
+    const bool quiet = state.phase < config::Phase::kDualWrite;
+    MigrationState effective;
+    effective.phase = quiet && lifted ? config::Phase::kDualWrite : state.phase;
+    any_quiet_ = any_quiet_ || quiet;
+    const bool active = effective.phase >= config::Phase::kDualWrite;
+    any_dual_ = any_dual_ || active;
+    for (uint32_t k = 0; k < state.spec.keys.size(); ++k) {
+      const config::KeyMigration& spec = state.spec.keys[k];
+      auto key = std::make_unique<Key>();
+      key->migration = m;
+      key->index = k;
+      key->spec_migration = &state.spec;
+      key->spec = &spec;
+      key->schema = state.spec.schema;
+      key->active = active;
+      key->dual = effective.DualWrites();
+      key->filling = effective.phase == config::Phase::kDualWrite || effective.phase == config::Phase::kBackfill;
+      key->either = effective.EitherKey();
+      key->new_only = effective.NewOnly();
+      key->new_reader = key->new_only || (effective.phase == config::Phase::kCutover && (facts.new_cohort >> m & 1) != 0);
+      key->own_stays = spec.keep_old_lookup && !NameEq(spec.final_name, spec.old_column);
+      MigratingTable* own = Add(snapshot, state.spec.schema, spec.table, m, active);
+      if (own->table != nullptr) {
+        if (const Column* column = own->table->FindColumn(spec.old_column)) key->old_shape = ShapeOfClass(column->type_class);
+      }
+      key->new_shape = ShapeOfType(spec.new_type);
+      if (key->old_shape == key->new_shape) key->either = false;
+      own->keys.push_back({key.get(), true, spec.old_column, spec.new_column});
+      for (const config::KeyReference& reference : spec.references) {
+        Add(snapshot, state.spec.schema, reference.table, m, active)
+            ->keys.push_back({key.get(), false, reference.old_column, reference.new_column});
+      }
+      keys_.push_back(std::move(key));
+    }
+    for (const config::ColumnMigration& columns : state.spec.columns)
+      Add(snapshot, state.spec.schema, columns.table, m, active)->columns_of = &state.spec;
+  }
+}
+
+MigratingTable* World::Add(const Snapshot& snapshot, const std::string& schema, const std::string& name,
+                           uint32_t migration, bool active) {
+  MigratingTable* found = const_cast<MigratingTable*>(Find(schema, name));
+  if (found == nullptr) {
+    found = &tables_.emplace_back();
+    found->schema = schema;
+    found->name = name;
+    found->table = snapshot.catalog.FindTable(schema, name);
+  }
+  found->migrations |= uint64_t{1} << migration;
+  found->active = found->active || active;
+  if (found->migration == nullptr) found->migration = &snapshot.migrations[migration].spec;
+  if (snapshot.migrations[migration].phase == config::Phase::kExpand) found->expanding = true;
+  return found;
+}
+
+const MigratingTable* World::Find(std::string_view schema, std::string_view name) const {
+  if (schema.empty()) schema = schema_;
+  for (const MigratingTable& table : tables_) {
+    const bool same = fold_ ? NameEq(table.schema, schema) && NameEq(table.name, name)
+                            : table.schema == schema && table.name == name;
+    if (same) return &table;
+  }
+  return nullptr;
+}
+
+bool World::AnyDual() const { return any_dual_; }
+bool World::AnyQuiet() const { return any_quiet_; }
+
+}  // namespace crossfade::rewrite
