@@ -79,7 +79,8 @@ struct Plan {
   // replace tokens [begin, end) by `text`, in which "\x01<n>\x02" stands for token n of the source verbatim
   // and "\x03<n>\x02" for key slot n.
   struct Edit { uint32_t begin = 0, end = 0; std::string text; };
-  std::vector<Edit> edits;        // ascending, not overlapping; begin == end inserts before begin
+  std::vector<Edit> edits;        // ascending, not overlapping; begin == end inserts behind the token before begin
+  bool prepared = false;          // PlanPrepared: key slots are '?'
 };
 
 // False only if no statement in `sql` can name a migrating table, in any sql_mode and character set that

@@ -4,6 +4,7 @@
 // side of which key it is.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,8 @@ class Reader {
   // Adds the tables of `ref` to `scope`, visits derived tables, collects ON conditions.
   void From(TableRef& ref, Scope* scope, const Ctes* ctes, std::vector<Expr*>* conditions);
   Tag Visit(Expr& expr, const Scope& scope, const Ctes* ctes);
+  // The same, but mentions read the old side for as long as it is written.
+  Tag VisitOld(Expr& expr, const Scope& scope, const Ctes* ctes);
   Output Items(std::vector<SelectItem>& items, const Scope& scope, const Ctes* ctes, const QueryUse& use);
   void OrderBy(std::vector<OrderItem>& items, const Scope& scope, const Output* aliases, const Ctes* ctes);
   Bound Resolve(const Expr& column, const Scope& scope) const { return binder_.Resolve(column, scope); }
@@ -66,7 +69,7 @@ class Reader {
 
   Output VisitSelect(Select& select, const Scope* outer, const Ctes* ctes, const QueryUse& use);
   Output Star(SelectItem& item, const Scope& scope, const QueryUse& use);
-  Tag Column(Expr& expr, const Scope& scope);
+  Tag Mention(Expr& expr, const Scope& scope);
   void KeepName(SelectItem& item, const QueryUse& use);
 
   // rule_compare.cc
@@ -89,6 +92,7 @@ class Reader {
 
   Context& ctx_;
   Binder binder_;
+  bool prefer_old_ = false;
   std::vector<std::unique_ptr<Ctes>> cte_nodes_;
   std::vector<std::unique_ptr<Output>> cte_outputs_;
 };

@@ -70,7 +70,12 @@ void Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
     }
     if (key.new_only) {
       const size_t at = fresh != kAbsent ? fresh : index;
-      if (at == kAbsent) continue;
+      if (at == kAbsent) {
+        const Column* old = target.table.table != nullptr ? target.table.table->FindColumn(column.old_name) : nullptr;
+        if (old == nullptr || old->has_default)
+          context.Refuse(key, fmt::format("{} is left to a default that is an old key", column.old_name), "give the new key");
+        continue;
+      }
       names[at] = column.new_name;
       if (!insert.set.empty()) context.editor.Replace(insert.set[at].column->parts.back().span, QuoteName(column.new_name));
       else if (insert.has_columns) context.editor.Replace(insert.columns[at].span, QuoteName(column.new_name));

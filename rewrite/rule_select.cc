@@ -261,7 +261,7 @@ Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
       output.columns.push_back(std::move(out));
     }
     for (const KeyColumn& key : source.table->keys) {
-      const class Column* added = source.table->table->FindColumn(key.new_name);
+      const Column* added = source.table->table->FindColumn(key.new_name);
       if (key.key->active && added != nullptr && !added->invisible) differs = true, why = key.key;
     }
     text += differs ? list : QuoteName(source.alias) + ".*";
@@ -282,7 +282,7 @@ Tag Reader::Visit(Expr& expr, const Scope& scope, const Ctes* ctes) {
   QueryUse scalar;
   scalar.names_matter = false;
   switch (expr.kind) {
-    case ExprKind::kColumn: return Column(expr, scope);
+    case ExprKind::kColumn: return Mention(expr, scope);
     case ExprKind::kComparison:
       if (expr.children.size() == 2) Comparison(expr, *expr.children[0], *expr.children[1], frame);
       return {};
@@ -336,7 +336,15 @@ Tag Reader::Visit(Expr& expr, const Scope& scope, const Ctes* ctes) {
   return {};
 }
 
-Tag Reader::Column(Expr& expr, const Scope& scope) {
+Tag Reader::VisitOld(Expr& expr, const Scope& scope, const Ctes* ctes) {
+  const bool before = prefer_old_;
+  prefer_old_ = true;
+  const Tag tag = Visit(expr, scope, ctes);
+  prefer_old_ = before;
+  return tag;
+}
+
+Tag Reader::Mention(Expr& expr, const Scope& scope) {
   const Bound bound = binder_.Resolve(expr, scope);
   if (bound.tag.key == nullptr) return {};
   return SetSide(expr, bound, MentionSide(bound));
@@ -346,7 +354,7 @@ Side Reader::MentionSide(const Bound& bound) const {
   if (bound.kind == Bound::kDerived) return bound.tag.side;
   if (bound.named_new) return Side::kNew;
   const Key& key = *bound.tag.key;
-  if (!key.active || !key.new_reader || (bound.column->own && key.own_stays)) return Side::kOld;
+  if (!key.active || !key.new_reader || (prefer_old_ && !key.new_only) || (bound.column->own && key.own_stays)) return Side::kOld;
   return Side::kNew;
 }
 

@@ -85,7 +85,8 @@ bool ValueForOld(Context& context, Reader& reader, const Key& key, Expr& value, 
     return false;
   }
   if (value.kind == ExprKind::kValues) return false;
-  const Tag tag = reader.Visit(value, scope, ctes);
+  // What is written to the old side is computed from old sides, also in a session that reads new ones.
+  const Tag tag = reader.VisitOld(value, scope, ctes);
   if (tag.key == &key && tag.side == Side::kNew)
     context.Refuse(key, "a reference is set from an expression that gives the new key", "use the old key");
   return false;
@@ -96,7 +97,8 @@ void ValueForNew(Context& context, Reader& reader, const Key& key, Expr& value, 
   ValueShape shape = context.ShapeOf(value, &is_value);
   if (!is_value && value.kind == ExprKind::kFunction) {
     for (Expr* child : value.children) reader.Visit(*child, scope, ctes);
-    is_value = NameEq(value.text, "concat") || NameEq(value.text, "lower") || NameEq(value.text, "upper") || NameEq(value.text, "uuid");
+    is_value = !context.editor.Touched(value.span);
+    is_value = is_value && ( NameEq(value.text, "concat") || NameEq(value.text, "lower") || NameEq(value.text, "upper") || NameEq(value.text, "uuid"));
     if (is_value) shape = ValueShape::kString;
   }
   if (is_value) {
@@ -105,7 +107,8 @@ void ValueForNew(Context& context, Reader& reader, const Key& key, Expr& value, 
     if (shape == key.old_shape && key.spec->keep_old_lookup) {
       // 0 is never a key: a value that is none is refused by the foreign key.
       const std::string text = context.editor.Emit(value.span);
-      context.editor.Replace(value.span, fmt::format("COALESCE({}, IF({} IS NULL, NULL, 0))", context.Lookup(key, true, text), text));
+      const std::string none = value.kind == ExprKind::kString || value.kind == ExprKind::kHex ? "0" : fmt::format("IF({} IS NULL, NULL, 0)", text);
+      context.editor.Replace(value.span, fmt::format("COALESCE({}, {})", context.Lookup(key, true, text), none));
       context.Note("the old key is looked up");
       return;
     }

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// See explain.h.
+#include "rewrite/explain.h"
+
+#include <map>
+
+#include "fmt/format.h"
+
+namespace crossfade::rewrite {
+
+std::string Explain(const Snapshot& snapshot, const SessionFacts& facts, std::string_view sql) {
+  Planner planner(0);
+  const std::shared_ptr<const Plan> plan = planner.PlanQuery(snapshot, facts, sql);
+  std::string out;
+  switch (plan->strategy) {
+    case Strategy::kUntouched: out += "untouched: sent as it is\n"; break;
+    case Strategy::kOneStatement: out += "A: one statement, rewritten\n"; break;
+    case Strategy::kRefuse: out += "C: refused with error 1235\n"; break;
+  }
+  if (!plan->reason.empty()) out += fmt::format("why: {}\n", plan->reason);
+  if (plan->would_be != plan->strategy || plan->would_be_reason != plan->reason)
+    out += fmt::format("in dual_write: {}, {}\n", StrategyName(plan->would_be), plan->would_be_reason);
+  for (size_t i = 0; i < snapshot.migrations.size() && i < 64; ++i)
+    if ((plan->touched >> i & 1) != 0)
+      out += fmt::format("{}: {}\n", plan->writes ? "writes or reads" : "reads", snapshot.migrations[i].spec.name);
+  std::map<std::string, size_t> keys;
+  for (const KeySlot& slot : plan->key_slots)
+    ++keys[snapshot.migrations[slot.migration].spec.keys[slot.key].table];
+  for (const auto& [table, count] : keys) out += fmt::format("new keys of {}: {} (shown as 1, 2, …)\n", table, count);
+  if (plan->strategy == Strategy::kOneStatement) {
+    std::vector<uint64_t> numbers;
+    for (size_t i = 0; i < plan->key_slots.size(); ++i) numbers.push_back(i + 1);
+    const absl::StatusOr<std::string> text = Render(*plan, facts, snapshot.catalog.dialect, sql, numbers);
+    out += fmt::format("sent: {}\n", text.ok() ? *text : std::string(text.status().message()));
+  }
+  return out;
+}
+
+}  // namespace crossfade::rewrite

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// From text to plan: cache, parse, rules; and once more for the migrations that only observe, for what would be.
+#include "rewrite/planner.h"
+
+#include <utility>
+
+#include "fmt/format.h"
+#include "rewrite/cache.h"
+#include "rewrite/context.h"
+#include "rewrite/lexer.h"
+#include "rewrite/names.h"
+#include "rewrite/parser.h"
+#include "rewrite/reader.h"
+#include "rewrite/rules.h"
+#include "rewrite/touch.h"
+#include "rewrite/world.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+constexpr size_t kMaxCachedTokens = 4096;
+
+// Does the text, which could not be understood, seem to name this table?
+bool Mentions(std::string_view sql, const MigratingTable& table) {
+  return TouchSet({table.name}, HasHighByte(table.name)).Matches(sql);
+}
+
+bool HasWord(std::string_view sql, std::string_view word) { return TouchSet({std::string(word)}, false).Matches(sql); }
+
+// A text that is not understood: refused if it may touch an active migration.
+void NotUnderstood(const World& world, std::string_view sql, std::string_view why, Plan* plan) {
+  const config::Migration* migration = nullptr;
+  for (const MigratingTable& table : world.tables()) {
+    const bool dynamic = table.active && (HasWord(sql, "prepare") || HasWord(sql, "immediate"));
+    if (!dynamic && !Mentions(sql, table)) continue;
+    plan->touched |= table.migrations;
+    plan->writes = true;
+    if (table.active && migration == nullptr) migration = table.migration;
+  }
+  if (migration == nullptr) return;
+  plan->strategy = Strategy::kRefuse;
+  plan->reason = fmt::format("{}: the statement is {}; write it in plain INSERT, UPDATE, DELETE or SELECT", migration->name, why);
+}
+
+// In a text of several statements, what one sets decides how the next one is read and what it means.
+bool ChangesFacts(const TokenList& tokens, const Statement& statement) {
+  if (statement.kind == StatementKind::kUse || statement.kind == StatementKind::kCall) return true;
+  if (statement.kind != StatementKind::kSet) return false;
+  int depth = 0;
+  for (uint32_t i = statement.span.begin; i < statement.span.end; ++i) {
+    const std::string_view text = tokens.Text(i);
+    if (text == "(") ++depth;
+    if (text == ")") --depth;
+    const bool target_follows = i == statement.span.begin || (depth == 0 && text == ",");
+    if (target_follows && (i + 1 >= statement.span.end || tokens.tokens[i + 1].kind != TokenKind::kUserVar)) return true;
+  }
+  return false;
+}
+
+// A table name outside ASCII has other bytes in other character sets.
+bool NamesUnreadable(const World& world, const SessionFacts& facts, std::string_view sql) {
+  if (facts.charset.starts_with("utf8") || facts.charset == "ascii" || !HasHighByte(sql)) return false;
+  for (const MigratingTable& table : world.tables()) {
+    if (HasHighByte(table.schema) || HasHighByte(table.name)) return true;
+    for (const KeyColumn& key : table.keys)
+      if (HasHighByte(key.old_name) || HasHighByte(key.new_name)) return true;
+  }
+  return false;
+}
+
+struct Request {
+  const Snapshot& snapshot;
+  const SessionFacts& facts;
+  const TokenList& tokens;
+  const std::vector<ValueShape>* shapes;
+  uint32_t parse_depth;
+};
+
+// Plans the text in `world`. Returns whether the plan may be cached.
+bool PlanIn(const Request& request, const World& world, ParseResult* parsed, const absl::Status& parse_status, Plan* plan) {
+  const std::string_view sql = request.tokens.source;
+  if (!parse_status.ok()) {
+    NotUnderstood(world, sql, std::string(parse_status.message()), plan);
+    return true;
+  }
+  if (NamesUnreadable(world, request.facts, sql)) {
+    NotUnderstood(world, sql, fmt::format("in {}, in which names are not compared", request.facts.charset), plan);
+    if (plan->strategy == Strategy::kRefuse) return true;
+  }
+  Context context(request.tokens, request.facts, request.snapshot.catalog.dialect, world, plan);
+  context.prepared = request.shapes != nullptr;
+  context.shapes = request.shapes;
+  for (uint32_t i = 0; i + 1 < request.tokens.tokens.size(); ++i)
+    if (NameEq(request.tokens.Text(i), "cf") || NameEq(request.tokens.Text(i), "`cf`")) context.alias = "crossfade_cf";
+  Reader reader(context);
+  bool facts_unsure = false;
+  for (Statement* statement : parsed->statements) {
+    const bool touched_before = context.active;
+    context.active = false;
+    ApplyRules(context, reader, *statement);
+    if (facts_unsure && context.active)
+      for (const MigratingTable& table : world.tables())
+        if (table.active && (plan->touched & table.migrations) != 0)
+          context.Refuse(*table.migration, "a statement before it in the same text changes the session", "send them one by one");
+    context.active = context.active || touched_before;
+    facts_unsure = facts_unsure || ChangesFacts(request.tokens, *statement);
+  }
+  if (!context.refused && !context.editor.Finish(plan)) {
+    for (const MigratingTable& table : world.tables())
+      if (table.active) context.Refuse(*table.migration, "a version comment stands across what has to be rewritten", "write it without /*! … */");
+  }
+  if (context.refused) {
+    plan->strategy = Strategy::kRefuse;
+    plan->edits.clear();
+    plan->params.clear();
+    plan->key_slots.clear();
+  } else if (!plan->edits.empty()) {
+    plan->strategy = Strategy::kOneStatement;
+    plan->reason = context.why;
+  } else {
+    plan->params.clear();
+    plan->reason = plan->touched == 0 ? "names no migrating table" : "the text is right as it is";
+  }
+  return context.cacheable;
+}
+
+}  // namespace
+
+struct Planner::Impl {
+  Impl(uint32_t entries, uint32_t depth) : cache(entries), parse_depth(depth) {}
+  PlanCache cache;
+  uint32_t parse_depth;
+  uint64_t hits = 0, misses = 0;
+  std::string key;  // reused
+  TokenList tokens;
+
+  std::shared_ptr<const Plan> PlanText(const Snapshot& snapshot, const SessionFacts& given, std::string_view sql,
+                                       const std::vector<ValueShape>* shapes);
+};
+
+std::shared_ptr<const Plan> Planner::Impl::PlanText(const Snapshot& snapshot, const SessionFacts& given, std::string_view sql,
+                                                    const std::vector<ValueShape>* shapes) {
+  SessionFacts changed;
+  const SessionFacts* facts = &given;
+  // A hint that the lexer takes for a comment: /*+ SET_VAR(foreign_key_checks = OFF) */.
+  if (given.foreign_key_checks && sql.find("/*+") != std::string_view::npos && HasWord(sql, "foreign_key_checks")) {
+    changed = given;
+    changed.foreign_key_checks = false;
+    facts = &changed;
+  }
+  auto plan = std::make_shared<Plan>();
+  plan->prepared = shapes != nullptr;
+  const absl::Status lexed = Lex(sql, *facts, snapshot.catalog.dialect, &tokens);
+  if (!lexed.ok()) {
+    NotUnderstood(World(snapshot, *facts, false), sql, std::string(lexed.message()), plan.get());
+    Plan would;
+    NotUnderstood(World(snapshot, *facts, true), sql, std::string(lexed.message()), &would);
+    plan->would_be = would.strategy;
+    plan->would_be_reason = would.reason;
+    plan->digest = "(not lexed)";
+    ++misses;
+    return plan;
+  }
+  const bool may_cache = tokens.tokens.size() <= kMaxCachedTokens;
+  if (may_cache) {
+    CacheKey(snapshot, *facts, tokens, shapes, &key);
+    if (std::shared_ptr<const Plan> found = cache.Find(key)) {
+      ++hits;
+      return found;
+    }
+  }
+  ++misses;
+  const World world(snapshot, *facts, false);
+  Arena arena;
+  absl::StatusOr<ParseResult> parsed = Parse(tokens, *facts, snapshot.catalog.dialect, parse_depth, &arena);
+  ParseResult* result = parsed.ok() ? &*parsed : nullptr;
+  const Request request{snapshot, *facts, tokens, shapes, parse_depth};
+  bool cacheable = PlanIn(request, world, result, parsed.status(), plan.get());
+  if (result != nullptr) plan->client_params = result->params;
+  plan->would_be = plan->strategy;
+  plan->would_be_reason = plan->reason;
+  if (world.AnyQuiet()) {
+    Plan would;
+    would.prepared = plan->prepared;
+    const World lifted(snapshot, *facts, true);
+    cacheable = PlanIn(request, lifted, result, parsed.status(), &would) && cacheable;
+    plan->would_be = would.strategy;
+    plan->would_be_reason = would.reason;
+    plan->writes = plan->writes || would.writes;
+    plan->touched |= would.touched;
+  }
+  plan->digest = Digest(tokens);
+  if (cacheable && may_cache) cache.Put(key, plan);
+  return plan;
+}
+
+Planner::Planner(uint32_t cache_entries, uint32_t parse_depth) : impl_(std::make_unique<Impl>(cache_entries, parse_depth)) {}
+Planner::~Planner() = default;
+
+std::shared_ptr<const Plan> Planner::PlanQuery(const Snapshot& snapshot, const SessionFacts& facts, std::string_view sql) {
+  return impl_->PlanText(snapshot, facts, sql, nullptr);
+}
+
+std::shared_ptr<const Plan> Planner::PlanPrepared(const Snapshot& snapshot, const SessionFacts& facts, std::string_view sql,
+                                                  const std::vector<ValueShape>& shapes) {
+  return impl_->PlanText(snapshot, facts, sql, &shapes);
+}
+
+uint64_t Planner::hits() const { return impl_->hits; }
+uint64_t Planner::misses() const { return impl_->misses; }
+
+}  // namespace crossfade::rewrite

@@ -1,0 +1,35 @@
+-- The tables of the golden cases, as they are before any migration. One column to a line: the runner reads them.
+CREATE TABLE deb.packages (
+  name varchar(100) NOT NULL,
+  version varchar(100) NOT NULL,
+  section varchar(50),
+  size int NOT NULL DEFAULT 0,
+  PRIMARY KEY (name)
+);
+CREATE TABLE deb.dependencies (
+  id bigint NOT NULL AUTO_INCREMENT,
+  package varchar(100) NOT NULL,
+  depends_on varchar(100),
+  kind varchar(20) NOT NULL DEFAULT 'depends',
+  PRIMARY KEY (id),
+  FOREIGN KEY (package) REFERENCES packages(name) ON UPDATE CASCADE,
+  FOREIGN KEY (depends_on) REFERENCES packages(name) ON UPDATE CASCADE
+);
+CREATE TABLE zoo.Caves (
+  id char(36) NOT NULL,
+  label varchar(50),
+  PRIMARY KEY (id)
+);
+CREATE TABLE zoo.Bears (
+  id int NOT NULL AUTO_INCREMENT,
+  name varchar(50),
+  caveId char(36) NOT NULL DEFAULT 'home',
+  PRIMARY KEY (id),
+  FOREIGN KEY (caveId) REFERENCES Caves(id)
+);
+CREATE TABLE zoo.People (
+  id char(36) NOT NULL,
+  parent char(36),
+  PRIMARY KEY (id),
+  FOREIGN KEY (parent) REFERENCES People(id)
+);

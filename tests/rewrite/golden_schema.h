@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables and migrations of tests/golden as snapshots, in any phase.
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "config/load.h"
+#include "rewrite/names.h"
+#include "rewrite/planner.h"
+
+namespace crossfade::rewrite {
+
+struct GoldenState {
+  std::string name;  // "cutover new"
+  config::Phase phase = config::Phase::kObserve;
+  bool new_cohort = false;
+};
+
+inline const std::vector<GoldenState>& GoldenStates() {
+  using config::Phase;
+  static const std::vector<GoldenState> states = {
+      {"observe", Phase::kObserve},    {"expand", Phase::kExpand},       {"dual_write", Phase::kDualWrite},
+      {"backfill", Phase::kBackfill},  {"verify", Phase::kVerify},       {"cutover old", Phase::kCutover},
+      {"cutover new", Phase::kCutover, true}, {"retire", Phase::kRetire, true}, {"contract", Phase::kContract, true},
+      {"done", Phase::kDone, true},
+  };
+  return states;
+}
+
+inline std::string ReadGoldenFile(const std::string& name) {
+  std::ifstream in(std::string(CROSSFADE_SOURCE_DIR) + "/tests/golden/" + name);
+  std::stringstream text;
+  text << in.rdbuf();
+  if (!in) {
+    std::fprintf(stderr, "cannot read tests/golden/%s\n", name.c_str());
+    std::abort();
+  }
+  return text.str();
+}
+
+// The CREATE TABLEs of schema.sql: a column to a line.
+inline std::vector<Table> GoldenTables() {
+  std::vector<Table> tables;
+  std::istringstream in(ReadGoldenFile("schema.sql"));
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    std::string first, second, third;
+    words >> first >> second >> third;
+    if (first == "CREATE") {
+      const size_t dot = third.find('.');
+      Table table;
+      table.schema = third.substr(0, dot);
+      table.name = third.substr(dot + 1);
+      tables.push_back(table);
+    } else if (line.rfind("  ", 0) == 0 && first != "PRIMARY" && first != "FOREIGN") {
+      Column column;
+      column.name = first;
+      column.type = second.back() == ',' ? second.substr(0, second.size() - 1) : second;
+      column.type_class = column.type.find("int") != std::string::npos ? TypeClass::kInteger : TypeClass::kString;
+      column.nullable = line.find("NOT NULL") == std::string::npos;
+      column.auto_increment = line.find("AUTO_INCREMENT") != std::string::npos;
+      column.has_default = line.find("DEFAULT") != std::string::npos;
+      tables.back().columns.push_back(column);
+    } else if (first == "PRIMARY") {
+      const size_t open = line.find('(');
+      tables.back().indexes.push_back({"PRIMARY", true, {line.substr(open + 1, line.find(')') - open - 1)}});
+    }
+  }
+  return tables;
+}
+
+inline const config::Config& GoldenConfig() {
+  static const config::Config config = [] {
+    auto parsed = config::Parse(ReadGoldenFile("crossfade.yaml"), "crossfade.yaml");
+    if (!parsed.ok()) {
+      std::fprintf(stderr, "%s\n", std::string(parsed.status().message()).c_str());
+      std::abort();
+    }
+    return *std::move(parsed);
+  }();
+  return config;
+}
+
+// `phases`: of single migrations, by name; the others are in state.phase. Tables have the new columns from expand on.
+inline std::shared_ptr<const Snapshot> GoldenSnapshot(const GoldenState& state, const Dialect& dialect = {Flavor::kMySql, 90700},
+                                                      int lower_case_table_names = 0,
+                                                      const std::map<std::string, config::Phase>& phases = {}) {
+  static uint64_t epoch = 0;
+  Catalog catalog;
+  catalog.dialect = dialect;
+  catalog.lower_case_table_names = static_cast<uint8_t>(lower_case_table_names);
+  catalog.tables = GoldenTables();
+  std::vector<MigrationState> migrations;
+  for (const config::Migration& spec : GoldenConfig().migrations) {
+    MigrationState migration;
+    migration.spec = spec;
+    migration.phase = state.phase;
+    if (const auto it = phases.find(spec.name); it != phases.end()) migration.phase = it->second;
+    migration.percent = state.new_cohort ? 100 : 0;
+    const auto add = [&](const std::string& table_name, const std::string& old_column, const std::string& new_column) {
+      for (Table& table : catalog.tables) {
+        if (table.schema != spec.schema || table.name != table_name) continue;
+        for (size_t i = 0; i < table.columns.size(); ++i) {
+          if (table.columns[i].name != old_column) continue;
+          Column column;
+          column.name = new_column;
+          column.type = "int unsigned";
+          column.type_class = TypeClass::kInteger;
+          column.nullable = column.invisible = true;
+          table.columns.insert(table.columns.begin() + static_cast<long>(i) + 1, column);
+          break;
+        }
+      }
+    };
+    if (migration.phase >= config::Phase::kExpand) {
+      for (const auto& key : spec.keys) {
+        add(key.table, key.old_column, key.new_column);
+        for (const auto& reference : key.references) add(reference.table, reference.old_column, reference.new_column);
+      }
+    }
+    migrations.push_back(std::move(migration));
+  }
+  return MakeSnapshot(++epoch, std::move(migrations), std::move(catalog));
+}
+
+}  // namespace crossfade::rewrite

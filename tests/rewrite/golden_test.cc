@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs tests/golden/*.test: a statement, then what is sent for it in every phase and cohort.
+//
+//   === the name of the case
+//   @ option=value, ...              (optional) see Options
+//   the statement, on as many lines as it needs
+//   --- observe, expand              states with the same outcome
+//   untouched (in dual_write: A)
+//   --- dual_write, backfill, …
+//   A                                then the text that is sent, with new keys 101, 102, …
+//   --- retire
+//   C                                then the refusal
+//
+// CROSSFADE_UPDATE_GOLDEN=1 in the environment writes the outcomes into the files; read the diff.
+// Every text that would be sent is lexed and parsed again, and a plan from the cache must render the same.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "fmt/format.h"
+#include "rewrite/lexer.h"
+#include "rewrite/parser.h"
+#include "tests/rewrite/golden_schema.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+struct Options {
+  Dialect dialect{Flavor::kMySql, 90700};
+  SessionFacts facts;
+  int lower_case_table_names = 0;
+  bool prepared = false;
+  std::vector<ValueShape> shapes;
+  std::map<std::string, config::Phase> phases;
+};
+
+struct Case {
+  std::string name, options, sql, expected;
+};
+
+std::string Trim(std::string text) {
+  while (!text.empty() && isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
+  size_t begin = 0;
+  while (begin < text.size() && isspace(static_cast<unsigned char>(text[begin]))) ++begin;
+  return text.substr(begin);
+}
+
+Options ParseOptions(const std::string& text) {
+  Options options;
+  options.facts.schema = "deb";
+  std::istringstream in(text);
+  for (std::string item; std::getline(in, item, ';');) {
+    item = Trim(item);
+    if (item.empty()) continue;
+    const std::string name = Trim(item.substr(0, item.find('='))), value = Trim(item.substr(item.find('=') + 1));
+    const auto shape = [](char c) {
+      return c == 's' ? ValueShape::kString : c == 'i' ? ValueShape::kInteger : c == 'n' ? ValueShape::kNull : ValueShape::kUnknown;
+    };
+    if (name == "dialect") options.dialect = value == "mariadb" ? Dialect{Flavor::kMariaDb, 101119} : options.dialect;
+    else if (name == "schema") options.facts.schema = value;
+    else if (name == "sql_mode") options.facts.sql_mode = ParseSqlMode(value);
+    else if (name == "fk") options.facts.foreign_key_checks = value != "0";
+    else if (name == "charset") options.facts.charset = value;
+    else if (name == "lower_case_table_names") options.lower_case_table_names = std::atoi(value.c_str());
+    else if (name == "prepared") {
+      options.prepared = true;
+      for (char c : value) options.shapes.push_back(shape(c));
+    } else if (const auto phase = config::ParsePhase(value)) {
+      options.phases[name] = *phase;
+    } else {
+      ADD_FAILURE() << "unknown option " << item;
+    }
+  }
+  return options;
+}
+
+std::string Outcome(const Case& test, const GoldenState& state) {
+  const Options options = ParseOptions(test.options);
+  const auto snapshot = GoldenSnapshot(state, options.dialect, options.lower_case_table_names, options.phases);
+  SessionFacts facts = options.facts;
+  if (state.new_cohort) facts.new_cohort = CohortOf(*snapshot, 0);
+  Planner planner;
+  const auto plan_it = [&] {
+    return options.prepared ? planner.PlanPrepared(*snapshot, facts, test.sql, options.shapes)
+                            : planner.PlanQuery(*snapshot, facts, test.sql);
+  };
+  const auto plan = plan_it();
+  EXPECT_TRUE(MightTouch(*snapshot, test.sql) || (plan->strategy == Strategy::kUntouched && plan->touched == 0)) << test.sql;
+  std::string out(StrategyName(plan->strategy));
+  if (plan->strategy == Strategy::kUntouched && plan->would_be != Strategy::kUntouched)
+    out += fmt::format(" (in dual_write: {})", StrategyName(plan->would_be));
+  if (plan->writes) out += " writes";
+  if (plan->strategy == Strategy::kRefuse) return out + "\n" + plan->reason;
+  if (plan->strategy == Strategy::kUntouched) return out;
+  std::vector<uint64_t> keys;
+  for (size_t i = 0; i < plan->key_slots.size(); ++i) keys.push_back(101 + i);
+  const auto text = Render(*plan, facts, options.dialect, test.sql, keys);
+  EXPECT_TRUE(text.ok()) << test.name << ": " << text.status();
+  if (!text.ok()) return out;
+  // Again, perhaps from the cache.
+  const auto again = Render(*plan_it(), facts, options.dialect, test.sql, keys);
+  EXPECT_TRUE(again.ok() && *again == *text) << test.name;
+  TokenList tokens;
+  const absl::Status lexed = Lex(*text, facts, options.dialect, &tokens);
+  EXPECT_TRUE(lexed.ok()) << test.name << ", " << state.name << ": " << *text << "\n" << lexed;
+  if (lexed.ok()) {
+    Arena arena;
+    const auto parsed = Parse(tokens, facts, options.dialect, 200, &arena);
+    EXPECT_TRUE(parsed.ok()) << test.name << ", " << state.name << ": " << *text << "\n" << parsed.status();
+    if (parsed.ok() && options.prepared) EXPECT_EQ(parsed->params, plan->params.size()) << *text;
+  }
+  out += "\n" + *text;
+  if (options.prepared) {
+    out += "\n?";
+    for (const ParamSource& source : plan->params)
+      out += fmt::format(" {}{}", source.kind == ParamSource::kClient ? "client" : "key", source.index);
+    out += " by shape of";
+    for (uint32_t param : plan->shape_params) out += fmt::format(" {}", param);
+  }
+  return out;
+}
+
+std::string Outcomes(const Case& test) {
+  std::vector<std::pair<std::string, std::string>> groups;  // outcome, states
+  for (const GoldenState& state : GoldenStates()) {
+    const std::string outcome = Outcome(test, state);
+    auto it = groups.begin();
+    while (it != groups.end() && it->first != outcome) ++it;
+    if (it == groups.end()) groups.emplace_back(outcome, state.name);
+    else it->second += ", " + state.name;
+  }
+  std::string out;
+  for (const auto& [outcome, states] : groups) out += fmt::format("--- {}\n{}\n", states, outcome);
+  return out;
+}
+
+std::vector<Case> ReadCases(const std::string& path, std::string* head) {
+  std::ifstream in(path);
+  std::vector<Case> cases;
+  bool expecting = false;
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind("=== ", 0) == 0) {
+      cases.push_back({line.substr(4), "", "", ""});
+      expecting = false;
+    } else if (cases.empty()) {
+      *head += line + "\n";
+    } else if (line.rfind("--- ", 0) == 0 || expecting) {
+      expecting = true;
+      if (!line.empty() || line.rfind("---", 0) == 0) cases.back().expected += line + "\n";
+    } else if (line.rfind("@ ", 0) == 0) {
+      cases.back().options += line.substr(2) + ";";
+    } else {
+      cases.back().sql += (cases.back().sql.empty() ? "" : "\n") + line;
+    }
+  }
+  for (Case& test : cases) test.sql = Trim(test.sql);
+  return cases;
+}
+
+TEST(Golden, Files) {
+  const bool update = std::getenv("CROSSFADE_UPDATE_GOLDEN") != nullptr;
+  size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(CROSSFADE_SOURCE_DIR) + "/tests/golden")) {
+    if (entry.path().extension() != ".test") continue;
+    std::string head;
+    const std::vector<Case> cases = ReadCases(entry.path(), &head);
+    std::string text = head;
+    for (const Case& test : cases) {
+      SCOPED_TRACE(entry.path().filename().string() + ": " + test.name);
+      const std::string outcomes = Outcomes(test);
+      if (!update) {
+        EXPECT_EQ(test.expected, outcomes) << test.sql;
+      }
+      text += "=== " + test.name + "\n";
+      if (!test.options.empty()) text += "@ " + test.options.substr(0, test.options.size() - 1) + "\n";
+      text += test.sql + "\n" + outcomes + "\n";
+      ++count;
+    }
+    if (update) std::ofstream(entry.path()) << text;
+  }
+  EXPECT_GE(count, 150u);
+}
+
+}  // namespace
+}  // namespace crossfade::rewrite
