@@ -107,7 +107,9 @@ std::string Outcome(const Case& test, const GoldenState& state) {
     Arena arena;
     const auto parsed = Parse(tokens, facts, options.dialect, 200, &arena);
     EXPECT_TRUE(parsed.ok()) << test.name << ", " << state.name << ": " << *text << "\n" << parsed.status();
-    if (parsed.ok() && options.prepared) EXPECT_EQ(parsed->params, plan->params.size()) << *text;
+    if (parsed.ok() && options.prepared) {
+      EXPECT_EQ(parsed->params, plan->params.size()) << *text;
+    }
   }
   out += "\n" + *text;
   if (options.prepared) {
