@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kScramblePart1 = 8;
 constexpr size_t kScramblePart2 = 13;  // at least, its closing 0 included
+constexpr size_t kLargestScramble = 255;  // its length is one byte
 constexpr size_t kSslRequest = 32;
 
 absl::Status Malformed(const char* what) { return absl::InvalidArgumentError(fmt::format("malformed {}", what)); }
@@ -62,7 +63,8 @@ absl::StatusOr<Greeting> ParseGreeting(std::string_view payload) {
   greeting.charset = reader.U8();
   greeting.status = reader.U16();
   greeting.capabilities |= static_cast<uint64_t>(reader.U16()) << 16;
-  const size_t scramble_size = reader.U8();
+  size_t scramble_size = reader.U8();
+  if (!(greeting.capabilities & kClientPluginAuth)) scramble_size = 0;  // the byte says nothing then
   reader.Bytes(6);
   const uint64_t upper = reader.U32();
   if (MariaDb(greeting.capabilities)) greeting.capabilities |= upper << 32;
@@ -76,8 +78,9 @@ absl::StatusOr<Greeting> ParseGreeting(std::string_view payload) {
 std::string BuildGreeting(const Greeting& greeting) {
   Writer writer;
   std::string scramble = greeting.scramble;
-  scramble.resize(std::max(scramble.size() + 1, kScramblePart1 + kScramblePart2), '\0');
   const bool plugin = (greeting.capabilities & kClientPluginAuth) != 0;
+  constexpr size_t kUsual = kScramblePart1 + kScramblePart2;
+  scramble.resize(plugin ? std::clamp(scramble.size() + 1, kUsual, kLargestScramble) : kUsual, '\0');
   writer.U8(10);
   writer.NulString(greeting.server_version);
   writer.U32(greeting.thread_id);

@@ -204,6 +204,13 @@ TEST(Handshake, GreetingsOfOtherShapes) {
   auto back = ParseGreeting(longer.view());
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(back->scramble, greeting.scramble);
+  for (size_t size : {254u, 255u}) {
+    greeting.scramble.assign(size, 's');
+    back = ParseGreeting(BuildGreeting(greeting));
+    ASSERT_TRUE(back.ok());
+    EXPECT_EQ(back->scramble, greeting.scramble) << "the longest that its length byte can tell";
+  }
+  greeting.scramble.resize(60);
   std::string shorter = BuildGreeting(greeting);
   shorter[1 + 6 + 4 + 8 + 1 + 2 + 1 + 2 + 2] = 1;
   back = ParseGreeting(shorter);
