@@ -33,7 +33,7 @@ struct MigrationRow {
   bool confirmed = false;   // the operator said yes to retire or contract
   std::string message;      // what the migrator waits for or last failed at; empty: nothing
   std::string spec;         // the description it was begun with, see SpecText
-  uint64_t changed_epoch = 0;  // the epoch at which phase, percent, gate or names last changed
+  uint64_t changed_epoch = 0;  // the epoch at which phase, percent or names last changed
 };
 
 struct ControlState {

@@ -94,23 +94,26 @@ absl::StatusOr<bool> Drained(Connection& connection, const config::Config& confi
 }
 
 absl::Status ChangeEpoch(Connection& connection, const config::Config& config, uint64_t epoch, std::string_view migration,
-                         const std::string& assignments, const std::function<absl::Status()>& also) {
+                         const EpochChange& change) {
   return InTransaction(connection, [&]() -> absl::Status {
     auto locked = connection.Query(fmt::format("SELECT epoch FROM {} WHERE id = 1 FOR UPDATE", ControlTable(config, "state")));
     if (!locked.ok()) return locked.status();
     if (locked->rows.empty() || locked->rows[0][0] != std::to_string(epoch)) {
       return absl::AbortedError(std::string("another change of the epoch came first"));
     }
-    std::string waiting_for;
-    auto drained = Drained(connection, config, epoch, &waiting_for);
-    if (!drained.ok()) return drained.status();
-    if (!*drained) return absl::AbortedError(fmt::format("waits for {}", waiting_for));
-    auto set = connection.Execute(fmt::format("UPDATE {} SET {}, changed_epoch = {}, changed_at = UTC_TIMESTAMP(6) WHERE name = {}",
-                                              ControlTable(config, "migrations"), assignments, epoch + 1,
+    if (change.wait_for_drain) {
+      std::string waiting_for;
+      auto drained = Drained(connection, config, epoch, &waiting_for);
+      if (!drained.ok()) return drained.status();
+      if (!*drained) return absl::AbortedError(fmt::format("waits for {}", waiting_for));
+    }
+    const std::string restart = change.restarts_work ? fmt::format(", changed_epoch = {}", epoch + 1) : std::string();
+    auto set = connection.Execute(fmt::format("UPDATE {} SET {}{}, changed_at = UTC_TIMESTAMP(6) WHERE name = {}",
+                                              ControlTable(config, "migrations"), change.assignments, restart,
                                               connection.Quote(migration)));
     if (!set.ok()) return set.status();
-    if (also != nullptr) {
-      absl::Status status = also();
+    if (change.also != nullptr) {
+      absl::Status status = change.also();
       if (!status.ok()) return status;
     }
     return connection.Execute(fmt::format("UPDATE {} SET epoch = {} WHERE id = 1", ControlTable(config, "state"), epoch + 1)).status();

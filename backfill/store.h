@@ -41,9 +41,16 @@ absl::Status InTransaction(Connection& connection, const std::function<absl::Sta
 // True once every live proxy works under `epoch` and nothing older is in flight; else `*waiting_for` says who is awaited.
 absl::StatusOr<bool> Drained(Connection& connection, const config::Config& config, uint64_t epoch, std::string* waiting_for);
 
-// The one way to change what proxies see: sets `assignments` ("phase = 'verify', percent = 0") of the migration and raises
-// the epoch, in one transaction, if the epoch still is `epoch`. Aborted: another writer was there first, or not drained.
+struct EpochChange {
+  std::string assignments;         // of the migration's row: "phase = 'verify', percent = 0"
+  bool restarts_work = true;       // sets changed_epoch: what was verified before does not count any more
+  bool wait_for_drain = true;      // false only where the new state equals the one before the last change
+  std::function<absl::Status()> also;  // in the same transaction
+};
+
+// The one way to change what proxies see: raises the epoch with the change, in one transaction, if the epoch still is
+// `epoch`. Aborted: another writer was there first, or "waits for …": a live proxy is not yet there.
 absl::Status ChangeEpoch(Connection& connection, const config::Config& config, uint64_t epoch, std::string_view migration,
-                         const std::string& assignments, const std::function<absl::Status()>& also = nullptr);
+                         const EpochChange& change);
 
 }  // namespace crossfade::backfill

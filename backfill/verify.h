@@ -15,7 +15,8 @@
 namespace crossfade::backfill {
 
 struct Verification {
-  uint64_t rows_checked = 0, differences = 0, repaired = 0;
+  uint64_t rows_checked = 0;
+  uint64_t differences = 0, repaired = 0;  // found, and of those mended
   std::vector<std::string> examples;  // "zoo.Bears (7): caveId 'a…', caveNewId 5, should be 6", at most 20
 };
 

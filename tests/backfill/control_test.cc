@@ -87,16 +87,16 @@ TEST_P(Control, AnEpochChangesOnlyWhenAllLiveProxiesAreThere) {
   const uint64_t epoch = ReadState(*db_, *config_)->epoch;
   ASSERT_OK(RenewLease(*db_, *config_, "a", "here", epoch, epoch));
   ASSERT_OK(RenewLease(*db_, *config_, "b", "there", epoch, epoch - 1));
-  EXPECT_TRUE(absl::IsAborted(ChangeEpoch(*db_, *config_, epoch, "ik", "phase = 'expand'")));
+  EXPECT_TRUE(absl::IsAborted(ChangeEpoch(*db_, *config_, epoch, "ik", {.assignments = "phase = 'expand'"})));
   EXPECT_EQ(Only().phase, Phase::kObserve);
   Run("UPDATE cf_control.proxies SET expires = UTC_TIMESTAMP(6) WHERE id = 'b'");  // b is dead
   ASSERT_EQ(ReadProxies(*db_, *config_)->size(), 2u);
   EXPECT_FALSE(ReadProxies(*db_, *config_)->at(1).alive);
-  ASSERT_OK(ChangeEpoch(*db_, *config_, epoch, "ik", "phase = 'expand'"));
+  ASSERT_OK(ChangeEpoch(*db_, *config_, epoch, "ik", {.assignments = "phase = 'expand'"}));
   EXPECT_EQ(Only().phase, Phase::kExpand);
   EXPECT_EQ(ReadState(*db_, *config_)->epoch, epoch + 1);
   EXPECT_EQ(Only().changed_epoch, epoch + 1);
-  EXPECT_TRUE(absl::IsAborted(ChangeEpoch(*db_, *config_, epoch, "ik", "phase = 'observe'")));  // of a stale view
+  EXPECT_TRUE(absl::IsAborted(ChangeEpoch(*db_, *config_, epoch, "ik", {.assignments = "phase = 'observe'"})));  // of a stale view
   ASSERT_OK(EndLease(*db_, *config_, "a"));
   EXPECT_EQ(ReadProxies(*db_, *config_)->size(), 1u);
 }

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs schema changes with short metadata lock waits.
+#include "backfill/alter.h"
+
+#include <algorithm>
+
+#include "backfill/store.h"
+#include "fmt/format.h"
+
+namespace crossfade::backfill {
+
+std::string OldestTransaction(Connection& connection) {
+  auto rows = connection.Query(
+      "SELECT t.trx_mysql_thread_id, t.trx_started, COALESCE(p.user, '?'), COALESCE(p.host, '?') FROM information_schema.innodb_trx AS t"
+      " LEFT JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id WHERE t.trx_mysql_thread_id <> CONNECTION_ID()"
+      " ORDER BY t.trx_started LIMIT 1");
+  if (!rows.ok() || rows->rows.empty()) return "";
+  const Row& row = rows->rows[0];
+  return fmt::format("connection {} ({}@{}), whose transaction is open since {}", row[0].value_or(""), row[2].value_or(""), row[3].value_or(""),
+                     row[1].value_or(""));
+}
+
+absl::Status RunAlter(Connection& connection, const config::Config& config, const std::string& migration, const Alter& alter) {
+  const int64_t wait = std::max<int64_t>(1, (config.limits.ddl_lock_wait.count() + 999) / 1000);
+  auto set = connection.Execute(fmt::format("SET SESSION lock_wait_timeout = {}, foreign_key_checks = {}", wait,
+                                            alter.skip_foreign_key_checks ? 0 : 1));
+  if (!set.ok()) return set.status();
+  const std::string sql = AlterSql(alter);
+  absl::Status status = connection.Execute(sql).status();
+  if (!absl::IsUnavailable(status)) (void)connection.Execute("SET SESSION foreign_key_checks = 1");
+  if (status.ok()) {
+    AddEvent(connection, config, migration, Severity::kInfo, sql);
+    return status;
+  }
+  const uint32_t error = ServerError(status);
+  if (error == 1205) {
+    const std::string blocker = OldestTransaction(connection);
+    return absl::AbortedError(fmt::format("{}.{} is in use: its metadata lock was not free within {} s{}{}; will be tried again", alter.schema,
+                                          alter.table, wait, blocker.empty() ? "" : "; the oldest transaction is that of ", blocker));
+  }
+  if (error == 1845 || error == 1846) {
+    return absl::FailedPreconditionError(fmt::format("the engine cannot do this without copying or locking the table: {}: {}", sql,
+                                                     std::string(status.message())));
+  }
+  if (absl::IsUnavailable(status) || absl::IsAborted(status)) return status;
+  return absl::FailedPreconditionError(fmt::format("{}: {}", sql, std::string(status.message())));
+}
+
+absl::Status RunAlters(Connection& connection, const config::Config& config, const std::string& migration, const std::vector<Alter>& alters) {
+  for (const Alter& alter : alters) {
+    absl::Status status = RunAlter(connection, config, migration, alter);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace crossfade::backfill

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+// The schema changes of each phase; see ddl.h for the table.
+#include "backfill/ddl.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "backfill/connection.h"
+#include "backfill/pairs.h"
+#include "backfill/store.h"
+#include "fmt/format.h"
+#include "fmt/ranges.h"
+
+namespace crossfade::backfill {
+namespace {
+
+constexpr size_t kNameLimit = 64;
+
+std::string WithSuffix(const std::string& name, std::string_view suffix) {
+  return name.substr(0, kNameLimit - suffix.size()) + std::string(suffix);
+}
+
+// "p(10)" -> "p"
+std::string_view BaseName(std::string_view column) { return column.substr(0, column.find('(')); }
+
+bool Mentions(const rewrite::Index& index, std::string_view column) {
+  return std::any_of(index.columns.begin(), index.columns.end(), [&](const std::string& c) { return SameName(BaseName(c), column); });
+}
+
+bool HasIndex(const rewrite::Table& table, const std::vector<std::string>& columns, bool unique) {
+  for (const rewrite::Index& index : table.indexes) {
+    if (index.unique < unique || index.columns.size() != columns.size()) continue;
+    if (std::equal(columns.begin(), columns.end(), index.columns.begin(), SameName)) return true;
+  }
+  return false;
+}
+
+const rewrite::Index* IndexNamed(const rewrite::Table& table, const std::string& name) {
+  for (const rewrite::Index& index : table.indexes) {
+    if (SameName(index.name, name)) return &index;
+  }
+  return nullptr;
+}
+
+std::string ColumnList(const std::vector<std::string>& columns) {
+  std::vector<std::string> quoted;
+  for (const std::string& column : columns) quoted.push_back(QuoteName(column));
+  return fmt::format("{}", fmt::join(quoted, ", "));
+}
+
+// `index` with every old column of `table` replaced by its new one.
+std::vector<std::string> NewColumnsOf(const std::vector<ColumnPair>& pairs, const rewrite::Index& index) {
+  std::vector<std::string> columns = index.columns;
+  for (std::string& column : columns) {
+    for (const ColumnPair& pair : pairs) {
+      if (!pair.old_stays && SameName(BaseName(column), pair.old_column)) column = pair.new_column;
+    }
+  }
+  return columns;
+}
+
+// An index that goes with the old columns and has, or gets, a successor. The key itself has its own: see KeySwapDdl.
+bool IsReplaced(const std::vector<ColumnPair>& pairs, const rewrite::Index& index) {
+  if (index.name == "PRIMARY" || Mentions(index, "")) return false;
+  for (const ColumnPair& pair : pairs) {
+    if (pair.old_stays || !Mentions(index, pair.old_column)) continue;
+    if (pair.is_key && index.columns.size() == 1) continue;
+    return true;
+  }
+  return false;
+}
+
+// Appends the clauses that `each` gives for the pairs of one table as one ALTER.
+std::vector<Alter> PerTable(const config::Migration& migration, const rewrite::Catalog& catalog, const std::string& algorithm,
+                            const std::function<void(const rewrite::Table&, const std::vector<ColumnPair>&, Alter*)>& each) {
+  std::vector<Alter> out;
+  for (const TablePairs& entry : PairsByTable(migration)) {
+    const rewrite::Table* table = catalog.FindTable(migration.schema, entry.table);
+    if (table == nullptr) continue;
+    Alter alter{migration.schema, entry.table, {}, algorithm};
+    each(*table, entry.pairs, &alter);
+    if (!alter.clauses.empty()) out.push_back(std::move(alter));
+  }
+  return out;
+}
+
+// MariaDB wants a default for an invisible column that is NOT NULL; 0 is never a key.
+std::string HiddenNotNull(const rewrite::Catalog& catalog, const std::string& type) {
+  return type + (catalog.dialect.flavor == rewrite::Flavor::kMariaDb ? " NOT NULL DEFAULT 0 INVISIBLE" : " NOT NULL INVISIBLE");
+}
+
+bool IsText(const rewrite::Column& column) { return column.type_class != rewrite::TypeClass::kInteger; }
+
+// The old column as it is, under another name: its type must not change, or the table would be copied.
+std::string OldDefinition(const rewrite::Column& column, bool visible) {
+  std::string out = column.type;
+  if (!column.charset.empty()) out += fmt::format(" CHARACTER SET {} COLLATE {}", column.charset, column.collation);
+  out += column.nullable ? " NULL" : fmt::format(" NOT NULL DEFAULT {}", IsText(column) ? "''" : "0");
+  if (!visible) out += " INVISIBLE";
+  return out;
+}
+
+}  // namespace
+
+std::string AlterSql(const Alter& alter) {
+  return fmt::format("ALTER TABLE {} {}, ALGORITHM={}{}", TableName(alter.schema, alter.table), fmt::join(alter.clauses, ", "),
+                     alter.algorithm, alter.algorithm == "INPLACE" ? ", LOCK=NONE" : "");
+}
+
+bool SameName(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string OldName(const std::string& column) { return WithSuffix(column, "_crossfade_old"); }
+
+const rewrite::ForeignKey* ForeignKeyOn(const rewrite::Table& table, const std::string& column) {
+  for (const rewrite::ForeignKey& key : table.foreign_keys) {
+    if (key.columns.size() == 1 && SameName(key.columns[0], column)) return &key;
+  }
+  return nullptr;
+}
+
+std::vector<Alter> ExpandDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
+  return PerTable(migration, catalog, "INSTANT", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+    for (const ColumnPair& pair : pairs) {
+      if (table.FindColumn(pair.new_column) != nullptr) continue;
+      alter->clauses.push_back(fmt::format("ADD COLUMN {} {} NULL INVISIBLE AFTER {}", QuoteName(pair.new_column), pair.new_type,
+                                           QuoteName(pair.old_column)));
+    }
+  });
+}
+
+std::vector<Alter> IndexDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
+  return PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+    for (const ColumnPair& pair : pairs) {
+      if (!pair.is_key || HasIndex(table, {pair.new_column}, true)) continue;
+      alter->clauses.push_back(fmt::format("ADD UNIQUE KEY {} ({})", QuoteName(WithSuffix(pair.new_column, "_crossfade")),
+                                           QuoteName(pair.new_column)));
+    }
+    for (const rewrite::Index& index : table.indexes) {
+      if (!IsReplaced(pairs, index)) continue;
+      const std::vector<std::string> columns = NewColumnsOf(pairs, index);
+      if (HasIndex(table, columns, index.unique)) continue;
+      alter->clauses.push_back(fmt::format("ADD {}KEY {} ({})", index.unique ? "UNIQUE " : "",
+                                           QuoteName(WithSuffix(index.name, "_crossfade")), ColumnList(columns)));
+    }
+    // A foreign key needs an index that begins with its column.
+    for (const ColumnPair& pair : pairs) {
+      if (pair.is_key) continue;
+      const bool led = std::any_of(table.indexes.begin(), table.indexes.end(), [&](const rewrite::Index& index) {
+        return !index.columns.empty() && SameName(index.columns[0], pair.new_column);
+      });
+      const bool will_be = std::any_of(table.indexes.begin(), table.indexes.end(), [&](const rewrite::Index& index) {
+        return IsReplaced(pairs, index) && SameName(BaseName(index.columns[0]), pair.old_column);
+      });
+      if (led || will_be) continue;
+      alter->clauses.push_back(
+          fmt::format("ADD KEY {} ({})", QuoteName(WithSuffix(pair.new_column, "_crossfade")), QuoteName(pair.new_column)));
+    }
+  });
+}
+
+std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
+  std::vector<Alter> out = PerTable(
+      migration, catalog, "INPLACE", [&](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+        for (const ColumnPair& pair : pairs) {
+          if (!pair.is_key) continue;
+          const rewrite::Column* column = table.FindColumn(pair.new_column);
+          if (column == nullptr) continue;
+          const rewrite::Index* primary = table.PrimaryKey();
+          const bool was_primary = primary != nullptr && primary->columns.size() == 1 && SameName(primary->columns[0], pair.old_column);
+          if (was_primary) alter->clauses.push_back("DROP PRIMARY KEY");
+          if (column->nullable) {
+            alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair.new_type)));
+          }
+          if (!was_primary) continue;
+          const std::string index = WithSuffix(pair.new_column, "_crossfade");
+          if (IndexNamed(table, index) != nullptr) alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index)));
+          alter->clauses.push_back(fmt::format("ADD PRIMARY KEY ({})", QuoteName(pair.new_column)));
+          const bool unique = std::any_of(table.indexes.begin(), table.indexes.end(), [&](const rewrite::Index& i) {
+            return i.name != "PRIMARY" && i.unique && i.columns.size() == 1 && SameName(i.columns[0], pair.old_column);
+          });
+          if (unique) continue;
+          std::string name = pair.old_column;
+          if (IndexNamed(table, name) != nullptr) name = WithSuffix(name, "_crossfade");
+          alter->clauses.push_back(fmt::format("ADD UNIQUE KEY {} ({})", QuoteName(name), QuoteName(pair.old_column)));
+        }
+      });
+  std::vector<Alter> references = PerTable(
+      migration, catalog, "INPLACE", [&](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+        alter->skip_foreign_key_checks = true;
+        for (const ColumnPair& pair : pairs) {
+          if (pair.is_key) continue;
+          const rewrite::Column* fresh = table.FindColumn(pair.new_column);
+          const rewrite::Column* old = table.FindColumn(pair.old_column);
+          if (fresh == nullptr || old == nullptr) continue;
+          if (fresh->nullable && !old->nullable) {
+            alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair.new_type)));
+          }
+          const rewrite::ForeignKey* key = ForeignKeyOn(table, pair.old_column);
+          if (key == nullptr || ForeignKeyOn(table, pair.new_column) != nullptr) continue;
+          alter->clauses.push_back(fmt::format("ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON UPDATE {} ON DELETE {}",
+                                               QuoteName(WithSuffix(key->name, "_crossfade")), QuoteName(pair.new_column),
+                                               TableName(migration.schema, pair.key_table), QuoteName(pair.key_new_column),
+                                               key->on_update, key->on_delete));
+        }
+      });
+  out.insert(out.end(), references.begin(), references.end());
+  return out;
+}
+
+std::vector<Alter> ReleaseOldDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
+  return PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+    for (const ColumnPair& pair : pairs) {
+      const rewrite::Column* old = table.FindColumn(pair.old_column);
+      if (pair.is_key || old == nullptr) continue;
+      if (const rewrite::ForeignKey* key = ForeignKeyOn(table, pair.old_column)) {
+        alter->clauses.push_back(fmt::format("DROP FOREIGN KEY {}", QuoteName(key->name)));
+      }
+      if (!old->nullable && !old->has_default) {
+        alter->clauses.push_back(fmt::format("ALTER COLUMN {} SET DEFAULT {}", QuoteName(pair.old_column), IsText(*old) ? "''" : "0"));
+      }
+    }
+    // Rows that leave the old column out would collide in its unique keys.
+    for (const rewrite::Index& index : table.indexes) {
+      const bool of_reference = std::any_of(pairs.begin(), pairs.end(), [&](const ColumnPair& pair) {
+        return !pair.is_key && Mentions(index, pair.old_column);
+      });
+      if (index.unique && of_reference && IsReplaced(pairs, index)) alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index.name)));
+    }
+  });
+}
+
+std::vector<Alter> DropOldIndexDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
+  return PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+    for (const rewrite::Index& index : table.indexes) {
+      const bool of_key = std::any_of(pairs.begin(), pairs.end(), [&](const ColumnPair& pair) { return pair.is_key && Mentions(index, pair.old_column); });
+      if (!IsReplaced(pairs, index) || (index.unique && of_key)) continue;
+      alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index.name)));
+    }
+  });
+}
+
+std::vector<Alter> FinalNamesDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
+  return PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+    std::vector<std::string> dropped;
+    for (const ColumnPair& pair : pairs) {
+      const rewrite::Column* fresh = table.FindColumn(pair.new_column);
+      const rewrite::Column* old = table.FindColumn(pair.old_column);
+      // After the swap new_column is either gone (renamed) or visible.
+      if (fresh == nullptr || !fresh->invisible) continue;
+      if (old != nullptr && !pair.old_stays) {
+        for (const rewrite::Index& index : table.indexes) {
+          if (!Mentions(index, pair.old_column) || std::find(dropped.begin(), dropped.end(), index.name) != dropped.end()) continue;
+          dropped.push_back(index.name);
+          alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index.name)));
+        }
+        alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {}", QuoteName(pair.old_column), QuoteName(OldName(pair.old_column)),
+                                             OldDefinition(*old, false)));
+      }
+      alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {} {}", QuoteName(pair.new_column), QuoteName(pair.FinalName()), pair.new_type,
+                                           fresh->nullable ? "NULL" : "NOT NULL"));
+    }
+  });
+}
+
+std::vector<Alter> UndoFinalNamesDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
+  return PerTable(migration, catalog, "INPLACE", [&](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+    for (const ColumnPair& pair : pairs) {
+      const rewrite::Column* old = table.FindColumn(OldName(pair.old_column));
+      const rewrite::Column* fresh = table.FindColumn(pair.FinalName());
+      if (fresh == nullptr || fresh->invisible || (old == nullptr && !pair.old_stays)) continue;
+      if (old != nullptr) {
+        alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {}", QuoteName(OldName(pair.old_column)), QuoteName(pair.old_column),
+                                             OldDefinition(*old, true)));
+      }
+      alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {}", QuoteName(pair.FinalName()), QuoteName(pair.new_column),
+                                           fresh->nullable ? pair.new_type + " NULL INVISIBLE" : HiddenNotNull(catalog, pair.new_type)));
+    }
+  });
+}
+
+std::vector<Alter> DropOldColumnDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
+  std::vector<Alter> out = PerTable(migration, catalog, "INSTANT", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+    for (const ColumnPair& pair : pairs) {
+      if (table.FindColumn(OldName(pair.old_column)) == nullptr) continue;
+      alter->clauses.push_back(fmt::format("DROP COLUMN {}", QuoteName(OldName(pair.old_column))));
+    }
+  });
+  // The successors take the names of the indexes they replaced, for the sake of index hints.
+  std::vector<Alter> renames = PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>&, Alter* alter) {
+    constexpr std::string_view kSuffix = "_crossfade";
+    for (const rewrite::Index& index : table.indexes) {
+      if (index.name.size() <= kSuffix.size() || !std::string_view(index.name).ends_with(kSuffix)) continue;
+      const std::string name = index.name.substr(0, index.name.size() - kSuffix.size());
+      if (IndexNamed(table, name) != nullptr) continue;
+      alter->clauses.push_back(fmt::format("RENAME KEY {} TO {}", QuoteName(index.name), QuoteName(name)));
+    }
+  });
+  out.insert(out.end(), renames.begin(), renames.end());
+  return out;
+}
+
+bool KeysSwapped(const config::Migration& migration, const rewrite::Catalog& catalog) {
+  for (const TablePairs& entry : PairsByTable(migration)) {
+    const rewrite::Table* table = catalog.FindTable(migration.schema, entry.table);
+    if (table == nullptr) continue;
+    for (const ColumnPair& pair : entry.pairs) {
+      const rewrite::Column* column = table->FindColumn(pair.new_column);
+      if (column != nullptr && (!column->nullable || ForeignKeyOn(*table, pair.new_column) != nullptr)) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace crossfade::backfill

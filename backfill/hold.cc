@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The statement gate. Two changes cannot be made while anybody works on the tables: the foreign keys of the old
+// references go as `retire` begins, and the names are swapped in `contract`. Both are changes of metadata alone.
+//
+//   held (epoch + 1) -> every live proxy there, nothing older in flight -> LOCK TABLES, ALTERs -> let go (epoch + 2)
+//                    '-> not within limits.hold_limit: let go as it was, and later again
+//
+// All locks are had before the first ALTER. If one fails after another was made, the tables stay held and the rest is tried
+// again, by this migrator or the next: half-changed tables are never let go.
+#include <algorithm>
+
+#include "backfill/alter.h"
+#include "backfill/catalog_loader.h"
+#include "backfill/store.h"
+#include "backfill/walker.h"
+#include "fmt/format.h"
+
+namespace crossfade::backfill {
+namespace {
+
+using config::Phase;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds kFirstBackoff{2'000}, kLongestBackoff{60'000}, kLook{5};
+
+}  // namespace
+
+absl::StatusOr<std::vector<Alter>> Walker::HeldDdl(const MigrationRow& row) {
+  auto tables = Tables();
+  if (!tables.ok()) return tables.status();
+  return row.phase == Phase::kContract ? FinalNamesDdl(migration_, *tables) : ReleaseOldDdl(migration_, *tables);
+}
+
+absl::Status Walker::LetGo(uint64_t epoch, const MigrationRow& row, const std::string& why) {
+  // The state let go to is the one before the hold, so nobody need be waited for.
+  EpochChange change{"held = 0"};
+  change.restarts_work = false;
+  change.wait_for_drain = false;
+  absl::Status released = ChangeEpoch(connection_, config_, epoch, row.name, change);
+  if (!released.ok()) return released;
+  hold_backoff_ = std::clamp(hold_backoff_ * 2, kFirstBackoff, kLongestBackoff);
+  hold_not_before_ = Clock::now() + hold_backoff_;
+  AddEvent(connection_, config_, row.name, Severity::kWarning,
+           fmt::format("the statement gate was let go with nothing changed: {}; next try in {} s", why, hold_backoff_.count() / 1000));
+  return absl::OkStatus();
+}
+
+absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
+  auto alters = HeldDdl(row);
+  if (!alters.ok()) return alters.status();
+  if (alters->empty()) return absl::OkStatus();
+  std::string lock;
+  for (const auto& [schema, table] : TablesOf(migration_)) lock += fmt::format("{}{} WRITE", lock.empty() ? "" : ", ", TableName(schema, table));
+  const int64_t wait = std::max<int64_t>(1, config_.limits.hold_limit.count() / 1000);
+  auto set = connection_.Execute(fmt::format("SET SESSION lock_wait_timeout = {}", wait));
+  if (!set.ok()) return set.status();
+  absl::Status status = connection_.Execute("LOCK TABLES " + lock).status();
+  std::vector<std::string> made;
+  for (const Alter& alter : *alters) {
+    if (!status.ok()) break;
+    status = connection_.Execute(AlterSql(alter)).status();
+    if (status.ok()) made.push_back(AlterSql(alter));
+  }
+  if (absl::IsUnavailable(status)) return status;
+  auto unlocked = connection_.Execute("UNLOCK TABLES");
+  *touched = !made.empty();
+  for (const std::string& sql : made) AddEvent(connection_, config_, row.name, Severity::kInfo, sql);
+  return status.ok() ? unlocked.status() : status;
+}
+
+absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const MigrationRow& row) {
+  uint64_t epoch = state.epoch;
+  if (!row.held) {
+    if (const auto now = Clock::now(); now < hold_not_before_) {
+      return Waiting("the statement gate was let go because transactions went on too long; it will be tried again");
+    }
+    EpochChange change{"held = 1"};
+    change.restarts_work = false;
+    absl::Status held = ChangeEpoch(connection_, config_, epoch, row.name, change);
+    if (!held.ok()) return held;
+    ++epoch;
+  }
+  // Half-changed already (a migrator died here): only forward.
+  auto left = HeldDdl(row);
+  if (!left.ok()) return left.status();
+  bool touched = false;
+  if (row.held && row.phase == Phase::kContract) {
+    auto tables = Tables();
+    if (!tables.ok()) return tables.status();
+    touched = !UndoFinalNamesDdl(migration_, *tables).empty();
+  }
+  const bool wanted = row.phase == Phase::kContract || row.desired >= Phase::kRetire;
+  const auto deadline = Clock::now() + config_.limits.hold_limit;
+  std::string waiting_for;
+  while (true) {
+    auto drained = Drained(connection_, config_, epoch, &waiting_for);
+    if (!drained.ok()) return drained.status();
+    if (*drained) break;
+    const bool stop = !sleep_(kLook);
+    if ((stop || !wanted || Clock::now() >= deadline) && !touched) {
+      absl::Status released = LetGo(epoch, row, stop ? "the migrator stops" : waiting_for);
+      if (!released.ok()) return released;
+      return Waiting("the statement gate was let go: " + waiting_for);
+    }
+    if (stop) return absl::AbortedError(std::string("waits for its own stop"));
+  }
+  absl::Status changed = ChangeHeldTables(row, &touched);
+  if (absl::IsUnavailable(changed)) return changed;
+  if (!changed.ok() && !touched) {
+    absl::Status released = LetGo(epoch, row, std::string(changed.message()));
+    if (!released.ok()) return released;
+    return Waiting("the statement gate was let go: " + std::string(changed.message()));
+  }
+  if (!changed.ok()) return changed;  // held on, tried again
+  EpochChange done{row.phase == Phase::kContract ? "held = 0, swapped = 1" : "held = 0, phase = 'retire', percent = 100"};
+  absl::Status raised = ChangeEpoch(connection_, config_, epoch, row.name, done);
+  if (!raised.ok()) return raised;
+  hold_backoff_ = milliseconds(0);
+  AddEvent(connection_, config_, row.name, Severity::kInfo, fmt::format("epoch {}: {}", epoch + 1, done.assignments));
+  return Waiting();
+}
+
+}  // namespace crossfade::backfill

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// A migration seen table by table: which old column has which new one, as key or as reference to a key.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+
+namespace crossfade::backfill {
+
+struct ColumnPair {
+  std::string old_column, new_column, new_type, final_name;
+  bool is_key = false;     // of the key's own table; else a reference
+  bool old_stays = false;  // keep_old_lookup
+  std::string key_table, key_old_column, key_new_column;  // a reference: what it refers to. A key: itself
+  std::string FinalName() const { return final_name.empty() ? new_column : final_name; }
+};
+
+struct TablePairs {
+  std::string table;
+  std::vector<ColumnPair> pairs;  // keys first
+  bool HasKey() const { return !pairs.empty() && pairs.front().is_key; }
+};
+
+// Each table once; those with keys first.
+std::vector<TablePairs> PairsByTable(const config::Migration& migration);
+
+}  // namespace crossfade::backfill

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// What reaches the tables past the proxy, and what the control user may do.
+#include <algorithm>
+#include <array>
+
+#include "backfill/checks.h"
+#include "backfill/ddl.h"
+#include "backfill/store.h"
+#include "fmt/format.h"
+#include "fmt/ranges.h"
+
+namespace crossfade::backfill {
+namespace {
+
+// A REGEXP operand, quoted, that finds `word` as a word of its own.
+std::string Word(const Connection& connection, const std::string& word) {
+  std::string escaped;
+  for (char c : word) {
+    if (c == '$') escaped += '\\';
+    escaped += c;
+  }
+  return connection.Quote("(^|[^A-Za-z0-9_$])" + escaped + "($|[^A-Za-z0-9_$])");
+}
+
+using Names = std::vector<std::string>;
+
+absl::StatusOr<Names> FirstColumn(Connection& connection, const std::string& sql) {
+  auto rows = connection.Query(sql);
+  if (!rows.ok()) return rows.status();
+  Names out;
+  for (const Row& row : rows->rows) out.push_back(row[0].value_or(""));
+  return out;
+}
+
+absl::Status CheckPrograms(Connection& connection, const std::string& schema, const std::string& table, Findings* findings) {
+  const std::string name = schema + "." + table;
+  const std::string quoted_schema = connection.Quote(schema), quoted_table = connection.Quote(table), word = Word(connection, table);
+  auto triggers = FirstColumn(connection, fmt::format("SELECT trigger_name FROM information_schema.triggers WHERE event_object_schema = {} AND event_object_table = {}",
+                                                      quoted_schema, quoted_table));
+  if (!triggers.ok()) return triggers.status();
+  for (const std::string& trigger : *triggers) {
+    AddError(findings, fmt::format("{} has the trigger {}: it may change a row after the new side was computed", name, trigger), "drop it, or do its work in the application");
+  }
+  auto others = FirstColumn(connection, fmt::format("SELECT CONCAT(trigger_schema, '.', trigger_name) FROM information_schema.triggers WHERE NOT (event_object_schema = {}"
+                                                    " AND event_object_table = {}) AND action_statement REGEXP {}", quoted_schema, quoted_table, word));
+  if (!others.ok()) return others.status();
+  for (const std::string& trigger : *others) {
+    AddError(findings, fmt::format("the trigger {} of another table names {}: its writes go past the proxy", trigger, name), "drop it, or do its work in the application");
+  }
+  auto views = connection.Query(fmt::format("SELECT CONCAT(table_schema, '.', table_name), is_updatable FROM information_schema.views WHERE view_definition LIKE {}",
+                                            connection.Quote(fmt::format("%`{}`.`{}`%", schema, table))));
+  if (!views.ok()) return views.status();
+  for (const Row& row : views->rows) {
+    if (row[1] == "YES") {
+      AddError(findings, fmt::format("the view {} reads {} and can be written through, past the proxy", row[0].value_or(""), name), "drop it, or make it read-only (ALGORITHM=TEMPTABLE)");
+    } else {
+      AddWarning(findings, fmt::format("the view {} reads {}: it sees the old columns until contract drops them", row[0].value_or(""), name), "change it before contract");
+    }
+  }
+  for (const auto& [kind, sql] : {std::pair<std::string, std::string>{"routine", "SELECT CONCAT(routine_schema, '.', routine_name) FROM information_schema.routines WHERE routine_schema"
+                                                                               " NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') AND routine_definition REGEXP "},
+                                  {"event", "SELECT CONCAT(event_schema, '.', event_name) FROM information_schema.events WHERE event_definition REGEXP "}}) {
+    auto programs = FirstColumn(connection, sql + word);
+    if (!programs.ok()) return programs.status();
+    for (const std::string& program : *programs) {
+      AddError(findings, fmt::format("the {} {} names {}: what it does goes past the proxy", kind, program, name), "drop it, or do its work in the application");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckExpressions(Connection& connection, const std::string& schema, const TablePairs& entry, Findings* findings) {
+  const std::string where = fmt::format("table_schema = {} AND table_name = {}", connection.Quote(schema), connection.Quote(entry.table));
+  for (const ColumnPair& pair : entry.pairs) {
+    const std::string word = Word(connection, pair.old_column);
+    auto generated = FirstColumn(connection, fmt::format("SELECT column_name FROM information_schema.columns WHERE {} AND generation_expression REGEXP {}", where, word));
+    if (!generated.ok()) return generated.status();
+    for (const std::string& column : *generated) {
+      AddError(findings, fmt::format("{}.{}.{} is generated from {}, which goes", schema, entry.table, column, pair.old_column), "drop it first");
+    }
+    auto checks = FirstColumn(connection, fmt::format("SELECT t.constraint_name FROM information_schema.table_constraints AS t JOIN information_schema.check_constraints AS c"
+                                                      " ON c.constraint_schema = t.constraint_schema AND c.constraint_name = t.constraint_name WHERE t.{} AND t.constraint_type = 'CHECK'"
+                                                      " AND c.check_clause REGEXP {}", "table_schema = " + connection.Quote(schema) + " AND t.table_name = " + connection.Quote(entry.table), word));
+    if (!checks.ok()) return checks.status();
+    for (const std::string& check : *checks) {
+      AddError(findings, fmt::format("{}.{}: the check {} is over {}, which goes", schema, entry.table, check, pair.old_column), "drop it first");
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Tables that refer to a key and are not in the migration would lose their parent.
+absl::Status CheckChildren(Connection& connection, const config::Migration& migration, const std::vector<TablePairs>& tables, Findings* findings) {
+  for (const config::KeyMigration& key : migration.keys) {
+    auto rows = connection.Query(fmt::format("SELECT table_schema, table_name, column_name, constraint_name FROM information_schema.key_column_usage WHERE"
+                                             " referenced_table_schema = {} AND referenced_table_name = {} AND referenced_column_name = {}",
+                                             connection.Quote(migration.schema), connection.Quote(key.table), connection.Quote(key.old_column)));
+    if (!rows.ok()) return rows.status();
+    for (const Row& row : rows->rows) {
+      bool named = false;
+      for (const TablePairs& entry : tables) {
+        if (row[0] != migration.schema || !SameName(entry.table, row[1].value_or(""))) continue;
+        for (const ColumnPair& pair : entry.pairs) named = named || SameName(pair.old_column, row[2].value_or(""));
+      }
+      if (named) continue;
+      AddError(findings, fmt::format("{}.{}.{} refers to {}.{} ({}), but is none of the references in the file", row[0].value_or(""), row[1].value_or(""), row[2].value_or(""),
+                                     key.table, key.old_column, row[3].value_or("")),
+               "add it to `references:`");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRights(Connection& connection, const config::Migration& migration, Findings* findings) {
+  constexpr std::array kOnTables = {"SELECT", "INSERT", "UPDATE", "ALTER", "INDEX", "REFERENCES", "CREATE", "DROP", "LOCK TABLES"};
+  // The grantee is shown as 'user'@'host'.
+  const std::string grantee = "CONCAT('''', SUBSTRING_INDEX(CURRENT_USER(), '@', 1), '''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')";
+  auto global = FirstColumn(connection, "SELECT privilege_type FROM information_schema.user_privileges WHERE grantee = " + grantee);
+  if (!global.ok()) return global.status();
+  auto local = FirstColumn(connection, fmt::format("SELECT privilege_type FROM information_schema.schema_privileges WHERE grantee = {} AND {} LIKE table_schema", grantee,
+                                                   connection.Quote(migration.schema)));
+  if (!local.ok()) return local.status();
+  const auto has = [](const Names& names, std::string_view right) { return std::find(names.begin(), names.end(), right) != names.end(); };
+  Names missing;
+  for (const char* right : kOnTables) {
+    if (!has(*global, right) && !has(*local, right)) missing.push_back(fmt::format("{} on {}.*", right, migration.schema));
+  }
+  if (!has(*global, "PROCESS")) missing.push_back("PROCESS on *.*");
+  if (missing.empty()) return absl::OkStatus();
+  auto role = connection.Query("SELECT CURRENT_ROLE()");
+  const bool has_role = role.ok() && !role->rows.empty() && role->rows[0][0].value_or("NONE") != "NONE";
+  const std::string text = fmt::format("the control user lacks: {}", fmt::join(missing, ", "));
+  if (has_role) {
+    AddWarning(findings, text + " (unless its role has them)", "grant them");
+  } else {
+    AddError(findings, text, "grant them");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckSurroundings(Connection& connection, const config::Config&, const config::Migration& migration, const std::vector<TablePairs>& tables,
+                               Findings* findings) {
+  for (const TablePairs& entry : tables) {
+    absl::Status status = CheckPrograms(connection, migration.schema, entry.table, findings);
+    if (status.ok()) status = CheckExpressions(connection, migration.schema, entry, findings);
+    if (!status.ok()) return status;
+  }
+  absl::Status status = CheckChildren(connection, migration, tables, findings);
+  if (status.ok()) status = CheckRights(connection, migration, findings);
+  return status;
+}
+
+}  // namespace crossfade::backfill

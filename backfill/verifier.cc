@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// The comparison is one statement for each chunk, with the very expressions that live writes and the backfill use: one
+// read view over both tables, so that a row and its parent are seen as of the same moment.
+#include "backfill/verifier.h"
+
+#include "backfill/catalog_loader.h"
+#include "backfill/control.h"
+#include "backfill/copier.h"
+#include "backfill/store.h"
+#include "fmt/format.h"
+#include "nlohmann/json.hpp"
+
+namespace crossfade::backfill {
+namespace {
+
+constexpr size_t kExamples = 20;
+constexpr int kLockTries = 5;
+
+uint64_t Number(const std::optional<std::string>& value) { return value ? std::strtoull(value->c_str(), nullptr, 10) : 0; }
+
+bool HasReference(const TablePairs& pairs) { return !pairs.pairs.back().is_key; }
+
+std::string Condition(const TablePairs& pairs) {
+  std::string out;
+  for (size_t i = 0; i < pairs.pairs.size(); ++i) {
+    const ColumnPair& pair = pairs.pairs[i];
+    if (!out.empty()) out += " OR ";
+    if (pair.is_key) {
+      out += fmt::format("r.{0} IS NULL OR r.{0} = 0", QuoteName(pair.new_column));
+    } else {
+      out += fmt::format("NOT (r.{0} <=> p{1}.{2}) OR (r.{3} IS NOT NULL AND p{1}.{2} IS NULL)", QuoteName(pair.new_column), i,
+                         QuoteName(pair.key_new_column), QuoteName(pair.old_column));
+    }
+  }
+  return "(" + out + ")";
+}
+
+// old, new and expected value of each pair
+std::string Values(const TablePairs& pairs) {
+  std::string out;
+  for (size_t i = 0; i < pairs.pairs.size(); ++i) {
+    const ColumnPair& pair = pairs.pairs[i];
+    out += fmt::format(", r.{}, r.{}, ", QuoteName(pair.old_column), QuoteName(pair.new_column));
+    out += pair.is_key ? std::string("'a fresh key'") : fmt::format("p{}.{}", i, QuoteName(pair.key_new_column));
+  }
+  return out;
+}
+
+std::string Shown(const std::optional<std::string>& value) {
+  if (!value) return "NULL";
+  return "'" + value->substr(0, 40) + (value->size() > 40 ? "…'" : "'");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Verifier>> Verifier::Make(Connection& connection, const config::Config& config, const config::Migration& migration,
+                                                         bool repair) {
+  std::unique_ptr<Verifier> verifier(new Verifier(connection, config, migration, repair));
+  absl::Status status = verifier->Begin();
+  if (!status.ok()) return status;
+  return verifier;
+}
+
+absl::Status Verifier::Begin() {
+  for (const TablePairs& pairs : PairsByTable(migration_)) {
+    auto table = LoadTable(connection_, migration_.schema, pairs.table);
+    if (!table.ok()) return table.status();
+    auto keyset = Keyset::Of(*table);
+    if (!keyset.ok()) return keyset.status();
+    auto rows = connection_.Query(fmt::format("SELECT table_rows FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
+                                              connection_.Quote(migration_.schema), connection_.Quote(pairs.table)));
+    if (!rows.ok()) return rows.status();
+    if (!rows->rows.empty()) total_ += Number(rows->rows[0][0]);
+    units_.push_back({pairs, *std::move(table), *std::move(keyset)});
+  }
+  const std::string verifications = ControlTable(config_, "verifications");
+  auto added = connection_.Execute(fmt::format(
+      "INSERT INTO {}(migration, epoch, started, updated, rows_total, examples) SELECT {}, epoch, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), {}, '[]' FROM {}"
+      " WHERE id = 1", verifications, connection_.Quote(migration_.name), total_, ControlTable(config_, "state")));
+  if (!added.ok()) return added.status();
+  auto id = connection_.Query("SELECT LAST_INSERT_ID()");
+  if (!id.ok()) return id.status();
+  id_ = id->rows[0][0].value_or("0");
+  (void)connection_.Execute(fmt::format("DELETE FROM {} WHERE migration = {} AND id < {} - 1000", verifications,
+                                        connection_.Quote(migration_.name), id_));
+  saved_ = std::chrono::steady_clock::now();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Rows> Verifier::Differing(const Unit& unit, const std::string& range, bool lock) {
+  return connection_.Query(fmt::format("SELECT {}{} FROM {} AS r FORCE INDEX ({}){} WHERE {} AND {}{}", unit.keyset.SelectItems("r"), Values(unit.pairs),
+                                       TableName(unit.table.schema, unit.table.name), QuoteName(unit.keyset.index()),
+                                       ReferenceJoins(migration_, unit.pairs), range, Condition(unit.pairs), lock ? " LOCK IN SHARE MODE" : ""));
+}
+
+absl::StatusOr<bool> Verifier::Step() {
+  if (unit_ == units_.size()) {
+    absl::Status saved = Save(true);
+    if (!saved.ok()) return saved;
+    return true;
+  }
+  const Unit& unit = units_[unit_];
+  auto bound = NextBound(connection_, unit.table, unit.keyset, last_, config_.limits.verify_chunk_rows);
+  if (!bound.ok()) return bound.status();
+  const std::string range = unit.keyset.Range("r", last_, *bound);
+  uint64_t rows = config_.limits.verify_chunk_rows;
+  if (bound->empty()) {
+    auto count = connection_.Query(fmt::format("SELECT COUNT(*) FROM {} AS r WHERE {}", TableName(unit.table.schema, unit.table.name), range));
+    if (!count.ok()) return count.status();
+    rows = Number(count->rows[0][0]);
+  }
+  auto suspects = Differing(unit, range, false);
+  if (!suspects.ok()) return suspects.status();
+  for (const Row& suspect : suspects->rows) {
+    absl::Status settled = Settle(unit, suspect);
+    if (!settled.ok()) return settled;
+  }
+  result_.rows_checked += rows;
+  last_ = *bound;
+  if (bound->empty()) ++unit_;
+  if (std::chrono::steady_clock::now() - saved_ > std::chrono::milliseconds(300)) {
+    absl::Status saved = Save(false);
+    if (!saved.ok()) return saved;
+  }
+  return false;
+}
+
+absl::Status Verifier::Settle(const Unit& unit, const Row& suspect) {
+  const std::string row = unit.keyset.Equals("r", unit.keyset.Literals(connection_, suspect));
+  absl::StatusOr<Rows> now = Differing(unit, row, true);
+  for (int i = 1; i < kLockTries && absl::IsAborted(now.status()); ++i) now = Differing(unit, row, true);
+  if (!now.ok()) return now.status();
+  if (now->rows.empty()) return absl::OkStatus();
+  if (repair_) {
+    absl::Status repaired = Repair(unit, row);
+    if (!repaired.ok()) return repaired;
+    now = Differing(unit, row, true);
+    if (!now.ok()) return now.status();
+    if (now->rows.empty()) {
+      ++result_.repaired;
+      ++result_.differences;
+      return absl::OkStatus();
+    }
+  }
+  ++result_.differences;
+  if (result_.examples.size() >= kExamples) return absl::OkStatus();
+  const Row& values = now->rows[0];
+  std::string text = fmt::format("{}.{} (", unit.table.schema, unit.table.name);
+  size_t at = 0;
+  for (const rewrite::Column& column : unit.keyset.columns()) {
+    text += fmt::format("{}{} {}", at == 0 ? "" : ", ", column.name, Shown(values[at]));
+    ++at;
+  }
+  text += "):";
+  for (const ColumnPair& pair : unit.pairs.pairs) {
+    text += fmt::format(" {} {}, {} {}, should be {};", pair.old_column, Shown(values[at]), pair.new_column, Shown(values[at + 1]), Shown(values[at + 2]));
+    at += 3;
+  }
+  result_.examples.push_back(std::move(text));
+  return absl::OkStatus();
+}
+
+absl::Status Verifier::Repair(const Unit& unit, const std::string& row) {
+  const std::string table = TableName(unit.table.schema, unit.table.name);
+  for (const ColumnPair& pair : unit.pairs.pairs) {
+    if (!pair.is_key) continue;
+    auto key = ReserveKeys(connection_, config_, migration_.name, unit.table.name, 1);
+    if (!key.ok()) return key.status();
+    auto set = connection_.Execute(fmt::format("UPDATE {} AS r SET r.{} = {} WHERE {} AND (r.{} IS NULL OR r.{} = 0)", table, QuoteName(pair.new_column),
+                                               *key, row, QuoteName(pair.new_column), QuoteName(pair.new_column)));
+    if (!set.ok()) return set.status();
+  }
+  if (!HasReference(unit.pairs)) return absl::OkStatus();
+  return connection_
+      .Execute(fmt::format("UPDATE {} AS r{} SET {} WHERE {} AND {}", table, ReferenceJoins(migration_, unit.pairs), ReferenceAssignments(unit.pairs), row,
+                           ReferenceDiffers(unit.pairs)))
+      .status();
+}
+
+absl::Status Verifier::Save(bool finished) {
+  saved_ = std::chrono::steady_clock::now();
+  const std::string examples = nlohmann::json(result_.examples).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return connection_
+      .Execute(fmt::format("UPDATE {} SET updated = UTC_TIMESTAMP(6), finished = {}, rows_checked = {}, rows_total = GREATEST(rows_total, {}),"
+                           " differences = {}, repaired = {}, examples = {} WHERE id = {}",
+                           ControlTable(config_, "verifications"), finished ? "UTC_TIMESTAMP(6)" : "NULL", result_.rows_checked, result_.rows_checked,
+                           result_.differences, result_.repaired, connection_.Quote(examples), id_))
+      .status();
+}
+
+absl::StatusOr<Verification> Verify(Connection& connection, const config::Config& config, const config::Migration& migration, bool repair,
+                                    const std::function<bool(uint64_t, uint64_t)>& progress) {
+  auto state = ReadState(connection, config);
+  if (!state.ok()) return state.status();
+  const MigrationRow* row = nullptr;
+  for (const MigrationRow& candidate : state->migrations) {
+    if (candidate.name == migration.name) row = &candidate;
+  }
+  if (row == nullptr) return absl::NotFoundError(fmt::format("no migration named {} in the control schema", migration.name));
+  if (row->phase < config::Phase::kBackfill || row->phase > config::Phase::kCutover) {
+    return absl::FailedPreconditionError(fmt::format("{} is in {}: both sides are kept, and can be compared, from backfill to cutover", migration.name,
+                                                     config::PhaseName(row->phase)));
+  }
+  auto verifier = Verifier::Make(connection, config, migration, repair);
+  if (!verifier.ok()) return verifier.status();
+  while (true) {
+    auto finished = (*verifier)->Step();
+    if (!finished.ok()) return finished.status();
+    if (*finished) return (*verifier)->result();
+    if (progress != nullptr && !progress((*verifier)->result().rows_checked, (*verifier)->total())) {
+      return absl::CancelledError(std::string("stopped"));
+    }
+  }
+}
+
+absl::StatusOr<Verdict> ReadVerdict(Connection& connection, const config::Config& config, const std::string& migration, uint64_t since) {
+  auto rows = connection.Query(fmt::format(
+      "SELECT differences - repaired FROM {} WHERE migration = {} AND epoch >= {} AND finished IS NOT NULL ORDER BY id DESC LIMIT 1",
+      ControlTable(config, "verifications"), connection.Quote(migration), since));
+  if (!rows.ok()) return rows.status();
+  Verdict verdict;
+  if (rows->rows.empty()) return verdict;
+  verdict.finished = true;
+  verdict.differences = Number(rows->rows[0][0]);
+  return verdict;
+}
+
+}  // namespace crossfade::backfill

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// One verification, chunk by chunk, with its row in the control schema; what verify.h and the migrator run.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "backfill/keyset.h"
+#include "backfill/pairs.h"
+#include "backfill/verify.h"
+
+namespace crossfade::backfill {
+
+class Verifier {
+ public:
+  static absl::StatusOr<std::unique_ptr<Verifier>> Make(Connection& connection, const config::Config& config, const config::Migration& migration,
+                                                        bool repair);
+  // One chunk. True: all is checked and the result stands in the control schema.
+  absl::StatusOr<bool> Step();
+  const Verification& result() const { return result_; }
+  uint64_t total() const { return total_; }
+
+ private:
+  struct Unit {
+    TablePairs pairs;
+    rewrite::Table table;
+    Keyset keyset;
+  };
+  Verifier(Connection& connection, const config::Config& config, const config::Migration& migration, bool repair)
+      : connection_(connection), config_(config), migration_(migration), repair_(repair) {}
+  absl::Status Begin();
+  // The rows of `range` whose sides differ: key, then old and new values. `lock`: as they stand now, not as of a snapshot.
+  absl::StatusOr<Rows> Differing(const Unit& unit, const std::string& range, bool lock);
+  absl::Status Settle(const Unit& unit, const Row& suspect);
+  absl::Status Repair(const Unit& unit, const std::string& row);
+  absl::Status Save(bool finished);
+
+  Connection& connection_;
+  config::Config config_;
+  config::Migration migration_;
+  bool repair_;
+  std::string id_;
+  std::vector<Unit> units_;
+  size_t unit_ = 0;
+  KeyValues last_;
+  uint64_t total_ = 0;
+  Verification result_;
+  std::chrono::steady_clock::time_point saved_;
+};
+
+// Whether the newest finished verification begun at `since` (an epoch) or later is there, and its differences.
+struct Verdict {
+  bool finished = false;
+  uint64_t differences = 0;
+};
+absl::StatusOr<Verdict> ReadVerdict(Connection& connection, const config::Config& config, const std::string& migration, uint64_t since);
+
+}  // namespace crossfade::backfill

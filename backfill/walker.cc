@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+// The work of each phase and the gates between them.
+#include "backfill/walker.h"
+
+#include <algorithm>
+
+#include "backfill/alter.h"
+#include "backfill/catalog_loader.h"
+#include "backfill/phase_machine.h"
+#include "backfill/preflight.h"
+#include "backfill/store.h"
+#include "fmt/format.h"
+
+namespace crossfade::backfill {
+namespace {
+
+using config::Phase;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr microseconds kNow{0};
+constexpr milliseconds kFirstBackoff{500}, kLongestBackoff{30'000};
+
+std::string SetPhase(Phase phase) { return fmt::format("phase = '{}'", config::PhaseName(phase)); }
+
+}  // namespace
+
+absl::StatusOr<rewrite::Catalog> Walker::Tables() { return LoadCatalog(connection_, {migration_}); }
+
+absl::StatusOr<microseconds> Walker::Step(const ControlState& state, const MigrationRow& row) {
+  if (work_epoch_ != row.changed_epoch) {
+    copier_.reset();
+    verifier_.reset();
+    work_epoch_ = row.changed_epoch;
+    backoff_ = milliseconds(0);
+    not_before_ = {};
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (now < not_before_) return std::chrono::duration_cast<microseconds>(not_before_ - now);
+  microseconds again = config_.limits.control_poll;
+  absl::StatusOr<Waiting> waiting = Waiting();
+  if (row.held) {
+    waiting = UnderHold(state, row);
+  } else if (row.paused) {
+    waiting = Waiting("paused");
+  } else if (row.spec != SpecText(migration_)) {
+    waiting = Waiting("the file describes other tables or columns than those that are migrating");
+  } else {
+    waiting = Work(state, row, &again);
+    const Phase next = NextPhase(row.phase, row.desired);
+    if (waiting.ok() && waiting->empty() && next != row.phase) waiting = next > row.phase ? Ready(row, next, &again) : Waiting();
+    if (waiting.ok() && waiting->empty() && next != row.phase) {
+      waiting = next > row.phase ? Go(state, row, next) : GoBack(state, row, next);
+      if (waiting.ok() && waiting->empty()) return kNow;
+    } else if (waiting.ok() && waiting->empty() && row.phase == Phase::kCutover && row.percent != row.desired_percent) {
+      absl::Status changed = ChangeEpoch(connection_, config_, state.epoch, row.name, {fmt::format("percent = {}", row.desired_percent)});
+      if (!changed.ok()) waiting = changed;
+    }
+  }
+  if (absl::IsUnavailable(waiting.status())) return waiting.status();
+  absl::Status told = SetMessage(connection_, config_, row, waiting.ok() ? *waiting : std::string(waiting.status().message()));
+  if (!told.ok()) return told;
+  if (waiting.ok()) {
+    backoff_ = milliseconds(0);
+    return again;
+  }
+  // Aborted is somebody else's turn; anything else is told once and tried again ever more slowly.
+  if (!absl::IsAborted(waiting.status()) && row.message != waiting.status().message()) {
+    AddEvent(connection_, config_, row.name, Severity::kError, std::string(waiting.status().message()));
+  }
+  copier_.reset();
+  verifier_.reset();
+  if (absl::IsAborted(waiting.status()) && std::string_view(waiting.status().message().data(), waiting.status().message().size()).starts_with("waits for")) {
+    return again;
+  }
+  backoff_ = std::clamp(backoff_ * 2, kFirstBackoff, kLongestBackoff);
+  not_before_ = std::chrono::steady_clock::now() + backoff_;
+  return microseconds(backoff_);
+}
+
+// What a phase does while the migration stands in it, whatever is asked next. Empty: nothing is left to do.
+absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationRow& row, microseconds* again) {
+  switch (row.phase) {
+    case Phase::kObserve:
+    case Phase::kDualWrite:
+    case Phase::kDone:
+      return Waiting();
+    case Phase::kExpand: {
+      if (row.desired < Phase::kExpand) return Waiting();
+      auto tables = Tables();
+      if (!tables.ok()) return tables.status();
+      absl::Status added = RunAlters(connection_, config_, row.name, ExpandDdl(migration_, *tables));
+      if (!added.ok()) return added;
+      return Waiting();
+    }
+    case Phase::kBackfill:
+      if (row.desired < Phase::kBackfill) return Waiting();
+      return CopyPiece(again);
+    case Phase::kVerify:
+      if (row.desired < Phase::kVerify) return Waiting();
+      return VerifyPiece(row, again);
+    case Phase::kCutover:
+      if (row.desired <= Phase::kCutover || row.percent != 100) return Waiting();
+      return VerifyPiece(row, again);
+    case Phase::kRetire: {
+      auto tables = Tables();
+      if (!tables.ok()) return tables.status();
+      absl::Status dropped = RunAlters(connection_, config_, row.name, DropOldIndexDdl(migration_, *tables));
+      if (!dropped.ok()) return dropped;
+      return Waiting();
+    }
+    case Phase::kContract: {
+      if (!row.swapped) return UnderHold(state, row);
+      // Twice: what is dropped first sets free the names that are given then.
+      for (int i = 0; i < 2; ++i) {
+        auto tables = Tables();
+        if (!tables.ok()) return tables.status();
+        absl::Status dropped = RunAlters(connection_, config_, row.name, DropOldColumnDdl(migration_, *tables));
+        if (!dropped.ok()) return dropped;
+      }
+      return Waiting();
+    }
+  }
+  return absl::InternalError(std::string("no such phase"));
+}
+
+absl::StatusOr<Waiting> Walker::CopyPiece(microseconds* again) {
+  if (copier_ == nullptr) {
+    auto complete = BackfillComplete(connection_, config_, migration_.name);
+    if (!complete.ok()) return complete.status();
+    if (!*complete) {
+      auto copier = Copier::Make(connection_, config_, migration_);
+      if (!copier.ok()) return copier.status();
+      copier_ = *std::move(copier);
+    }
+  }
+  if (copier_ != nullptr) {
+    auto step = copier_->Step();
+    if (!step.ok()) return step.status();
+    if (!step->complete) {
+      *again = step->rest;
+      return Waiting(step->waiting_for.empty() ? "backfill under way" : "waits for " + step->waiting_for);
+    }
+    copier_.reset();
+    AddEvent(connection_, config_, migration_.name, Severity::kInfo, "backfill complete");
+  }
+  auto tables = Tables();
+  if (!tables.ok()) return tables.status();
+  const std::vector<Alter> indexes = IndexDdl(migration_, *tables);
+  if (!indexes.empty()) {
+    MigrationRow row;
+    row.name = migration_.name;
+    absl::Status told = SetMessage(connection_, config_, row, "building indexes on the new columns, online");
+    if (!told.ok()) return told;
+  }
+  absl::Status built = RunAlters(connection_, config_, migration_.name, indexes);
+  if (!built.ok()) return built;
+  return Waiting();
+}
+
+absl::StatusOr<Waiting> Walker::VerifyPiece(const MigrationRow& row, microseconds* again) {
+  auto verdict = ReadVerdict(connection_, config_, row.name, row.changed_epoch);
+  if (!verdict.ok()) return verdict.status();
+  if (verdict->finished) {
+    verifier_.reset();
+    if (verdict->differences == 0) return Waiting();
+    return Waiting(fmt::format("verification found {} rows whose sides differ; see `crossfade status`, mend with `crossfade verify --repair`",
+                               verdict->differences));
+  }
+  if (verifier_ == nullptr) {
+    auto verifier = Verifier::Make(connection_, config_, migration_, false);
+    if (!verifier.ok()) return verifier.status();
+    verifier_ = *std::move(verifier);
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  auto finished = verifier_->Step();
+  if (!finished.ok()) return finished.status();
+  const auto took = std::chrono::duration_cast<microseconds>(std::chrono::steady_clock::now() - begin);
+  const double idle = config_.limits.backfill_idle_share;
+  *again = *finished ? kNow : microseconds(static_cast<int64_t>(took.count() * idle / (1 - idle)));
+  if (*finished) {
+    const Verification& result = verifier_->result();
+    AddEvent(connection_, config_, row.name, result.differences == 0 ? Severity::kInfo : Severity::kError,
+             fmt::format("verification: {} rows checked, {} differ", result.rows_checked, result.differences));
+  }
+  return Waiting("verification under way");
+}
+
+absl::StatusOr<Waiting> Walker::DigestGate() {
+  const int64_t quiet = microseconds(config_.limits.quiet_before_expand).count();
+  const std::string since =
+      quiet > 0 ? fmt::format("UTC_TIMESTAMP(6) - INTERVAL {} MICROSECOND", quiet)
+                : fmt::format("COALESCE((SELECT MIN(started) FROM {} WHERE expires > UTC_TIMESTAMP(6)), UTC_TIMESTAMP(6))", ControlTable(config_, "proxies"));
+  auto refused = connection_.Query(fmt::format("SELECT digest, user, reason FROM {} WHERE migration = {} AND strategy = 'C' AND last_seen >= {} ORDER BY count DESC",
+                                               ControlTable(config_, "digests"), connection_.Quote(migration_.name), since));
+  if (!refused.ok()) return refused.status();
+  if (refused->rows.empty()) return Waiting();
+  const Row& worst = refused->rows[0];
+  return Waiting(fmt::format("{} statement shape(s) with live traffic would be refused, the most frequent by {}: {}: {}", refused->rows.size(),
+                             worst[1].value_or(""), worst[0].value_or("").substr(0, 200), worst[2].value_or("")));
+}
+
+absl::StatusOr<Waiting> Walker::GateToExpand() {
+  auto findings = Preflight(connection_, config_, migration_);
+  if (!findings.ok()) return findings.status();
+  for (const Finding& finding : *findings) {
+    if (finding.level != Finding::kError) continue;
+    return Waiting(fmt::format("preflight: {}{}{}", finding.text, finding.advice.empty() ? "" : "; ", finding.advice));
+  }
+  return DigestGate();
+}
+
+absl::StatusOr<Waiting> Walker::Ready(const MigrationRow& row, Phase next, microseconds* again) {
+  switch (next) {
+    case Phase::kObserve:
+      return Waiting();
+    case Phase::kExpand: {
+      auto waiting = GateToExpand();
+      if (waiting.ok() && !waiting->empty()) *again = std::chrono::seconds(1);
+      return waiting;
+    }
+    case Phase::kDualWrite: {
+      absl::Status prepared = PrepareProgress(connection_, config_, migration_);
+      if (!prepared.ok()) return prepared;
+      return Waiting();
+    }
+    case Phase::kBackfill:  // the drain: ChangeEpoch itself
+    case Phase::kVerify:    // the copy and the indexes: Work of backfill
+    case Phase::kCutover:   // clean: Work of verify
+    case Phase::kDone:      // the old columns are gone: Work of contract
+      return Waiting();
+    case Phase::kRetire: {
+      if (!row.confirmed) return Waiting("retire cannot be undone and needs a confirmation");
+      if (row.percent != 100) return Waiting();  // Go raises it first
+      auto tables = Tables();
+      if (!tables.ok()) return tables.status();
+      absl::Status swapped = RunAlters(connection_, config_, row.name, KeySwapDdl(migration_, *tables));
+      if (!swapped.ok()) return swapped;
+      return Waiting();
+    }
+    case Phase::kContract:
+      return row.confirmed ? Waiting() : Waiting("contract cannot be undone and needs a confirmation");
+  }
+  return absl::InternalError(std::string("no such phase"));
+}
+
+absl::StatusOr<Waiting> Walker::Go(const ControlState& state, const MigrationRow& row, Phase next) {
+  std::string assignments = SetPhase(next);
+  if (next == Phase::kCutover) {
+    assignments += fmt::format(", percent = {}", row.desired > Phase::kCutover ? 100 : row.desired_percent);
+  } else if (row.phase == Phase::kCutover && row.percent != 100) {
+    assignments = "percent = 100, desired_percent = 100";  // retire is entered from 100 % alone
+  } else if (next == Phase::kRetire) {
+    return UnderHold(state, row);
+  }
+  absl::Status changed = ChangeEpoch(connection_, config_, state.epoch, row.name, {assignments});
+  if (!changed.ok()) return changed;
+  AddEvent(connection_, config_, row.name, Severity::kInfo, fmt::format("epoch {}: {}", state.epoch + 1, assignments));
+  return Waiting();
+}
+
+absl::StatusOr<Waiting> Walker::GoBack(const ControlState& state, const MigrationRow& row, Phase next) {
+  std::function<absl::Status()> also;
+  if (row.phase == Phase::kDualWrite) {
+    auto tables = Tables();
+    if (!tables.ok()) return tables.status();
+    if (KeysSwapped(migration_, *tables)) {
+      return Waiting("the keys are swapped already (the way to retire was begun): dual writes must go on; dual_write is as far back as it goes");
+    }
+    // Without dual writes the new side goes stale: the next backfill has to compare every row.
+    also = [this, &row] { return RestartProgress(connection_, config_, row.name); };
+  }
+  EpochChange change{SetPhase(next) + ", percent = 0"};
+  change.also = std::move(also);
+  absl::Status changed = ChangeEpoch(connection_, config_, state.epoch, row.name, change);
+  if (!changed.ok()) return changed;
+  AddEvent(connection_, config_, row.name, Severity::kInfo, fmt::format("epoch {}: back to {}", state.epoch + 1, config::PhaseName(next)));
+  return Waiting();
+}
+
+}  // namespace crossfade::backfill

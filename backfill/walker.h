@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// One migration's walk: reads where it stands, does one piece of the work of its phase, and takes the next step once
+// that step's gate is open. Keeps nothing that the database does not hold, but work in progress that can be made anew.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "backfill/connection.h"
+#include "backfill/control.h"
+#include "backfill/copier.h"
+#include "backfill/ddl.h"
+#include "backfill/verifier.h"
+#include "config/config.h"
+#include "rewrite/catalog.h"
+
+namespace crossfade::backfill {
+
+// What a gate found missing; empty: the gate is open.
+using Waiting = std::string;
+
+class Walker {
+ public:
+  // `sleep(how long)`: false: stop now.
+  Walker(Connection& connection, const config::Config& config, const config::Migration& migration,
+         std::function<bool(std::chrono::microseconds)> sleep)
+      : connection_(connection), config_(config), migration_(migration), sleep_(std::move(sleep)) {}
+
+  // One piece of work under `state`, in which `row` is this migration's. Gives the time until it wants to be called again.
+  absl::StatusOr<std::chrono::microseconds> Step(const ControlState& state, const MigrationRow& row);
+
+ private:
+  absl::StatusOr<Waiting> Work(const ControlState& state, const MigrationRow& row, std::chrono::microseconds* again);
+  absl::StatusOr<Waiting> GateToExpand();
+  absl::StatusOr<Waiting> DigestGate();
+  absl::StatusOr<Waiting> CopyPiece(std::chrono::microseconds* again);
+  absl::StatusOr<Waiting> VerifyPiece(const MigrationRow& row, std::chrono::microseconds* again);
+  absl::StatusOr<Waiting> Ready(const MigrationRow& row, config::Phase next, std::chrono::microseconds* again);
+  absl::StatusOr<Waiting> Go(const ControlState& state, const MigrationRow& row, config::Phase next);
+  absl::StatusOr<Waiting> GoBack(const ControlState& state, const MigrationRow& row, config::Phase next);
+
+  // The statement gate: hold, wait until nobody works on the tables, change them, let go. See hold.cc.
+  absl::StatusOr<Waiting> UnderHold(const ControlState& state, const MigrationRow& row);
+  absl::Status ChangeHeldTables(const MigrationRow& row, bool* touched);
+  absl::Status LetGo(uint64_t epoch, const MigrationRow& row, const std::string& why);
+  absl::StatusOr<std::vector<Alter>> HeldDdl(const MigrationRow& row);
+  absl::StatusOr<rewrite::Catalog> Tables();
+
+  Connection& connection_;
+  config::Config config_;
+  config::Migration migration_;
+  std::function<bool(std::chrono::microseconds)> sleep_;
+  std::unique_ptr<Copier> copier_;
+  std::unique_ptr<Verifier> verifier_;
+  uint64_t work_epoch_ = 0;  // copier_ and verifier_ were made when the migration last changed in this epoch
+  std::chrono::steady_clock::time_point not_before_;  // the next try of what failed or was given up
+  std::chrono::milliseconds backoff_{0};
+  std::chrono::steady_clock::time_point hold_not_before_;
+  std::chrono::milliseconds hold_backoff_{0};
+};
+
+}  // namespace crossfade::backfill
