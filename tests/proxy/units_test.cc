@@ -5,7 +5,6 @@
 #include "proxy/address.h"
 #include "proxy/buffers.h"
 #include "proxy/key_pool.h"
-#include "proxy/query_attributes.h"
 #include "proxy/snapshot_store.h"
 #include "proxy/sql_words.h"
 
@@ -30,16 +29,6 @@ TEST(SqlWords, LoadLocal) {
   EXPECT_TRUE(HasLoadLocal("select 1; load/**/data/**/local infile 'x' into table t"));
   EXPECT_FALSE(HasLoadLocal("select payload, localtime from t"));
   EXPECT_FALSE(HasLoadLocal("LOAD DATA INFILE 'x' INTO TABLE t"));
-}
-
-TEST(QueryAttributes, TextOffset) {
-  using std::string_literals::operator""s;
-  EXPECT_EQ(QueryTextOffset("\x03\0\x01select 1"s), 3u);
-  // Two attributes: NULL, and the string 'v' named n.
-  EXPECT_EQ(QueryTextOffset("\x03\x02\x01\x01\x01\xfe\0\x01m\xfe\0\x01n\x01vselect 1"s), 15u);
-  EXPECT_EQ(QueryTextOffset("\x03\x02\x01\x01"s), std::string_view::npos);
-  EXPECT_EQ(QueryTextOffset("\x03\x01\x01\0\x01\xfe\0\x01n\xfcselect"s), std::string_view::npos);
-  EXPECT_EQ(QueryTextOffset("\x03"), std::string_view::npos);
 }
 
 TEST(Buffers, MemoryComesWithBytesAndGoesWithThem) {
