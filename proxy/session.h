@@ -69,7 +69,7 @@ class Session {
   awaitable<bool> ConnectBackend();
   awaitable<bool> ReadLogin(protocol::Login* login, uint8_t* sequence);
   awaitable<bool> Authenticate(uint8_t client_sequence, uint8_t backend_sequence);
-  awaitable<bool> FullAuth(std::string_view request_key, uint8_t* client_sequence, uint8_t* backend_sequence);
+  awaitable<bool> FullAuth(uint8_t* client_sequence, uint8_t* backend_sequence);
   awaitable<bool> ChangeUser(std::string_view payload);
   bool LeaksPassword(std::string_view plugin) const;
   void ResetState();
@@ -83,6 +83,7 @@ class Session {
   awaitable<Action> Admit(std::string_view sql, const std::vector<rewrite::ValueShape>* shapes, rewrite::SessionFacts* facts,
                           std::shared_ptr<const rewrite::Plan>* plan);
   awaitable<bool> WaitForSnapshot(std::chrono::milliseconds limit);
+  awaitable<bool> WaitForLease(std::chrono::milliseconds limit);  // true: it is valid
   awaitable<bool> TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys);
   awaitable<Action> NoKeys();
   awaitable<Action> Refuse(std::string reason);

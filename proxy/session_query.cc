@@ -4,6 +4,7 @@
 #include "protocol/codec.h"
 #include "proxy/control_thread.h"
 #include "proxy/prepared_statement.h"
+#include "proxy/query_attributes.h"
 #include "proxy/session.h"
 #include "proxy/sql_words.h"
 
@@ -49,6 +50,16 @@ awaitable<bool> Session::WaitForSnapshot(std::chrono::milliseconds limit) {
   co_return pinned_->generation != generation;
 }
 
+awaitable<bool> Session::WaitForLease(std::chrono::milliseconds limit) {
+  Unpin();
+  const auto until = std::chrono::steady_clock::now() + limit;
+  while (!closing_ && !thread_->server()->control()->LeaseValid() && std::chrono::steady_clock::now() < until) {
+    co_await thread_->snapshot_changed()->Wait(std::chrono::milliseconds(20));
+  }
+  Pin();
+  co_return thread_->server()->control()->LeaseValid();
+}
+
 awaitable<bool> Session::TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys) {
   if (slots.empty()) co_return true;
   const auto until = std::chrono::steady_clock::now() + kKeysLimit;
@@ -62,11 +73,11 @@ awaitable<bool> Session::TakeKeys(const std::vector<rewrite::KeySlot>& slots, st
   co_return false;
 }
 
-// Where the text begins in a COM_QUERY or COM_STMT_PREPARE.
+// COM_QUERY: 03 [attribute count, sets, attributes] text.
 size_t Session::TextOffset(std::string_view payload) const {
-  if (static_cast<Command>(payload[0]) != Command::kQuery || (capabilities_ & protocol::kClientQueryAttributes) == 0) return 1;
-  const absl::StatusOr<protocol::Query> query = protocol::ParseQuery(payload.substr(1), capabilities_);
-  return query.ok() ? static_cast<size_t>(query->sql.data() - payload.data()) : std::string_view::npos;
+  if ((capabilities_ & protocol::kClientQueryAttributes) == 0) return 1;
+  if (static_cast<Command>(payload[0]) != Command::kQuery) return 1;
+  return QueryTextOffset(payload);
 }
 
 // Common to text and prepared statements: makes sure the plan may run now. kRelay: go on with *plan.
@@ -99,13 +110,21 @@ awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vecto
       }
       continue;
     }
+    // Without its lease a proxy may be epochs behind. A fresh one waits for its first; an open transaction cannot
+    // take up a newer snapshot, so it does not wait.
+    if ((*plan)->writes && (*plan)->strategy != rewrite::Strategy::kRefuse && !thread_->server()->control()->LeaseValid()) {
+      bool came = false;
+      if ((status_ & protocol::kStatusInTrans) == 0) came = co_await WaitForLease(kUnknownLimit);
+      if (closing_) co_return kEnd;
+      if (!came) {
+        co_return co_await Refuse("the lease on the control schema has run out, so writes to migrating tables are held back; try again");
+      }
+      continue;
+    }
     break;
   }
   thread_->digests()->Count(*pinned_->snapshot, *plan, user_);
   if ((*plan)->strategy == rewrite::Strategy::kRefuse) co_return co_await Refuse((*plan)->reason);
-  if ((*plan)->writes && !thread_->server()->control()->LeaseValid()) {
-    co_return co_await Refuse("the lease on the control schema has run out, so writes to migrating tables are held back; try again");
-  }
   co_return kRelay;
 }
 

@@ -106,7 +106,6 @@ class Parser {
   void ParseFrameBound(std::vector<Expr*>* out);
   Expr* ParseCast();
   void ParseCastType();
-  void ParseCharsetName();
   void ParseJsonValueTail(Expr* call);
   static bool IsAggregate(Kw word);
   static bool IsNoParenFunction(Kw word);
@@ -114,11 +113,9 @@ class Parser {
 
   // Queries.
   Query* ParseQuery();
-  void ParseQueryBody(Query* query);  // after WITH
   void ParseWith(std::vector<Cte>* out, bool* recursive);
   Select* ParseTerm();
   void ParseSelectCore(Select* select);
-  void ParseWindows(Select* select);
   void ParseSelectOptions(Select* select);
   SelectItem ParseSelectItem(bool first);
   void ParseSelectItems(std::vector<SelectItem>* out);

@@ -80,7 +80,7 @@ absl::Status Run(const Options& options) {
     servers::CrossfadeOptions crossfade{.backend = (*a)->address()};
     for (const Schema& schema : schemas) crossfade.migrations += schema.migration;
     // Small chunks: the backfill is under way while its phase is tested.
-    crossfade.limits = "  chunk_rows: 20\n  key_block: 50\n  control_poll: 50ms\n  backfill_idle_share: 0.9\n";
+    crossfade.limits = "  chunk_rows: 20\n  key_block: 50\n  control_poll: 50ms\n  backfill_idle_share: 0.9\n  quiet_before_expand: 1ms\n";
     auto started = CrossfadeProcess::Start(crossfade);
     if (!started.ok()) return started.status();
     proxy = *std::move(started);
