@@ -69,7 +69,7 @@ class Session {
   awaitable<bool> ConnectBackend();
   awaitable<bool> ReadLogin(protocol::Login* login, uint8_t* sequence);
   awaitable<bool> Authenticate(uint8_t client_sequence, uint8_t backend_sequence);
-  awaitable<bool> FullAuth(uint8_t* client_sequence, uint8_t* backend_sequence);
+  awaitable<bool> FullAuth(std::string_view request_key, uint8_t* client_sequence, uint8_t* backend_sequence);
   awaitable<bool> ChangeUser(std::string_view payload);
   bool LeaksPassword(std::string_view plugin) const;
   void ResetState();

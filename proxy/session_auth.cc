@@ -17,7 +17,7 @@ namespace {
 
 constexpr uint64_t kLoginLimit = 64 * 1024;     // bytes of one packet of a client that has not logged in
 constexpr uint64_t kBackendLimit = 1024 * 1024;
-constexpr char kRequestKey[] = "\x02";          // caching_sha2_password: send me your public key
+constexpr char kSha2Key[] = "\x02", kSha256Key[] = "\x01";  // caching_sha2_password, sha256_password: send me your public key
 
 // What the proxy can relay. Not: compression, MariaDB's progress reports and COM_MULTI, further authentication factors.
 constexpr uint64_t kSupported =
@@ -165,6 +165,7 @@ bool Session::LeaksPassword(std::string_view plugin) const {
 awaitable<bool> Session::Authenticate(uint8_t client_sequence, uint8_t backend_sequence) {
   std::string payload;
   for (;;) {
+    bool sha256 = false;
     bool ok = co_await ReadMessage(&backend_, &backend_sequence, &payload, kBackendLimit);
     if (!ok) {
       (void)co_await SendError(client_sequence, 1105, "HY000", "crossfade: the backend closed during authentication");
@@ -174,7 +175,8 @@ awaitable<bool> Session::Authenticate(uint8_t client_sequence, uint8_t backend_s
     if (step == AuthStep::kSwitch && payload.size() > 1) {
       absl::StatusOr<AuthSwitch> request = ParseAuthSwitch(payload);
       if (!request.ok()) co_return Fail("malformed authentication switch from the backend");
-      if (LeaksPassword(request->plugin)) {
+      sha256 = request->plugin == "sha256_password";
+      if (!sha256 && LeaksPassword(request->plugin)) {
         (void)co_await SendError(client_sequence, 1105, "HY000", fmt::format("crossfade: {} would send the password in clear to the backend", request->plugin));
         co_return Fail("a plugin that would send the password in clear to the backend");
       }
@@ -192,8 +194,8 @@ awaitable<bool> Session::Authenticate(uint8_t client_sequence, uint8_t backend_s
       co_return false;
     }
     if (step == AuthStep::kFastAuthOk) continue;  // an OK follows
-    if (step == AuthStep::kFullAuth && client_.secure() != backend_.secure()) {
-      ok = co_await FullAuth(&client_sequence, &backend_sequence);
+    if ((step == AuthStep::kFullAuth || sha256) && client_.secure() != backend_.secure()) {
+      ok = co_await FullAuth(sha256 ? kSha256Key : kSha2Key, &client_sequence, &backend_sequence);
       if (!ok) co_return false;
       continue;
     }
@@ -204,12 +206,13 @@ awaitable<bool> Session::Authenticate(uint8_t client_sequence, uint8_t backend_s
   }
 }
 
-// One side is secure, the other is not. The client has been told to send its password in full.
-awaitable<bool> Session::FullAuth(uint8_t* client_sequence, uint8_t* backend_sequence) {
+// One side is secure, the other is not. The client has been told to send its password in full; in clear it asks for the
+// public key first, by `request_key`.
+awaitable<bool> Session::FullAuth(std::string_view request_key, uint8_t* client_sequence, uint8_t* backend_sequence) {
   std::string payload;
   bool ok = co_await ReadMessage(&client_, client_sequence, &payload, kLoginLimit);
   if (!ok) co_return false;
-  if (!client_.secure() && payload == kRequestKey) {
+  if (!client_.secure() && payload == request_key) {
     std::string key = "\x01";
     key += thread_->server()->rsa_key().public_key_pem();
     ok = co_await WriteMessage(&client_, client_sequence, key);
@@ -219,7 +222,7 @@ awaitable<bool> Session::FullAuth(uint8_t* client_sequence, uint8_t* backend_seq
     absl::StatusOr<std::string> password = thread_->server()->rsa_key().DecryptPassword(payload, scramble_);
     payload = password.ok() ? *std::move(password) : std::string(1, '\0');  // garbage: the server says "access denied"
   } else if (client_.secure() && payload.size() > 1) {
-    std::string request(kRequestKey), answer;
+    std::string request(request_key), answer;
     ok = co_await WriteMessage(&backend_, backend_sequence, request);
     if (!ok) co_return false;
     ok = co_await ReadMessage(&backend_, backend_sequence, &answer, kBackendLimit);

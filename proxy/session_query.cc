@@ -4,7 +4,6 @@
 #include "protocol/codec.h"
 #include "proxy/control_thread.h"
 #include "proxy/prepared_statement.h"
-#include "proxy/query_attributes.h"
 #include "proxy/session.h"
 #include "proxy/sql_words.h"
 
@@ -73,11 +72,11 @@ awaitable<bool> Session::TakeKeys(const std::vector<rewrite::KeySlot>& slots, st
   co_return false;
 }
 
-// COM_QUERY: 03 [attribute count, sets, attributes] text.
+// Where the text begins in a COM_QUERY or COM_STMT_PREPARE.
 size_t Session::TextOffset(std::string_view payload) const {
-  if ((capabilities_ & protocol::kClientQueryAttributes) == 0) return 1;
-  if (static_cast<Command>(payload[0]) != Command::kQuery) return 1;
-  return QueryTextOffset(payload);
+  if (static_cast<Command>(payload[0]) != Command::kQuery || (capabilities_ & protocol::kClientQueryAttributes) == 0) return 1;
+  const absl::StatusOr<protocol::Query> query = protocol::ParseQuery(payload.substr(1), capabilities_);
+  return query.ok() ? static_cast<size_t>(query->sql.data() - payload.data()) : std::string_view::npos;
 }
 
 // Common to text and prepared statements: makes sure the plan may run now. kRelay: go on with *plan.

@@ -71,6 +71,14 @@ CharsetFamily FamilyOf(std::string_view charset) {
   return CharsetFamily::kUnknown;
 }
 
+bool IsCharset(std::string_view name) {
+  if (FamilyOf(name) != CharsetFamily::kUnknown) return true;
+  for (std::string_view wide : {"ucs2", "utf16", "utf16le", "utf32"}) {
+    if (EqualsLower(name, wide)) return true;
+  }
+  return false;
+}
+
 size_t MultiByteLength(CharsetFamily family, const unsigned char* p, const unsigned char* end) {
   const size_t left = static_cast<size_t>(end - p);
   if (left < 2 || p[0] < 0x80) return 0;

@@ -20,6 +20,9 @@ enum class CharsetFamily : uint8_t {
 
 CharsetFamily FamilyOf(std::string_view charset);
 
+// A character set of the servers, also one that no client may send (ucs2, utf16, utf32): _utf16'...'.
+bool IsCharset(std::string_view name);
+
 // A trailing byte may be a quote or a backslash.
 constexpr bool TrailingBytesBite(CharsetFamily family) {
   return family == CharsetFamily::kGbk || family == CharsetFamily::kSjis ||

@@ -35,6 +35,7 @@ bool Parser::IsReservedFunction(Kw word) const {
     case Kw::kChar: case Kw::kDatabase: case Kw::kSchema: case Kw::kRowNumber: case Kw::kRank: case Kw::kDenseRank:
     case Kw::kPercentRank: case Kw::kCumeDist: case Kw::kNtile: case Kw::kLag: case Kw::kLead: case Kw::kFirstValue:
     case Kw::kLastValue: case Kw::kNthValue: case Kw::kGrouping:
+    case Kw::kCube:
       return true;
     default:
       return false;
@@ -76,6 +77,8 @@ void Parser::ParseArguments(Expr* call, Kw word) {
     ParseAggregateTail(call, word);
     return;
   }
+  Accept(Kw::kDistinct);  // ST_COLLECT
+  const bool typed = word == Kw::kColumnCreate || word == Kw::kColumnAdd || word == Kw::kColumnGet;
   const bool date = word == Kw::kDateAdd || word == Kw::kDateSub || word == Kw::kAdddate || word == Kw::kSubdate;
   do {
     if (date && call->children.size() == 1 && Is(Kw::kInterval) && !IsIntervalCall()) {
@@ -83,10 +86,9 @@ void Parser::ParseArguments(Expr* call, Kw word) {
     } else {
       call->children.push_back(ParseExpr());
     }
+    if (typed && Accept(Kw::kAs)) ParseCastType();
   } while (AcceptOp(","));
-  if (word == Kw::kChar && Accept(Kw::kUsing)) {
-    if (!Accept(Kw::kBinary)) ExpectName();
-  }
+  if (word == Kw::kChar && Accept(Kw::kUsing)) ParseCharsetName();
   if (word == Kw::kWeightString && Accept(Kw::kAs)) ParseCastType();
   if (word == Kw::kJsonValue) ParseJsonValueTail(call);
 }
@@ -223,11 +225,17 @@ Expr* Parser::ParseCast() {
   Next();
   ExpectOp("(");
   expr->children.push_back(ParseExpr());
+  if (cast && Accept(Kw::kAt)) {  // MySQL: a AT TIME ZONE '+00:00'
+    Expect(Kw::kTime);
+    Expect(Kw::kZone);
+    Accept(Kw::kInterval);
+    ParseString();
+  }
   if (cast) {
     Expect(Kw::kAs);
     ParseCastType();
   } else if (Accept(Kw::kUsing)) {
-    if (!Accept(Kw::kBinary) && !Accept(Kw::kDefault)) ExpectName();
+    ParseCharsetName();
   } else {
     ExpectOp(",");
     ParseCastType();
@@ -248,8 +256,19 @@ void Parser::ParseCastType() {
       } while (AcceptOp(","));
       ExpectOp(")");
     } else {
+      const bool charset = Is(Kw::kSet) || Is(Kw::kCharset);
       Next();
+      if (charset) ParseCharsetName();
     }
+  }
+}
+
+void Parser::ParseCharsetName() {
+  if (Accept(Kw::kBinary) || Accept(Kw::kDefault)) return;
+  if (!IsKind(TokenKind::kString)) {
+    ExpectName();
+  } else {
+    Next();
   }
 }
 

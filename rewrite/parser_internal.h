@@ -106,6 +106,7 @@ class Parser {
   void ParseFrameBound(std::vector<Expr*>* out);
   Expr* ParseCast();
   void ParseCastType();
+  void ParseCharsetName();
   void ParseJsonValueTail(Expr* call);
   static bool IsAggregate(Kw word);
   static bool IsNoParenFunction(Kw word);
@@ -113,9 +114,11 @@ class Parser {
 
   // Queries.
   Query* ParseQuery();
+  void ParseQueryBody(Query* query);  // after WITH
   void ParseWith(std::vector<Cte>* out, bool* recursive);
   Select* ParseTerm();
   void ParseSelectCore(Select* select);
+  void ParseWindows(Select* select);
   void ParseSelectOptions(Select* select);
   SelectItem ParseSelectItem(bool first);
   void ParseSelectItems(std::vector<SelectItem>* out);

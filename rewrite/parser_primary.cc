@@ -124,7 +124,7 @@ Expr* Parser::ParseWordPrimary() {
   if (text[0] == '_' && !At(pos_).name_only &&
       (after == TokenKind::kString || after == TokenKind::kHex || after == TokenKind::kBit)) {
     // An introducer, if the server knows the character set; else the string would be an alias.
-    if (FamilyOf(text.substr(1)) == CharsetFamily::kUnknown) Fail("character set not known");
+    if (!IsCharset(text.substr(1))) Fail("character set not known");
     Next();
     Expr* expr = ParsePrimary();
     expr->span.begin = begin;
@@ -348,15 +348,15 @@ Expr* Parser::ParseOdbc() {
   return expr;
 }
 
-// MATCH (a, b) AGAINST (x [IN BOOLEAN MODE | ...])
+// MATCH (a, b) AGAINST (x [IN BOOLEAN MODE | ...]); the first parentheses may be left out
 Expr* Parser::ParseMatch() {
   Expr* expr = Make(ExprKind::kMatch, pos_);
   Next();
-  ExpectOp("(");
+  const bool parens = AcceptOp("(");
   do {
     expr->children.push_back(ParseColumn());
   } while (AcceptOp(","));
-  ExpectOp(")");
+  if (parens) ExpectOp(")");
   Expect(Kw::kAgainst);
   ExpectOp("(");
   expr->children.push_back(ParseBits(1));

@@ -17,6 +17,13 @@ Query* Parser::ParseQuery() {
   Query* query = arena_->Make<Query>();
   const uint32_t begin = pos_;
   if (Is(Kw::kWith)) ParseWith(&query->with, &query->recursive);
+  ParseQueryBody(query);
+  query->span = From(begin);
+  on_duplicate_ = on_duplicate;
+  return query;
+}
+
+void Parser::ParseQueryBody(Query* query) {
   query->selects.push_back(ParseTerm());
   if (!AtSetOperation() && query->selects[0]->nested == nullptr) {
     Select* select = query->selects[0];
@@ -32,9 +39,6 @@ Query* Parser::ParseQuery() {
     ParseQueryTail(query, &others);
     if (!others.empty()) Fail();
   }
-  query->span = From(begin);
-  on_duplicate_ = on_duplicate;
-  return query;
 }
 
 // WITH [RECURSIVE] name [(columns)] AS (query), ...
@@ -151,6 +155,11 @@ void Parser::ParseSelectCore(Select* select) {
     }
   }
   if (Accept(Kw::kHaving)) select->having = ParseExpr();
+  ParseWindows(select);
+}
+
+// WINDOW w AS (...), ... [QUALIFY e]
+void Parser::ParseWindows(Select* select) {
   // MariaDB does not reserve the word.
   if (Is(Kw::kWindow) && NameAt(pos_ + 1) && Is(Kw::kAs, 2) && OpAt(pos_ + 3, "(")) {
     Next();
@@ -159,6 +168,10 @@ void Parser::ParseSelectCore(Select* select) {
       Expect(Kw::kAs);
       ParseWindowSpec(&select->window_exprs);
     } while (AcceptOp(","));
+  }
+  if (Is(Kw::kQualify) && IsReserved(Kw::kQualify, dialect_)) {
+    Next();
+    select->window_exprs.push_back(ParseExpr());
   }
 }
 
@@ -275,7 +288,7 @@ void Parser::ParseInto() {
     Next();
     if (!outfile) return;
     if (Accept(Kw::kCharset) || (Accept(Kw::kCharacter) && (Expect(Kw::kSet), true))) {
-      if (!Accept(Kw::kBinary) && !IsKind(TokenKind::kString)) ExpectName();
+      ParseCharsetName();
     }
     if (Accept(Kw::kFields) || Accept(Kw::kColumns)) {
       while (Is(Kw::kTerminated) || Is(Kw::kOptionally) || Is(Kw::kEnclosed) || Is(Kw::kEscaped)) {

@@ -16,7 +16,7 @@ Statement* Parser::ParseStatement() {
         ParseExplain(statement);
         break;
       case Kw::kAnalyze:
-        if (MariaDb() && !Is(Kw::kTable, 1) && !Is(Kw::kLocal, 1) && !Is(Kw::kNoWriteToBinlog, 1)) {
+        if (MariaDb() && !Is(Kw::kTable, 1) && !Is(Kw::kTables, 1) && !Is(Kw::kLocal, 1) && !Is(Kw::kNoWriteToBinlog, 1)) {
           ParseExplain(statement);
           break;
         }
@@ -76,32 +76,20 @@ bool Parser::ParseDml(Statement* statement) {
 
 // What stands behind the common table expressions decides.
 void Parser::ParseWithStatement(Statement* statement) {
-  uint32_t i = pos_ + 1;
-  while (i < last_ && !OpAt(i, ";")) {
-    if (OpAt(i, "(") && match_[i] != 0) {
-      i = match_[i] + 1;
-      continue;
-    }
-    if (words_[i] == Kw::kUpdate || words_[i] == Kw::kDelete || words_[i] == Kw::kSelect) break;
-    ++i;
-  }
-  const Kw word = i < last_ ? words_[i] : Kw::kNone;
-  if (word != Kw::kUpdate && word != Kw::kDelete) {
-    statement->kind = StatementKind::kSelect;
-    statement->query = ParseQuery();
-    return;
-  }
-  std::vector<Cte> with;
-  bool recursive = false;
-  ParseWith(&with, &recursive);
+  const uint32_t begin = pos_;
+  Query* query = arena_->Make<Query>();
+  ParseWith(&query->with, &query->recursive);
   if (Is(Kw::kUpdate)) {
     statement->kind = StatementKind::kUpdate;
-    statement->update = ParseUpdate(std::move(with));
+    statement->update = ParseUpdate(std::move(query->with));
   } else if (Is(Kw::kDelete)) {
     statement->kind = StatementKind::kDelete;
-    statement->del = ParseDelete(std::move(with));
+    statement->del = ParseDelete(std::move(query->with));
   } else {
-    Fail();
+    statement->kind = StatementKind::kSelect;
+    statement->query = query;
+    ParseQueryBody(query);
+    query->span = From(begin);
   }
 }
 
@@ -120,6 +108,11 @@ void Parser::ParseExplain(Statement* statement) {
       pos_ += 2;
       if (!IsKind(TokenKind::kWord) && !IsKind(TokenKind::kQuotedName) && !IsKind(TokenKind::kString)) Fail();
       Next();
+    } else if (!MariaDb() && Is(Kw::kInto) && IsKind(TokenKind::kUserVar, 1)) {
+      pos_ += 2;
+    } else if (!MariaDb() && Is(Kw::kFor) && (Is(Kw::kSchema, 1) || Is(Kw::kDatabase, 1)) && IsName(2)) {
+      // Its tables are those of another schema than the session's.
+      return Fail("EXPLAIN FOR SCHEMA");
     } else {
       break;
     }

@@ -45,7 +45,7 @@ TableRef* Parser::ParseJoins(TableRef* left, uint32_t begin) {
       Next();
       Accept(Kw::kOuter);
       Expect(Kw::kJoin);
-    } else if (!join->natural && Accept(Kw::kStraightJoin)) {
+    } else if ((MariaDb() || !join->natural) && Accept(Kw::kStraightJoin)) {
       join->join = JoinKind::kStraight;
     } else {
       if (!join->natural && Accept(Kw::kCross)) {
@@ -132,6 +132,7 @@ void Parser::ParseDerived(TableRef* table) {
   ExpectOp("(");
   table->derived = ParseQuery();
   ExpectOp(")");
+  if (MariaDb() && Is(Kw::kFor) && Is(Kw::kSystemTime, 1)) ParseSystemTime(table);
   ParseTableAlias(table);
   if (table->alias.present() && IsOp("(")) table->column_aliases = NameList();
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,7 +49,9 @@ class Reader {
   Tag VisitOld(Expr& expr, const Scope& scope, const Ctes* ctes);
   Output Items(std::vector<SelectItem>& items, const Scope& scope, const Ctes* ctes, const QueryUse& use);
   void OrderBy(std::vector<OrderItem>& items, const Scope& scope, const Output* aliases, const Ctes* ctes);
-  Bound Resolve(const Expr& column, const Scope& scope) const { return binder_.Resolve(column, scope); }
+  // As Binder::Resolve. A bare name that an original column has had, and that a column added by the migration has now as
+  // well, is qualified here: the application means the original one.
+  Bound Resolve(Expr& column, const Scope& scope);
   const Binder& binder() const { return binder_; }
 
   // The side that a mention without a value to compare with reads.
@@ -71,9 +74,12 @@ class Reader {
   Output Star(SelectItem& item, const Scope& scope, const QueryUse& use);
   Tag Mention(Expr& expr, const Scope& scope);
   void KeepName(SelectItem& item, const QueryUse& use);
+  static const KeyColumn* AddedColumn(const Source& source, std::string_view name);
+  void Qualify(Expr& column, const Source& source);
+  bool GroupByAlias(Select& select, Expr& expr, const Scope& scope);
 
   // rule_compare.cc
-  Operand Classify(Expr& expr, const Scope& scope, Bound* bound) const;
+  Operand Classify(Expr& expr, const Scope& scope, Bound* bound);
   void Comparison(Expr& expr, Expr& left, Expr& right, const Frame& frame);
   void KeyToKey(Expr& left, const Bound& a, Expr& right, const Bound& b);
   void KeyToQuery(Expr& left, const Bound& bound, Query& query, const Frame& frame);
@@ -93,6 +99,7 @@ class Reader {
   Context& ctx_;
   Binder binder_;
   bool prefer_old_ = false;
+  std::set<uint32_t> qualified_;  // tokens where a mention was only qualified: it keeps its name
   std::vector<std::unique_ptr<Ctes>> cte_nodes_;
   std::vector<std::unique_ptr<Output>> cte_outputs_;
 };

@@ -14,11 +14,11 @@ bool IsEquality(const Expr& expr) { return expr.op == Op::kEq; }
 
 }  // namespace
 
-Reader::Operand Reader::Classify(Expr& wrapped, const Scope& scope, Bound* bound) const {
+Reader::Operand Reader::Classify(Expr& wrapped, const Scope& scope, Bound* bound) {
   Expr& expr = Unwrap(wrapped);
   switch (expr.kind) {
     case ExprKind::kColumn:
-      *bound = binder_.Resolve(expr, scope);
+      *bound = Resolve(expr, scope);
       return bound->tag.key != nullptr && bound->tag.key->active ? Operand::kKey : Operand::kOther;
     case ExprKind::kString:
     case ExprKind::kHex:

@@ -51,7 +51,8 @@ struct Addition {
   bool own;
 };
 
-void Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
+// Returns how many columns were added.
+size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
   const size_t rows = insert.set.empty() ? insert.rows.size() : 1;
   std::vector<Addition> additions;
   std::vector<std::string> names = target.columns;
@@ -60,7 +61,7 @@ void Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
     if (!key.active) continue;
     const size_t index = target.Find(column.old_name), fresh = target.Find(column.new_name);
     if (fresh != kAbsent && (column.own || !key.new_only))
-      return context.Refuse(key, fmt::format("{} is written by Crossfade", column.new_name), "leave it out");
+      context.Refuse(key, fmt::format("{} is written by Crossfade", column.new_name), "leave it out");
     if (column.own) {
       for (size_t row = 0; row < rows && index != kAbsent; ++row)
         if (Expr* value = ValueAt(insert, row, index)) ValueForOwn(context, reader, key, Unwrap(*value), target.scope, nullptr);
@@ -80,7 +81,7 @@ void Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
       if (!insert.set.empty()) context.editor.Replace(insert.set[at].column->parts.back().span, QuoteName(column.new_name));
       else if (insert.has_columns) context.editor.Replace(insert.columns[at].span, QuoteName(column.new_name));
       for (size_t row = 0; row < rows; ++row)
-        if (Expr* value = ValueAt(insert, row, at)) ValueForNew(context, reader, key, Unwrap(*value), target.scope, nullptr);
+        if (Expr* value = ValueAt(insert, row, at)) ValueForNew(context, reader, column, Unwrap(*value), target.scope, nullptr);
       context.Note("writes the new reference");
       continue;
     }
@@ -112,7 +113,7 @@ void Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
                                        : context.Lookup(*addition.column->key, true, ro));
     }
     if (!text.empty()) context.editor.After(insert.set.back().span.end - 1, text);
-    return;
+    return additions.size();
   }
   if (insert.has_columns) {
     if (!list.empty()) context.editor.After(insert.columns_span.end - 2, list);
@@ -134,6 +135,7 @@ void Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
     for (size_t i = 0; i < additions.size(); ++i) text += fmt::format(", `cf_{}`", i);
     if (!text.empty()) context.editor.After(insert.row_alias_columns.back().span.end - 1, text);
   }
+  return additions.size();
 }
 
 }  // namespace
@@ -195,13 +197,14 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
   if (insert.delayed) context.Refuse(first, "INSERT DELAYED", "leave DELAYED out");
   if (!insert.has_columns && insert.set.empty() && table->table == nullptr)
     context.Refuse(first, "the columns of the table are not known", "list the columns");
+  AssignUse use;
+  use.columns = columns;
   if (insert.query != nullptr) {
     InsertSelect(context, reader, insert, *table, columns);
   } else {
     Target target{*table, columns, scope};
-    Rows(context, reader, insert, target);
+    use.added = Rows(context, reader, insert, target);
   }
-  AssignUse use;
   use.insert = &insert;
   Assign(context, reader, insert.on_duplicate, scope, nullptr, use);
   reader.Items(insert.returning, scope, nullptr, {});

@@ -138,12 +138,14 @@ Output Reader::VisitSelect(Select& select, const Scope* outer, const Ctes* ctes,
     for (const Source& source : scope.sources)
       if (source.table != nullptr)
         for (const KeyColumn& key : source.table->keys)
-          if (key.key->new_reader)
+          if (key.key->new_reader && !(key.own && key.key->own_stays))
             ctx_.Refuse(*key.key, "TABLE shows the old columns", "use SELECT with the columns' names");
     output.opaque = true;
   }
   if (select.where != nullptr) Visit(*select.where, scope, ctes);
-  for (OrderItem& item : select.group_by) Visit(*item.expr, scope, ctes);
+  for (OrderItem& item : select.group_by) {
+    if (!GroupByAlias(select, Unwrap(*item.expr), scope)) Visit(*item.expr, scope, ctes);
+  }
   if (select.having != nullptr) {
     Scope having = scope;
     having.aliases = &output;
@@ -180,7 +182,7 @@ Output Reader::Items(std::vector<SelectItem>& items, const Scope& scope, const C
     Expr& expr = Unwrap(*item.expr);
     const Wish wish = output.columns.size() < use.wishes.size() ? use.wishes[output.columns.size()] : Wish{};
     Bound bound;
-    if (wish.key != nullptr && expr.kind == ExprKind::kColumn) bound = binder_.Resolve(expr, scope);
+    if (wish.key != nullptr && expr.kind == ExprKind::kColumn) bound = Resolve(expr, scope);
     if (wish.key != nullptr && bound.tag.key == wish.key && Reachable(bound, wish.side))
       column.tag = SetSide(expr, bound, wish.side);
     else
@@ -200,6 +202,7 @@ Output Reader::Items(std::vector<SelectItem>& items, const Scope& scope, const C
 // An item that was changed goes on under the name that the server would have given it.
 void Reader::KeepName(SelectItem& item, const QueryUse& use) {
   if (item.alias.present() || !use.names_matter || use.only_exists || !ctx_.editor.Touched(item.expr->span)) return;
+  if (qualified_.count(item.expr->span.begin) != 0) return;
   const Expr& expr = Unwrap(*item.expr);
   std::string name;
   if (expr.kind == ExprKind::kColumn) {
@@ -322,7 +325,7 @@ Tag Reader::Visit(Expr& expr, const Scope& scope, const Ctes* ctes) {
       if (expr.kind == ExprKind::kCase && expr.span.begin + 1 < expr.span.end && NameEq(ctx_.Word(expr.span.begin + 1), "when")) break;
       for (Expr* child : expr.children) {
         if (child->kind != ExprKind::kColumn) continue;
-        const Bound bound = binder_.Resolve(*child, scope);
+        const Bound bound = Resolve(*child, scope);
         if (bound.tag.key != nullptr && bound.tag.key->active && MentionSide(bound) != bound.tag.side)
           ctx_.Refuse(*bound.tag.key, fmt::format("{} of a key column cannot be read on the new side", ctx_.Word(expr.span.begin)),
                       "compare the column with = or IN");
@@ -344,8 +347,81 @@ Tag Reader::VisitOld(Expr& expr, const Scope& scope, const Ctes* ctes) {
   return tag;
 }
 
-Tag Reader::Mention(Expr& expr, const Scope& scope) {
+void Reader::Qualify(Expr& column, const Source& source) {
+  ctx_.editor.Replace(column.span, QuoteName(source.alias) + "." + TokenMark(column.span.begin));
+  ctx_.Note("a name that the new columns would make ambiguous is qualified");
+  qualified_.insert(column.span.begin);
+}
+
+// The new column `name` of a migrating table, if it is there by now (or would be).
+const KeyColumn* Reader::AddedColumn(const Source& source, std::string_view name) {
+  bool named_new = false;
+  const KeyColumn* key = source.table != nullptr ? source.table->FindKey(name, &named_new) : nullptr;
+  if (key == nullptr || !named_new) return nullptr;
+  const bool there = source.table->table != nullptr && source.table->table->FindColumn(name) != nullptr;
+  return there || key->key->active ? key : nullptr;
+}
+
+Bound Reader::Resolve(Expr& column, const Scope& scope) {
+  Bound bound = binder_.Resolve(column, scope);
+  if (column.parts.size() != 1 || bound.via_alias || bound.scope == nullptr) return bound;
+  const std::string_view name = column.parts[0].text;
+  const auto added = [&](const Source& source) { return AddedColumn(source, name); };
+  if (bound.kind == Bound::kPlain) {
+    for (const Source& source : bound.scope->sources)
+      if (&source != bound.source && added(source) != nullptr) Qualify(column, *bound.source);
+    return bound;
+  }
+  if (!bound.named_new || bound.source == nullptr) return bound;
+  const KeyColumn* key = added(*bound.source);
+  if (key == nullptr) return bound;
+  // A table that is not known may have had the name all along.
+  const auto unknown = [](const Source& source) { return source.table == nullptr && source.output.opaque; };
+  const Source* holder = nullptr;
+  size_t holders = 0;
+  for (const Source& source : bound.scope->sources)
+    if (unknown(source)) holder = &source, ++holders;
+  const bool same_scope = holders > 0;
+  for (const Scope* outer = bound.scope->outer; !same_scope && outer != nullptr; outer = outer->outer) {
+    for (const Source& source : outer->sources) {
+      bool named_new = false;
+      const bool has = source.table != nullptr && source.table->table != nullptr && source.table->table->FindColumn(name) != nullptr &&
+                       !(source.table->FindKey(name, &named_new) != nullptr && named_new);
+      if (has || unknown(source)) holder = &source, ++holders;
+    }
+  }
+  if (holders == 0) return bound;
+  if (holders > 1 || (!same_scope && key->key->either)) {
+    if (key->key->active) ctx_.Refuse(*key->key, fmt::format("the name {} may be the new column of {} or another table's", name, bound.source->table->name),
+                "qualify it with its table");
+    return bound;
+  }
+  Qualify(column, *holder);
+  Bound plain;
+  plain.source = holder;
+  return plain;
+}
+
+// GROUP BY prefers a column to an alias of that name; a column that was added must not catch it.
+bool Reader::GroupByAlias(Select& select, Expr& expr, const Scope& scope) {
+  if (expr.kind != ExprKind::kColumn || expr.parts.size() != 1) return false;
   const Bound bound = binder_.Resolve(expr, scope);
+  if (bound.kind != Bound::kBase || bound.scope != &scope || AddedColumn(*bound.source, expr.parts[0].text) == nullptr) return false;
+  for (size_t i = 0; i < select.items.size(); ++i) {
+    const SelectItem& item = select.items[i];
+    if (item.expr->kind == ExprKind::kStar) return false;
+    if (!item.alias.present() || !NameEq(item.alias.text, expr.parts[0].text)) continue;
+    const Expr& meant = Unwrap(*item.expr);
+    if (meant.kind == ExprKind::kColumn && NameEq(meant.parts.back().text, expr.parts[0].text)) return false;
+    ctx_.editor.Replace(expr.span, std::to_string(i + 1));
+    ctx_.Note("an alias that a new column would hide is grouped by its position");
+    return true;
+  }
+  return false;
+}
+
+Tag Reader::Mention(Expr& expr, const Scope& scope) {
+  const Bound bound = Resolve(expr, scope);
   if (bound.tag.key == nullptr) return {};
   return SetSide(expr, bound, MentionSide(bound));
 }
@@ -371,7 +447,8 @@ Tag Reader::SetSide(Expr& column, const Bound& bound, Side side) {
   const Side written = bound.kind == Bound::kDerived ? bound.tag.side : bound.named_new ? Side::kNew : Side::kOld;
   if (!key.active) return {&key, written};
   const std::string_view name = column.parts.back().text;
-  if (bound.kind == Bound::kUncertain && (written != side || key.new_reader)) {
+  const bool stale = side == Side::kOld && key.new_only && !bound.column->own;
+  if (bound.kind == Bound::kUncertain && (written != side || stale)) {
     ctx_.Refuse(key, fmt::format("the name {} may belong to more than one table", name), "qualify it with its table");
     return {};
   }

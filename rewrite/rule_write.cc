@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What all writes share: the conditions for them, and the values and assignments of key columns. See rules.h.
+#include <optional>
+
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/rules.h"
@@ -23,9 +25,53 @@ bool Repeatable(Context& context, const Key& key, const Expr& value) {
   return shape == key.old_shape || (value.kind == ExprKind::kParam && (shape == ValueShape::kUnknown || shape == ValueShape::kNull));
 }
 
+// `alias.column` of an INSERT with a row alias: the column of the insert that it means.
+std::optional<size_t> RowAliasColumn(const Expr& value, const AssignUse& use) {
+  if (use.insert == nullptr || !use.insert->row_alias.present() || value.kind != ExprKind::kColumn) return std::nullopt;
+  const bool qualified = value.parts.size() == 2 && NameEq(value.parts[0].text, use.insert->row_alias.text);
+  const std::vector<Name>& listed = use.insert->row_alias_columns;
+  if (!qualified && (value.parts.size() != 1 || listed.empty())) return std::nullopt;
+  for (size_t i = 0; i < use.columns.size(); ++i) {
+    const std::string_view name = listed.empty() ? std::string_view(use.columns[i]) : i < listed.size() ? listed[i].text : "";
+    if (NameEq(name, value.parts.back().text)) return i;
+  }
+  return std::nullopt;
+}
+
+// In retire: a row alias's column that holds the new reference by now.
+bool RowAliasForNew(Context& context, const KeyColumn& column, Expr& value, const AssignUse& use) {
+  const std::optional<size_t> at = RowAliasColumn(value, use);
+  if (!at) return false;
+  for (const KeyColumn& other : *column.siblings) {
+    if (other.key != column.key || other.own || !NameEq(other.old_name, use.columns[*at])) continue;
+    if (use.insert->row_alias_columns.empty()) context.editor.Replace(value.parts.back().span, QuoteName(other.new_name));
+    return true;
+  }
+  return false;
+}
+
+// MySQL warns of each VALUES(column); a second one of ours would be seen. An alias of the new row says the same.
+std::string ValuesOnce(Context& context, const Expr& value, const AssignUse& use, bool* aliased, const std::string& e) {
+  if (context.dialect.flavor != Flavor::kMySql || context.dialect.version < 80019 || use.insert == nullptr) return e;
+  const Insert& insert = *use.insert;
+  if (insert.row_alias.present() || (insert.rows.empty() && insert.set.empty())) return e;
+  for (size_t i = 0; i < use.columns.size(); ++i) {
+    if (!NameEq(use.columns[i], value.children[0]->parts.back().text)) continue;
+    if (!*aliased) {
+      std::string names;
+      for (size_t n = 0; n < use.columns.size() + use.added; ++n) names += fmt::format("{}`cf_{}`", n == 0 ? "" : ", ", n);
+      const uint32_t last = insert.rows.empty() ? insert.set.back().span.end - 1 : insert.rows.back().span.end - 1;
+      context.editor.After(last, fmt::format(" AS `cf_row`({})", names));
+      *aliased = true;
+    }
+    return fmt::format("`cf_row`.`cf_{}`", i);
+  }
+  return e;
+}
+
 // Assignment of a reference while both sides are written.
 void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const KeyColumn& column, const Source& source,
-                const Scope& scope, const Ctes* ctes) {
+                const Scope& scope, const Ctes* ctes, const AssignUse& use, bool* aliased) {
   const Key& key = *column.key;
   Expr& value = Unwrap(*assignment.value);
   const std::string table = QuoteName(source.alias) + ".";
@@ -33,10 +79,12 @@ void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const 
   const std::string lookup = context.Lookup(key, true, ro);
   const uint32_t last = assignment.span.end - 1;
   context.Note("writes both sides of the reference");
-  const bool replaced = ValueForOld(context, reader, key, value, scope, ctes);
-  if (!replaced && key.filling && Repeatable(context, key, value)) {
+  const std::optional<size_t> aliased_column = RowAliasColumn(value, use);
+  const bool replaced = !aliased_column && ValueForOld(context, reader, key, value, scope, ctes);
+  if (!replaced && key.filling && (aliased_column || Repeatable(context, key, value))) {
     // A row that does not change must not change for us either, though its new side may still be missing.
-    const std::string e = context.editor.Emit(value.span);
+    std::string e = context.editor.Emit(value.span);
+    if (value.kind == ExprKind::kValues && !value.children.empty()) e = ValuesOnce(context, value, use, aliased, e);
     context.editor.Before(assignment.span.begin, fmt::format("{0} = IF({1} <=> {2}, {0}, 0), ", rn, ro, e));
     context.editor.After(last, fmt::format(", {0} = IF({0} = 0, {1}, {0})", rn, lookup));
   } else {
@@ -92,7 +140,8 @@ bool ValueForOld(Context& context, Reader& reader, const Key& key, Expr& value, 
   return false;
 }
 
-void ValueForNew(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes) {
+void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr& value, const Scope& scope, const Ctes* ctes) {
+  const Key& key = *column.key;
   bool is_value = false;
   ValueShape shape = context.ShapeOf(value, &is_value);
   if (!is_value && value.kind == ExprKind::kFunction) {
@@ -116,7 +165,10 @@ void ValueForNew(Context& context, Reader& reader, const Key& key, Expr& value, 
     return;
   }
   switch (value.kind) {
-    case ExprKind::kDefault: return;
+    case ExprKind::kDefault:
+      if (value.children.empty() && !column.has_default) return;
+      context.Refuse(key, fmt::format("{} is set to a default that is an old key", column.old_name), "give the new key");
+      return;
     case ExprKind::kValues: {
       for (Expr* child : value.children) {
         const Bound bound = reader.Resolve(*child, scope);
@@ -156,6 +208,7 @@ void ValueForOwn(Context& context, Reader& reader, const Key& key, Expr& value, 
 void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,
             const AssignUse& use) {
   std::vector<const KeyColumn*> seen;
+  bool aliased = false;
   for (Assignment& assignment : set) {
     const Bound bound = reader.Resolve(*assignment.column, scope);
     const bool key_column = bound.tag.key != nullptr && bound.tag.key->active && bound.column != nullptr;
@@ -186,7 +239,7 @@ void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
     }
     if (key.new_only) {
       if (!bound.named_new) context.editor.Replace(assignment.column->parts.back().span, QuoteName(column.new_name));
-      ValueForNew(context, reader, key, value, scope, ctes);
+      if (!RowAliasForNew(context, column, value, use)) ValueForNew(context, reader, column, value, scope, ctes);
       context.Note("writes the new reference");
       continue;
     }
@@ -203,8 +256,7 @@ void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
     seen.push_back(&column);
     for (const KeyColumn& other : bound.source->table->keys)
       if (other.own && other.key == &key) context.Refuse(key, "an UPDATE of a reference to the same table", "take this table out of the migration");
-    (void)use.insert;
-    AssignBoth(context, reader, assignment, column, *bound.source, scope, ctes);
+    AssignBoth(context, reader, assignment, column, *bound.source, scope, ctes, use, &aliased);
   }
 }
 

@@ -39,13 +39,15 @@ void CheckWritable(Context& context, const MigratingTable& table, const char* ve
 // The value of an assignment to a reference, made right for the side(s) that are written.
 // Dual: returns true if the value is of the new key's shape and was replaced by the old key.
 bool ValueForOld(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes);
-void ValueForNew(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes);
+void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr& value, const Scope& scope, const Ctes* ctes);
 // A value given to the own old column.
 void ValueForOwn(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes);
 
 // SET of UPDATE and ON DUPLICATE KEY UPDATE. `source`: the table written; `single`: left-to-right assignment is sure.
 struct AssignUse {
-  const Insert* insert = nullptr;  // ON DUPLICATE KEY UPDATE of it
+  const Insert* insert = nullptr;              // ON DUPLICATE KEY UPDATE of it
+  std::vector<std::string> columns;            // … its columns, as the client gave them
+  size_t added = 0;                            // … and how many were added to them
   bool single = true;
 };
 void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,

@@ -98,6 +98,13 @@ World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
     for (const config::ColumnMigration& columns : state.spec.columns)
       Add(snapshot, state.spec.schema, columns.table, m, active)->columns_of = &state.spec;
   }
+  for (MigratingTable& table : tables_) {
+    for (KeyColumn& key : table.keys) {
+      const Column* old = table.table != nullptr ? table.table->FindColumn(key.old_name) : nullptr;
+      key.has_default = old == nullptr || old->has_default;
+      key.siblings = &table.keys;
+    }
+  }
 }
 
 MigratingTable* World::Add(const Snapshot& snapshot, const std::string& schema, const std::string& name,

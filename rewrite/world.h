@@ -35,6 +35,8 @@ struct KeyColumn {
   const Key* key = nullptr;
   bool own = false;
   std::string old_name, new_name;
+  bool has_default = false;  // the old column, other than NULL
+  const std::vector<KeyColumn>* siblings = nullptr;  // all of its table
 };
 
 struct MigratingTable {

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans as the proxy uses them: what it learns besides the text. The texts themselves are held by tests/golden.
+#include "rewrite/planner.h"
+
+#include <gtest/gtest.h>
+
+#include "rewrite/explain.h"
+#include "tests/rewrite/golden_schema.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+using config::Phase;
+
+SessionFacts Facts() {
+  SessionFacts facts;
+  facts.schema = "deb";
+  return facts;
+}
+
+std::shared_ptr<const Snapshot> In(Phase phase) { return GoldenSnapshot({"", phase, phase >= Phase::kRetire}); }
+
+TEST(Planner, TouchedAndWrites) {
+  const auto snapshot = In(Phase::kDualWrite);
+  Planner planner;
+  const auto plan = [&](std::string_view sql) { return planner.PlanQuery(*snapshot, Facts(), sql); };
+  EXPECT_EQ(plan("SELECT 1 FROM packages")->touched, 1u);
+  EXPECT_FALSE(plan("SELECT 1 FROM packages")->writes);
+  EXPECT_EQ(plan("SELECT 1 FROM packages, zoo.Bears")->touched, 3u);
+  EXPECT_EQ(plan("SELECT 1 FROM staging")->touched, 0u);
+  EXPECT_TRUE(plan("UPDATE packages SET size = 1")->writes);
+  EXPECT_TRUE(plan("DELETE FROM dependencies")->writes);
+  EXPECT_FALSE(plan("UPDATE staging JOIN packages ON name = pkg SET staging.x = 1")->writes);
+  EXPECT_EQ(plan("UPDATE staging JOIN packages ON name = pkg SET staging.x = 1")->touched, 1u);
+  EXPECT_FALSE(plan("INSERT INTO staging SELECT name FROM packages")->writes);
+}
+
+TEST(Planner, ObserveSaysWhatWouldBe) {
+  const auto snapshot = In(Phase::kObserve);
+  Planner planner;
+  const auto insert = planner.PlanQuery(*snapshot, Facts(), "INSERT INTO packages (name) VALUES ('a')");
+  EXPECT_EQ(insert->strategy, Strategy::kUntouched);
+  EXPECT_EQ(insert->would_be, Strategy::kOneStatement);
+  EXPECT_TRUE(insert->key_slots.empty());
+  const auto load = planner.PlanQuery(*snapshot, Facts(), "LOAD DATA INFILE 'x' INTO TABLE packages");
+  EXPECT_EQ(load->strategy, Strategy::kUntouched);
+  EXPECT_EQ(load->would_be, Strategy::kRefuse);
+  EXPECT_EQ(load->would_be_reason.rfind("names: ", 0), 0u) << load->would_be_reason;
+}
+
+TEST(Planner, Digest) {
+  const auto snapshot = In(Phase::kDualWrite);
+  Planner planner;
+  EXPECT_EQ(planner.PlanQuery(*snapshot, Facts(), "SELECT  name FROM packages/* x */WHERE name='it''s' AND size=1.5")->digest,
+            "SELECT name FROM packages WHERE name = ? AND size = ?");
+}
+
+TEST(Planner, ParametersOfAPreparedStatement) {
+  const auto snapshot = In(Phase::kVerify);
+  Planner planner;
+  const auto plan = planner.PlanPrepared(*snapshot, Facts(), "REPLACE INTO packages (version, name) VALUES (?, ?)",
+                                         {ValueShape::kString, ValueShape::kString});
+  EXPECT_EQ(plan->client_params, 2u);
+  ASSERT_EQ(plan->params.size(), 4u);
+  EXPECT_EQ(plan->params[2].index, 1u);
+  EXPECT_EQ(plan->params[3].kind, ParamSource::kNewKey);
+  EXPECT_EQ(plan->shape_params, std::vector<uint32_t>{1});
+  // More rows, more keys.
+  const auto rows = planner.PlanPrepared(*snapshot, Facts(), "INSERT INTO packages (name) VALUES (?), ('x'), (?)", {});
+  EXPECT_EQ(rows->key_slots.size(), 3u);
+}
+
+TEST(Planner, ShapesChooseTheVariant) {
+  const auto snapshot = In(Phase::kVerify);
+  Planner planner;
+  const std::string sql = "SELECT version FROM packages WHERE name = ?";
+  const auto old_key = planner.PlanPrepared(*snapshot, Facts(), sql, {ValueShape::kString});
+  const auto new_key = planner.PlanPrepared(*snapshot, Facts(), sql, {ValueShape::kInteger});
+  EXPECT_EQ(old_key->strategy, Strategy::kUntouched);
+  EXPECT_EQ(new_key->strategy, Strategy::kOneStatement);
+  EXPECT_EQ(old_key->shape_params, std::vector<uint32_t>{0});
+}
+
+TEST(Planner, UnknownSchemaAndNoMigrations) {
+  Planner planner;
+  const auto empty = MakeSnapshot(1, {}, {});
+  const auto plan = planner.PlanQuery(*empty, Facts(), "INSERT INTO packages VALUES (1)");
+  EXPECT_EQ(plan->strategy, Strategy::kUntouched);
+  SessionFacts none;
+  EXPECT_EQ(planner.PlanQuery(*In(Phase::kDualWrite), none, "INSERT INTO packages (name) VALUES ('a')")->touched, 0u);
+}
+
+TEST(Planner, SwappedContractIsUntouched) {
+  const auto contract = In(Phase::kContract);
+  Snapshot copy = *contract;
+  for (MigrationState& migration : copy.migrations) migration.swapped = true;
+  const auto swapped = MakeSnapshot(99, copy.migrations, copy.catalog);
+  Planner planner;
+  EXPECT_EQ(planner.PlanQuery(*swapped, Facts(), "INSERT INTO dependencies (package) VALUES (17)")->strategy, Strategy::kUntouched);
+  EXPECT_FALSE(MightTouch(*swapped, "INSERT INTO dependencies (package) VALUES (17)"));
+}
+
+TEST(Planner, Cohorts) {
+  const auto cutover = GoldenSnapshot({"", Phase::kCutover, false});
+  Snapshot copy = *cutover;
+  copy.migrations[0].percent = 12.5;
+  const auto snapshot = MakeSnapshot(100, copy.migrations, copy.catalog);
+  EXPECT_EQ(CohortOf(*snapshot, 0), 1u);
+  EXPECT_EQ(CohortOf(*snapshot, 1249), 1u);
+  EXPECT_EQ(CohortOf(*snapshot, 1250), 0u);
+  EXPECT_EQ(CohortOf(*In(Phase::kRetire), 9999), 3u);
+  EXPECT_EQ(CohortOf(*In(Phase::kVerify), 0), 0u);
+}
+
+TEST(Planner, SqlModes) {
+  EXPECT_EQ(ParseSqlMode("ANSI_QUOTES,NO_BACKSLASH_ESCAPES, strict_trans_tables,ERROR_FOR_DIVISION_BY_ZERO"),
+            static_cast<uint32_t>(kAnsiQuotes | kNoBackslashEscapes | kStrict));
+  EXPECT_EQ(ParseSqlMode(""), 0u);
+}
+
+// A setting in the snapshot's own dialect: what is a comment for one server is code for the other.
+TEST(Planner, MariaDbVersionComments) {
+  Planner planner;
+  const std::string sql = "INSERT INTO packages (name) VALUES ('a') /*M! RETURNING id */";
+  const auto maria = GoldenSnapshot({"", Phase::kDualWrite, false}, {Flavor::kMariaDb, 101119});
+  EXPECT_EQ(planner.PlanQuery(*maria, Facts(), sql)->strategy, Strategy::kOneStatement);
+}
+
+TEST(Explain, SaysWhatIsSentAndWhy) {
+  const std::string text = Explain(*In(Phase::kDualWrite), Facts(), "INSERT INTO packages (name) VALUES ('a'), ('b')");
+  EXPECT_NE(text.find("A: one statement"), std::string::npos) << text;
+  EXPECT_NE(text.find("new keys of packages: 2"), std::string::npos) << text;
+  EXPECT_NE(text.find("sent: INSERT INTO packages (name, `id`) VALUES ('a', 1), ('b', 2)"), std::string::npos) << text;
+  EXPECT_NE(Explain(*In(Phase::kVerify), Facts(), "ALTER TABLE packages ADD x int").find("C: refused"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace crossfade::rewrite

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// MightTouch: a superset of the texts that name a migrating table.
+#include "rewrite/touch.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/rewrite/golden_schema.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+std::shared_ptr<const Snapshot> In(config::Phase phase, int lower_case_table_names = 0) {
+  return GoldenSnapshot({"", phase, false}, {Flavor::kMySql, 90700}, lower_case_table_names);
+}
+
+TEST(Touch, FindsNamesInEverySpelling) {
+  const auto snapshot = In(config::Phase::kDualWrite);
+  for (const char* sql : {"SELECT * FROM packages", "select*from`packages`", "SELECT 1 FROM \"packages\"", "x PACKAGES", "packages",
+                          "INSERT/**/INTO/*!50000 packages*/ VALUES ()", "SELECT '\\' FROM packages", "DELETE FROM deb.dependencies",
+                          "-- packages", "SELECT 1;SELECT 2 FROM packages;", "(packages)", "PREPARE s FROM @x", "execute immediate @x"})
+    EXPECT_TRUE(MightTouch(*snapshot, sql)) << sql;
+}
+
+TEST(Touch, IgnoresTheRest) {
+  const auto snapshot = In(config::Phase::kDualWrite);
+  for (const char* sql : {"", "SELECT 1", "SELECT * FROM packages2", "SELECT my_packages FROM t", "SELECT a$packages FROM t", "package",
+                          "dependencie s", "SELECT 'é' FROM t", "EXECUTE s", "prepared"})
+    EXPECT_FALSE(MightTouch(*snapshot, sql)) << sql;
+}
+
+TEST(Touch, NothingOnceFinished) {
+  const auto snapshot = In(config::Phase::kDone);
+  EXPECT_FALSE(MightTouch(*snapshot, "SELECT * FROM packages"));
+  EXPECT_FALSE(MightTouch(*snapshot, "PREPARE s FROM @x"));
+  EXPECT_FALSE(MightTouch(*MakeSnapshot(1, {}, {}), "SELECT * FROM packages"));
+}
+
+TEST(Touch, ObservedTablesAreFound) { EXPECT_TRUE(MightTouch(*In(config::Phase::kObserve), "SELECT * FROM Bears")); }
+
+// U+212A is a 'k' to a server that folds table names.
+TEST(Touch, FoldedLettersOutsideAscii) {
+  EXPECT_TRUE(MightTouch(*In(config::Phase::kDualWrite, 1), "SELECT * FROM pac\xE2\x84\xAA" "ages"));
+  EXPECT_FALSE(MightTouch(*In(config::Phase::kDualWrite, 0), "SELECT * FROM pac\xE2\x84\xAA" "ages"));
+}
+
+TEST(Touch, NamesWithOtherCharacters) {
+  const TouchSet set({"my table-of`things", "café", "order$items"}, false);
+  EXPECT_TRUE(set.Matches("SELECT * FROM `my table-of``things`"));
+  EXPECT_TRUE(set.Matches("SELECT * FROM `caf\xE9`"));  // latin1
+  EXPECT_TRUE(set.Matches("SELECT * FROM Order$Items"));
+  EXPECT_FALSE(set.Matches("SELECT * FROM table"));
+  EXPECT_TRUE(TouchSet({"---"}, false).Matches("SELECT 1"));  // no word in it: everything might
+}
+
+}  // namespace
+}  // namespace crossfade::rewrite
