@@ -158,7 +158,7 @@ Expr* Parser::Make(ExprKind kind, uint32_t begin) {
 
 absl::StatusOr<ParseResult> Parser::Run() {
   ParseResult result;
-  if ((facts_.sql_mode & kOracle) != 0 && MariaDb()) {
+  if ((facts_.sql_mode & kOracle) != 0 && MariaDb() && last_ > 0) {
     Statement* statement = arena_->Make<Statement>();
     CollectNames(statement, true);
     result.statements.push_back(statement);
