@@ -95,11 +95,11 @@ bool Worker::IsKeyOf(const servers::Cell& cell, const std::string& name) {
 
 std::string Worker::PackageIs(const std::string& name, Parameters* parameters) {
   if (release_ == Release::kEither && Chance(0.4)) {
-    parameters->push_back(static_cast<int64_t>(IdOf(name)));
+    parameters->emplace_back(std::in_place_type<int64_t>, static_cast<int64_t>(IdOf(name)));
     return "name = ?";  // an either-key lookup
   }
   if (release_ >= Release::kIds && Chance(0.7)) {
-    parameters->push_back(static_cast<int64_t>(IdOf(name)));
+    parameters->emplace_back(std::in_place_type<int64_t>, static_cast<int64_t>(IdOf(name)));
     return "id = ?";
   }
   parameters->push_back(name);
