@@ -6,9 +6,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 namespace crossfade::config {
 namespace {
@@ -161,6 +163,60 @@ TEST(Load, EveryPrefixOfAGoodFileIsHandled) {
     }
   }
   EXPECT_TRUE(Parse(text, "f").ok());
+}
+
+std::string ReadText(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// What the documentation shows has to load.
+TEST(Documentation, ExamplesLoad) {
+  int examples = 0;
+  const std::filesystem::path root = CROSSFADE_SOURCE_DIR;
+  for (const auto& entry : std::filesystem::directory_iterator(root / "docs" / "examples")) {
+    const auto config = Load(entry.path().string());
+    EXPECT_TRUE(config.ok()) << config.status();
+    ++examples;
+  }
+  EXPECT_GE(examples, 2);
+}
+
+TEST(Documentation, BlocksOfYamlLoad) {
+  int blocks = 0;
+  const std::filesystem::path root = CROSSFADE_SOURCE_DIR;
+  for (const auto& path : {root / "README.md", root / "docs" / "configuration.md"}) {
+    const std::string text = ReadText(path);
+    for (size_t begin = 0; (begin = text.find("```yaml\n", begin)) != std::string::npos;) {
+      begin += 8;
+      const std::string block = text.substr(begin, text.find("```", begin) - begin);
+      const auto config = Parse(block, path.string());
+      EXPECT_TRUE(config.ok()) << config.status();
+      ++blocks;
+    }
+  }
+  EXPECT_GE(blocks, 2);
+}
+
+// Every limit stands in the documentation with its default, and nothing else does.
+TEST(Documentation, LimitsAreThoseOfTheCode) {
+  const std::string text = ReadText(std::filesystem::path(CROSSFADE_SOURCE_DIR) / "docs" / "configuration.md");
+  std::string limits;
+  for (size_t begin = text.find("## limits"); (begin = text.find("\n| `", begin)) != std::string::npos; ++begin) {
+    const size_t name_end = text.find('`', begin + 4), value_end = text.find(" |", name_end + 4);
+    limits += "  " + text.substr(begin + 4, name_end - begin - 4) + ": " + text.substr(name_end + 4, value_end - name_end - 4) + "\n";
+  }
+  const auto config = Parse(std::string(kHead) + "limits:\n" + limits, "f");
+  ASSERT_TRUE(config.ok()) << config.status() << limits;
+  const Limits defaults;
+  EXPECT_EQ(config->limits.connect_timeout, defaults.connect_timeout);
+  EXPECT_EQ(config->limits.lease, defaults.lease);
+  EXPECT_EQ(config->limits.max_packet, defaults.max_packet);
+  EXPECT_EQ(config->limits.chunk_rows, defaults.chunk_rows);
+  EXPECT_EQ(config->limits.hold_limit, defaults.hold_limit);
+  EXPECT_DOUBLE_EQ(config->limits.backfill_idle_share, defaults.backfill_idle_share);
+  EXPECT_EQ(config->limits.parse_depth, defaults.parse_depth);
+  EXPECT_GE(std::count(limits.begin(), limits.end(), '\n'), 19);
 }
 
 class Files : public ::testing::Test {
