@@ -75,7 +75,7 @@ absl::Status Demo::MakeUsers() {
            "CREATE USER crossfade@'%' IDENTIFIED BY " + quoted(kControlPassword),
            std::string("DROP DATABASE IF EXISTS crossfade"), std::string("CREATE DATABASE crossfade"),
            std::string("GRANT ALL ON crossfade.* TO crossfade@'%'"),
-           fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES, SHOW VIEW, TRIGGER, EVENT "
+           fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES "
                        "ON {}.* TO crossfade@'%'", kSchema),
            std::string("GRANT PROCESS ON *.* TO crossfade@'%'"),
        }) {
