@@ -22,10 +22,13 @@ class TouchSet {
 
  private:
   bool Find(const char* word, size_t size) const;
+  bool WordAt(std::string_view text, size_t begin) const;
 
   std::vector<std::string> words_;  // lower case
-  uint64_t lengths_ = 0;            // bit n: a word of n bytes; bit 63: of 63 or more
+  uint64_t lengths_[256] = {};      // by first letter; bit n: a word of n bytes; bit 63: of 63 or more
   uint8_t first_[256] = {};         // 1: some word begins so, in either case
+  std::string letters_;             // their first letters, each once
+  bool vector_ = true;              // all of them are letters
   bool fold_high_ = false;
 };
 

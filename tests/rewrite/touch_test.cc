@@ -43,6 +43,25 @@ TEST(Touch, FoldedLettersOutsideAscii) {
   EXPECT_FALSE(MightTouch(*In(config::Phase::kDualWrite, 0), "SELECT * FROM pac\xE2\x84\xAA" "ages"));
 }
 
+// Every place of a name in a text, over the edges of the blocks that are scanned at once.
+TEST(Touch, EveryOffset) {
+  const TouchSet set({"packages", "x9", "dependencies_of_packages"}, false);
+  const TouchSet slow({"packages", "x9", "_t", "dependencies_of_packages"}, false);  // a word that begins with no letter
+  for (size_t before = 0; before < 40; ++before) {
+    for (size_t after = 0; after < 20; ++after) {
+      const std::string left(before, '('), right(after, ')');
+      for (const char* name : {"packages", "PACKAGES", "x9", "dependencies_of_packages"}) {
+        EXPECT_TRUE(set.Matches(left + name + right)) << left + name + right;
+        EXPECT_TRUE(slow.Matches(left + name + right));
+        EXPECT_FALSE(set.Matches(left + "a" + name + right));
+        EXPECT_FALSE(set.Matches(left + name + "\xC3" + right));
+        EXPECT_FALSE(set.Matches(left + name + "$" + right));
+      }
+      EXPECT_TRUE(slow.Matches(left + "_T" + right));
+    }
+  }
+}
+
 TEST(Touch, NamesWithOtherCharacters) {
   const TouchSet set({"my table-of`things", "café", "order$items"}, false);
   EXPECT_TRUE(set.Matches("SELECT * FROM `my table-of``things`"));

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// A mention of a column: what it means beside the columns that were added, and which side it reads. See reader.h.
+#include "fmt/format.h"
+#include "rewrite/names.h"
+#include "rewrite/reader.h"
+
+namespace crossfade::rewrite {
+
+void Reader::Qualify(Expr& column, const Source& source) {
+  ctx_.editor.Replace(column.span, QuoteName(source.alias) + "." + TokenMark(column.span.begin));
+  ctx_.Note("a name that the new columns would make ambiguous is qualified");
+  qualified_.insert(column.span.begin);
+}
+
+// The new column `name` of a migrating table, if it is there by now (or would be).
+const KeyColumn* Reader::AddedColumn(const Source& source, std::string_view name) {
+  bool named_new = false;
+  const KeyColumn* key = source.table != nullptr ? source.table->FindKey(name, &named_new) : nullptr;
+  if (key == nullptr || !named_new) return nullptr;
+  const bool there = source.table->table != nullptr && source.table->table->FindColumn(name) != nullptr;
+  return there || key->key->active ? key : nullptr;
+}
+
+Bound Reader::Resolve(Expr& column, const Scope& scope) {
+  Bound bound = binder_.Resolve(column, scope);
+  if (column.parts.size() != 1 || bound.via_alias || bound.scope == nullptr) return bound;
+  const std::string_view name = column.parts[0].text;
+  const auto added = [&](const Source& source) { return AddedColumn(source, name); };
+  if (bound.kind == Bound::kPlain) {
+    for (const Source& source : bound.scope->sources)
+      if (&source != bound.source && added(source) != nullptr) Qualify(column, *bound.source);
+    return bound;
+  }
+  if (!bound.named_new || bound.source == nullptr) return bound;
+  const KeyColumn* key = added(*bound.source);
+  if (key == nullptr) return bound;
+  // A table that is not known may have had the name all along.
+  const auto unknown = [](const Source& source) { return source.table == nullptr && source.output.opaque; };
+  const Source* holder = nullptr;
+  size_t holders = 0;
+  for (const Source& source : bound.scope->sources)
+    if (unknown(source)) holder = &source, ++holders;
+  const bool same_scope = holders > 0;
+  for (const Scope* outer = bound.scope->outer; !same_scope && outer != nullptr; outer = outer->outer) {
+    for (const Source& source : outer->sources) {
+      bool named_new = false;
+      const bool has = source.table != nullptr && source.table->table != nullptr && source.table->table->FindColumn(name) != nullptr &&
+                       !(source.table->FindKey(name, &named_new) != nullptr && named_new);
+      if (has || unknown(source)) holder = &source, ++holders;
+    }
+  }
+  if (holders == 0) return bound;
+  if (holders > 1 || (!same_scope && key->key->either)) {
+    if (key->key->active) ctx_.Refuse(*key->key, fmt::format("the name {} may be the new column of {} or another table's", name, bound.source->table->name),
+                "qualify it with its table");
+    return bound;
+  }
+  Qualify(column, *holder);
+  Bound plain;
+  plain.source = holder;
+  return plain;
+}
+
+// GROUP BY prefers a column to an alias of that name; a column that was added must not catch it.
+bool Reader::GroupByAlias(Select& select, Expr& expr, const Scope& scope) {
+  if (expr.kind != ExprKind::kColumn || expr.parts.size() != 1) return false;
+  const Bound bound = binder_.Resolve(expr, scope);
+  if (bound.kind != Bound::kBase || bound.scope != &scope || AddedColumn(*bound.source, expr.parts[0].text) == nullptr) return false;
+  for (size_t i = 0; i < select.items.size(); ++i) {
+    const SelectItem& item = select.items[i];
+    if (item.expr->kind == ExprKind::kStar) return false;
+    if (!item.alias.present() || !NameEq(item.alias.text, expr.parts[0].text)) continue;
+    const Expr& meant = Unwrap(*item.expr);
+    if (meant.kind == ExprKind::kColumn && NameEq(meant.parts.back().text, expr.parts[0].text)) return false;
+    ctx_.editor.Replace(expr.span, std::to_string(i + 1));
+    ctx_.Note("an alias that a new column would hide is grouped by its position");
+    return true;
+  }
+  return false;
+}
+
+Tag Reader::Mention(Expr& expr, const Scope& scope) {
+  const Bound bound = Resolve(expr, scope);
+  if (bound.tag.key == nullptr) return {};
+  return SetSide(expr, bound, MentionSide(bound));
+}
+
+Side Reader::MentionSide(const Bound& bound) const {
+  if (bound.kind == Bound::kDerived) return bound.tag.side;
+  if (bound.named_new) return Side::kNew;
+  const Key& key = *bound.tag.key;
+  if (!key.active || !key.new_reader || (prefer_old_ && !key.new_only) || (bound.column->own && key.own_stays)) return Side::kOld;
+  return Side::kNew;
+}
+
+std::string Reader::ColumnText(const Expr& column, const Bound& bound, Side side) const {
+  const Side written = bound.named_new ? Side::kNew : Side::kOld;
+  if (bound.kind != Bound::kBase || written == side) return ctx_.editor.Emit(column.span);
+  const std::string name = QuoteName(side == Side::kNew ? bound.column->new_name : bound.column->old_name);
+  if (column.parts.size() > 1) return ctx_.editor.Emit({column.span.begin, column.parts.back().span.begin}) + name;
+  return QuoteName(bound.source->alias) + "." + name;
+}
+
+Tag Reader::SetSide(Expr& column, const Bound& bound, Side side) {
+  const Key& key = *bound.tag.key;
+  const Side written = bound.kind == Bound::kDerived ? bound.tag.side : bound.named_new ? Side::kNew : Side::kOld;
+  if (!key.active) return {&key, written};
+  const std::string_view name = column.parts.back().text;
+  const bool stale = side == Side::kOld && key.new_only && !bound.column->own;
+  if (bound.kind == Bound::kUncertain && (written != side || stale)) {
+    ctx_.Refuse(key, fmt::format("the name {} may belong to more than one table", name), "qualify it with its table");
+    return {};
+  }
+  if (!Reachable(bound, side)) {
+    ctx_.Refuse(key, fmt::format("{} has no {} key any more here", name, side == Side::kOld ? "old" : "new"),
+                "use the new key");
+    return {};
+  }
+  if (written == side) return {&key, side};
+  if (column.parts.size() == 1 && bound.scope != nullptr) {
+    for (const std::string& merged : bound.scope->using_names) {
+      if (NameEq(merged, name))
+        ctx_.Refuse(key, fmt::format("{} is a column of a USING join", name), "qualify it with its table");
+    }
+  }
+  ctx_.editor.Replace(column.span, ColumnText(column, bound, side));
+  ctx_.Note(side == Side::kNew ? "reads the new key" : "reads the old key");
+  return {&key, side};
+}
+
+}  // namespace crossfade::rewrite

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Select lists that show a key: * is the columns of the original schema, and a changed item keeps its name. See reader.h.
+#include "fmt/format.h"
+#include "rewrite/names.h"
+#include "rewrite/reader.h"
+
+namespace crossfade::rewrite {
+
+// An item that was changed goes on under the name that the server would have given it.
+void Reader::KeepName(SelectItem& item, const QueryUse& use) {
+  if (item.alias.present() || !use.names_matter || use.only_exists || !ctx_.editor.Touched(item.expr->span)) return;
+  if (qualified_.count(item.expr->span.begin) != 0) return;
+  const Expr& expr = Unwrap(*item.expr);
+  std::string name;
+  if (expr.kind == ExprKind::kColumn) {
+    name = std::string(expr.parts.back().text);
+  } else {
+    const auto& tokens = ctx_.tokens.tokens;
+    const uint32_t begin = tokens[item.expr->span.begin].begin, end = tokens[item.expr->span.end - 1].end;
+    name = std::string(ctx_.tokens.source.substr(begin, end - begin));
+    ctx_.cacheable = false;
+    if (name.size() > 250 || name.find_first_of(std::string_view("\x00\x01\x02\x03", 4)) != std::string::npos) {
+      for (const MigratingTable& table : ctx_.world.tables())
+        for (const KeyColumn& key : table.keys)
+          if (key.key->active) ctx_.Refuse(*key.key, "a long expression over a key has no name", "give it an alias");
+      return;
+    }
+  }
+  ctx_.editor.After(item.expr->span.end - 1, " AS " + QuoteName(name));
+}
+
+Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
+  Output output;
+  const std::vector<Name>& parts = item.expr->parts;
+  std::string text;
+  bool expand = false;
+  const Key* why = nullptr;
+  for (const Source& source : scope.sources) {
+    if (!parts.empty() && !binder_.SameTableName(source.alias, parts.back().text)) continue;
+    if (!text.empty()) text += ", ";
+    if (source.table == nullptr || source.table->table == nullptr) {
+      for (const OutputColumn& column : source.output.columns) output.columns.push_back(column);
+      if (source.output.opaque || source.table != nullptr) output.opaque = true;
+      text += QuoteName(source.alias) + ".*";
+      if (source.table != nullptr)
+        for (const KeyColumn& key : source.table->keys)
+          if (key.key->new_reader) ctx_.Refuse(*key.key, "the columns of the table are not known", "name the columns");
+      continue;
+    }
+    bool differs = false;
+    std::string list;
+    for (const Column* column : source.table->OriginalColumns()) {
+      OutputColumn out{column->name, {}};
+      bool named_new = false;
+      if (!list.empty()) list += ", ";
+      if (const KeyColumn* key = source.table->FindKey(column->name, &named_new)) {
+        Bound bound;
+        bound.kind = Bound::kBase;
+        bound.column = key;
+        bound.tag = {key->key, Side::kOld};
+        out.tag = {key->key, MentionSide(bound)};
+        if (out.tag.side == Side::kNew) {
+          differs = true;
+          why = key->key;
+          list += fmt::format("{}.{} AS {}", QuoteName(source.alias), QuoteName(key->new_name), QuoteName(column->name));
+          output.columns.push_back(std::move(out));
+          continue;
+        }
+      }
+      list += QuoteName(source.alias) + "." + QuoteName(column->name);
+      output.columns.push_back(std::move(out));
+    }
+    for (const KeyColumn& key : source.table->keys) {
+      const Column* added = source.table->table->FindColumn(key.new_name);
+      if (key.key->active && added != nullptr && !added->invisible) differs = true, why = key.key;
+    }
+    text += differs ? list : QuoteName(source.alias) + ".*";
+    expand = expand || differs;
+  }
+  if (!expand || use.only_exists) return output;
+  if (scope.merged && parts.empty()) {
+    ctx_.Refuse(*why, "* over a NATURAL or USING join", "name the columns");
+    return output;
+  }
+  ctx_.editor.Replace(item.expr->span, text);
+  ctx_.Note("* is the columns of the original schema");
+  return output;
+}
+
+}  // namespace crossfade::rewrite
