@@ -106,7 +106,7 @@ Tag Reader::SetSide(Expr& column, const Bound& bound, Side side) {
   const Side written = bound.kind == Bound::kDerived ? bound.tag.side : bound.named_new ? Side::kNew : Side::kOld;
   if (!key.active) return {&key, written};
   const std::string_view name = column.parts.back().text;
-  const bool stale = side == Side::kOld && key.new_only && !bound.column->own;
+  const bool stale = side == Side::kOld && key.new_only && bound.column != nullptr && !bound.column->own;
   if (bound.kind == Bound::kUncertain && (written != side || stale)) {
     ctx_.Refuse(key, fmt::format("the name {} may belong to more than one table", name), "qualify it with its table");
     return {};
