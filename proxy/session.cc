@@ -196,10 +196,26 @@ awaitable<bool> Session::NextCommand(std::string_view* payload, size_t* size) {
 
 awaitable<void> Session::Serve() {
   for (;;) {
+    // The steady state is written out here, one receive and one send each way; what is longer has its own coroutine.
     std::string_view payload;
     size_t size = 0;
-    const bool has_command = co_await NextCommand(&payload, &size);
-    if (!has_command) co_return;
+    if (client_.in().empty() && !thread_->draining()) {
+      idle_ = true;
+      Stream::ReadResult read = co_await client_.Read();
+      idle_ = false;
+      if (std::get<0>(read)) {
+        const bool go_on = co_await ClientLeft(std::get<0>(read));
+        if (!go_on) co_return;
+        continue;
+      }
+    }
+    uint8_t sequence = 0;
+    if (!client_.in().empty() && reader_.Next(client_.in().data(), &sequence, &payload, &size) == MessageReader::Result::kMessage) {
+      command_frames_ = sequence;
+    } else {
+      const bool has_command = co_await NextCommand(&payload, &size);
+      if (!has_command) co_return;
+    }
     command_size_ = size;
     ++commands_;
     thread_->metrics()->commands.Add();
@@ -227,8 +243,18 @@ awaitable<void> Session::Serve() {
       // Else: the backend's last words may still be readable.
     }
     outgoing_.clear();
-    const bool replied = co_await RelayReply();
-    if (!replied) co_return;
+    if (tracker_.state() == ReplyTracker::State::kMore) {
+      Stream::ReadResult read;
+      if (backend_.in().empty()) read = co_await backend_.Read();
+      const size_t fed = tracker_.Feed(backend_.in().data());
+      bytes = backend_.in().data().substr(0, fed);
+      if (!std::get<0>(read) && tracker_.state() == ReplyTracker::State::kDone && client_.TryWrite(&bytes)) {
+        backend_.in().Consume(fed);
+      } else {
+        const bool replied = co_await RelayReply(std::get<0>(read), fed, bytes);
+        if (!replied) co_return;
+      }
+    }
     if (command == Command::kStmtPrepare && snapshot != nullptr) RememberPrepared(payload);
     CommandDone();
   }
@@ -264,46 +290,38 @@ void Session::CommandDone() {
   if (outgoing_.capacity() > 64 * 1024) std::string().swap(outgoing_);
 }
 
-awaitable<bool> Session::RelayReply() {
-  if (tracker_.state() == ReplyTracker::State::kDone) co_return true;  // a command without a reply
-  bool first = true, forwarded = false;
-  int chunks = 0;
-  for (;;) {
-    Buffer& in = backend_.in();
-    if (in.empty()) {
-      Stream::ReadResult read;
-      if (first) {
-        read = co_await backend_.Read();
-      } else {
-        read = co_await backend_.ReadMore();
+// Goes on with a reply of which `fed` bytes at the head of the backend's buffer have been looked at, and `bytes` are
+// the part of them that has not been sent. `ec`: of the read that brought them.
+awaitable<bool> Session::RelayReply(ErrorCode ec, size_t fed, std::string_view bytes) {
+  bool forwarded = false;
+  for (int chunks = 1;; ++chunks) {
+    if (ec) {
+      if (ec != asio::error::operation_aborted || closing_) {
+        co_return Fail(fmt::format("the backend closed in the middle of a reply: {}", ec.message()));
       }
-      const ErrorCode ec = std::get<0>(read);
-      if (ec == asio::error::operation_aborted && !closing_) continue;
-      if (ec) co_return Fail(fmt::format("the backend closed in the middle of a reply: {}", ec.message()));
-    }
-    first = false;
-    std::string_view bytes = in.data();
-    const size_t size = tracker_.Feed(bytes);
-    const ReplyTracker::State state = tracker_.state();
-    if (state == ReplyTracker::State::kMalformed) {
-      (void)co_await SendError(static_cast<uint8_t>(tracker_.last_sequence()), 1105, "HY000",
-                               "crossfade: malformed packet from the backend");
+    } else if (tracker_.state() == ReplyTracker::State::kMalformed) {
+      (void)co_await SendError(tracker_.last_sequence(), 1105, "HY000", "crossfade: malformed packet from the backend");
       co_return Fail("malformed packet from the backend");
-    }
-    if (state == ReplyTracker::State::kLocalInfile) {
-      const bool sent = co_await RelayLocalInfile(size, forwarded);
+    } else if (tracker_.state() == ReplyTracker::State::kLocalInfile) {
+      const bool sent = co_await RelayLocalInfile(fed, forwarded);
       if (!sent) co_return false;
-      continue;
+    } else {
+      if (!bytes.empty() && !client_.TryWrite(&bytes)) {
+        ec = co_await client_.WriteRest(bytes);
+        if (ec) co_return Fail(fmt::format("the client left in the middle of a reply: {}", ec.message()));
+      }
+      forwarded = true;
+      backend_.in().Consume(fed);
+      if (tracker_.state() == ReplyTracker::State::kDone) co_return true;
+      if (chunks % kChunksBeforeYield == 0) co_await asio::post(thread_->io(), asio::use_awaitable);
     }
-    bytes = bytes.substr(0, size);
-    if (!client_.TryWrite(&bytes)) {
-      const ErrorCode ec = co_await client_.WriteRest(bytes);
-      if (ec) co_return Fail(fmt::format("the client left in the middle of a reply: {}", ec.message()));
+    ec = {};
+    if (backend_.in().empty()) {
+      Stream::ReadResult read = co_await backend_.ReadMore();
+      ec = std::get<0>(read);
     }
-    in.Consume(size);
-    forwarded = true;
-    if (state == ReplyTracker::State::kDone) co_return true;
-    if (++chunks % kChunksBeforeYield == 0) co_await asio::post(thread_->io(), asio::use_awaitable);
+    fed = tracker_.Feed(backend_.in().data());
+    bytes = backend_.in().data().substr(0, fed);
   }
 }
 

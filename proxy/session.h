@@ -51,7 +51,7 @@ class Session {
   awaitable<void> Serve();
   awaitable<bool> NextCommand(std::string_view* payload, size_t* size);
   awaitable<Action> Special(std::string_view payload);
-  awaitable<bool> RelayReply();
+  awaitable<bool> RelayReply(ErrorCode ec, size_t fed, std::string_view bytes);
   awaitable<bool> RelayLocalInfile(size_t request_size, bool forwarded);
   awaitable<bool> ReadMessage(Stream* stream, uint8_t* sequence, std::string* payload, uint64_t limit);
   awaitable<bool> WriteMessage(Stream* stream, uint8_t* sequence, std::string_view payload);

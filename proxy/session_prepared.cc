@@ -3,6 +3,7 @@
 // shapes of the values; the variant that is needed is prepared on the backend on first use. The client's id stays.
 #include "fmt/format.h"
 #include "protocol/codec.h"
+#include "proxy/control_thread.h"
 #include "proxy/prepared_statement.h"
 #include "proxy/session.h"
 #include "proxy/sql_words.h"
@@ -198,6 +199,9 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   const bool enough = co_await TakeKeys(plan->key_slots, &keys);
   if (closing_) co_return kEnd;
   if (!enough) co_return co_await NoKeys();
+  if (plan->writes && !thread_->server()->control()->LeaseValid()) {  // it waited for keys
+    co_return co_await Refuse("the lease on the control schema has run out, so writes to migrating tables are held back; try again");
+  }
   thread_->metrics()->rewritten.Add();
   statement->types_elsewhere = true;
   co_return Build(statement, id, *parsed, plan.get(), keys);

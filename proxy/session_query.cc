@@ -13,6 +13,7 @@ using protocol::Command;
 namespace {
 constexpr std::chrono::milliseconds kKeysLimit{10'000};     // waiting for a block of new keys
 constexpr std::chrono::milliseconds kUnknownLimit{5'000};   // waiting for the first snapshot
+constexpr char kNoLease[] = "the lease on the control schema has run out, so writes to migrating tables are held back; try again";
 }  // namespace
 
 void Session::Pin() {
@@ -116,7 +117,7 @@ awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vecto
       if ((status_ & protocol::kStatusInTrans) == 0) came = co_await WaitForLease(kUnknownLimit);
       if (closing_) co_return kEnd;
       if (!came) {
-        co_return co_await Refuse("the lease on the control schema has run out, so writes to migrating tables are held back; try again");
+        co_return co_await Refuse(kNoLease);
       }
       continue;
     }
@@ -145,6 +146,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   const bool enough = co_await TakeKeys(plan->key_slots, &keys);
   if (closing_) co_return kEnd;
   if (!enough) co_return co_await NoKeys();
+  if (plan->writes && !thread_->server()->control()->LeaseValid()) co_return co_await Refuse(kNoLease);  // it waited for keys
   absl::StatusOr<std::string> text = rewrite::Render(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys);
   if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
   std::string command(payload.substr(0, offset));
