@@ -333,7 +333,7 @@ awaitable<bool> Session::RelayLocalInfile(size_t request_size, bool forwarded) {
                      HasLoadLocal(client_.in().data().substr(0, command_size_));
   if (!asked) {
     // With the start of the request sent already, an error would only complete it.
-    if (!forwarded) (void)co_await SendError(AfterCommand(), 2068, "HY000", "crossfade: the backend asked for a local file that was not offered");
+    if (!forwarded) (void)co_await SendError(AfterCommand(), 1105, "HY000", "crossfade: the backend asked for a local file that was not offered");
     co_return Fail("the backend asked for a local file without LOAD DATA LOCAL");
   }
   ErrorCode ec = co_await client_.Write(backend_.in().data().substr(0, request_size));

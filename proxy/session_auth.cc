@@ -115,7 +115,7 @@ awaitable<bool> Session::Login() {
     if (!backend_.in().empty()) co_return Fail("the backend sent bytes before its TLS handshake");
     const ErrorCode ec = co_await backend_.TlsConnect(listener_->backend->tls.get(), listener_->backend->address.host);
     if (ec) {
-      (void)co_await SendError(client_sequence, 2026, "HY000", fmt::format("crossfade: TLS to backend {}: {}",
+      (void)co_await SendError(client_sequence, 1105, "HY000", fmt::format("crossfade: TLS to backend {}: {}",
                                listener_->backend->spec.name, backend_.tls_error()));
       co_return Fail(fmt::format("TLS to the backend: {}", backend_.tls_error()));
     }

@@ -36,6 +36,7 @@ servers::Server* RunningServer(Engine engine) {
     client->Query("CREATE USER keeper@'%' IDENTIFIED BY 'canary-password'");
     client->Query("GRANT ALL ON *.* TO keeper@'%'");
     client->Query("CREATE USER nobody@'%' IDENTIFIED BY ''");
+    client->Query("GRANT SELECT ON zoo.* TO nobody@'%'");
   }
   return server.get();
 }

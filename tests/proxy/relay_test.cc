@@ -170,7 +170,7 @@ TEST(Relay, AFileRequestNobodyAskedForIsNotPassedOn) {
   Peer client = ConnectTo(proxy.port());
   ASSERT_TRUE(ClientLogin(client));
   ASSERT_TRUE(client.SendMessage(QueryPayload("select payload from localities"), 0));
-  EXPECT_EQ(Error(client.ReceiveFrame()).code, 2068);
+  EXPECT_EQ(Error(client.ReceiveFrame()).code, 1105);
   EXPECT_TRUE(client.AtEnd());
 }
 
