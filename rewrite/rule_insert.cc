@@ -45,6 +45,16 @@ std::string OwnValue(Context& context, Insert& insert, const Target& target, con
                      context.editor.Emit(value->span), fresh);
 }
 
+// A new key that the application gives: what it is must be plain.
+void GivenKey(Context& context, const KeyColumn& column, Expr* value) {
+  bool is_value = false;
+  if (value != nullptr) context.ShapeOf(Unwrap(*value), &is_value);
+  if (!is_value) {
+    context.Refuse(*column.key, fmt::format("a computed {}", column.new_name), "give it as a literal or a parameter, or leave it out");
+  }
+  context.Note("the new key is the application's");
+}
+
 // Which columns have to be added, with the values for each row.
 struct Addition {
   const KeyColumn* column;
@@ -60,11 +70,15 @@ size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
     const Key& key = *column.key;
     if (!key.active) continue;
     const size_t index = target.Find(column.old_name), fresh = target.Find(column.new_name);
-    if (fresh != kAbsent && (column.own || !key.new_only))
+    if (fresh != kAbsent && !key.new_only)
       context.Refuse(key, fmt::format("{} is written by Crossfade", column.new_name), "leave it out");
     if (column.own) {
       for (size_t row = 0; row < rows && index != kAbsent; ++row)
         if (Expr* value = ValueAt(insert, row, index)) ValueForOwn(context, reader, key, Unwrap(*value), target.scope, nullptr);
+      if (fresh != kAbsent) {  // in retire the application may give its new keys itself, as it will have to afterwards
+        for (size_t row = 0; row < rows; ++row) GivenKey(context, column, ValueAt(insert, row, fresh));
+        continue;
+      }
       additions.push_back({&column, true});
       context.Note("a new key for each row");
       continue;
