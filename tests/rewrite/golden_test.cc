@@ -20,62 +20,13 @@
 #include "fmt/format.h"
 #include "rewrite/lexer.h"
 #include "rewrite/parser.h"
-#include "tests/rewrite/golden_schema.h"
+#include "tests/rewrite/golden_cases.h"
 
 namespace crossfade::rewrite {
 namespace {
 
-struct Options {
-  Dialect dialect{Flavor::kMySql, 90700};
-  SessionFacts facts;
-  int lower_case_table_names = 0;
-  bool prepared = false;
-  std::vector<ValueShape> shapes;
-  std::map<std::string, config::Phase> phases;
-};
-
-struct Case {
-  std::string name, options, sql, expected;
-};
-
-std::string Trim(std::string text) {
-  while (!text.empty() && isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
-  size_t begin = 0;
-  while (begin < text.size() && isspace(static_cast<unsigned char>(text[begin]))) ++begin;
-  return text.substr(begin);
-}
-
-Options ParseOptions(const std::string& text) {
-  Options options;
-  options.facts.schema = "deb";
-  std::istringstream in(text);
-  for (std::string item; std::getline(in, item, ';');) {
-    item = Trim(item);
-    if (item.empty()) continue;
-    const std::string name = Trim(item.substr(0, item.find('='))), value = Trim(item.substr(item.find('=') + 1));
-    const auto shape = [](char c) {
-      return c == 's' ? ValueShape::kString : c == 'i' ? ValueShape::kInteger : c == 'n' ? ValueShape::kNull : ValueShape::kUnknown;
-    };
-    if (name == "dialect") options.dialect = value == "mariadb" ? Dialect{Flavor::kMariaDb, 101119} : options.dialect;
-    else if (name == "schema") options.facts.schema = value;
-    else if (name == "sql_mode") options.facts.sql_mode = ParseSqlMode(value);
-    else if (name == "fk") options.facts.foreign_key_checks = value != "0";
-    else if (name == "charset") options.facts.charset = value;
-    else if (name == "lower_case_table_names") options.lower_case_table_names = std::atoi(value.c_str());
-    else if (name == "prepared") {
-      options.prepared = true;
-      for (char c : value) options.shapes.push_back(shape(c));
-    } else if (const auto phase = config::ParsePhase(value)) {
-      options.phases[name] = *phase;
-    } else {
-      ADD_FAILURE() << "unknown option " << item;
-    }
-  }
-  return options;
-}
-
-std::string Outcome(const Case& test, const GoldenState& state) {
-  const Options options = ParseOptions(test.options);
+std::string Outcome(const GoldenCase& test, const GoldenState& state) {
+  const GoldenOptions options = ParseOptions(test.options);
   const auto snapshot = GoldenSnapshot(state, options.dialect, options.lower_case_table_names, options.phases);
   SessionFacts facts = options.facts;
   if (state.new_cohort) facts.new_cohort = CohortOf(*snapshot, 0);
@@ -122,7 +73,7 @@ std::string Outcome(const Case& test, const GoldenState& state) {
   return out;
 }
 
-std::string Outcomes(const Case& test) {
+std::string Outcomes(const GoldenCase& test) {
   std::vector<std::pair<std::string, std::string>> groups;  // outcome, states
   for (const GoldenState& state : GoldenStates()) {
     const std::string outcome = Outcome(test, state);
@@ -136,38 +87,15 @@ std::string Outcomes(const Case& test) {
   return out;
 }
 
-std::vector<Case> ReadCases(const std::string& path, std::string* head) {
-  std::ifstream in(path);
-  std::vector<Case> cases;
-  bool expecting = false;
-  for (std::string line; std::getline(in, line);) {
-    if (line.rfind("=== ", 0) == 0) {
-      cases.push_back({line.substr(4), "", "", ""});
-      expecting = false;
-    } else if (cases.empty()) {
-      *head += line + "\n";
-    } else if (line.rfind("--- ", 0) == 0 || expecting) {
-      expecting = true;
-      if (!line.empty() || line.rfind("---", 0) == 0) cases.back().expected += line + "\n";
-    } else if (line.rfind("@ ", 0) == 0) {
-      cases.back().options += line.substr(2) + ";";
-    } else {
-      cases.back().sql += (cases.back().sql.empty() ? "" : "\n") + line;
-    }
-  }
-  for (Case& test : cases) test.sql = Trim(test.sql);
-  return cases;
-}
-
 TEST(Golden, Files) {
   const bool update = std::getenv("CROSSFADE_UPDATE_GOLDEN") != nullptr;
   size_t count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::string(CROSSFADE_SOURCE_DIR) + "/tests/golden")) {
     if (entry.path().extension() != ".test") continue;
     std::string head;
-    const std::vector<Case> cases = ReadCases(entry.path(), &head);
+    const std::vector<GoldenCase> cases = ReadCases(entry.path(), &head);
     std::string text = head;
-    for (const Case& test : cases) {
+    for (const GoldenCase& test : cases) {
       SCOPED_TRACE(entry.path().filename().string() + ": " + test.name);
       const std::string outcomes = Outcomes(test);
       if (!update) {

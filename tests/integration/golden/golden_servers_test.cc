@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cases of tests/golden on real servers. Each statement runs as it is on the tables as they were, and as it is
+// planned on the tables with the new columns, in a transaction that is rolled back:
+//   - while both sides are written, an old reader's reply is that of direct execution, field by field;
+//   - after each write, new = f(old) in every row that is not waiting for the backfill, and those stay as they were;
+//   - in every later phase the server takes every text that is planned.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <regex>
+
+#include "fmt/format.h"
+#include "tests/rewrite/golden_cases.h"
+#include "tests/servers/client.h"
+#include "tests/servers/server.h"
+
+namespace crossfade {
+namespace {
+
+using rewrite::GoldenCase;
+using rewrite::GoldenState;
+using servers::Client;
+using servers::Engine;
+using servers::Reply;
+
+void Run(Client& client, const std::string& sql) {
+  const Reply reply = client.Query(sql);
+  ASSERT_TRUE(reply.ok()) << sql << "\n" << reply.message;
+}
+
+void RunAll(Client& client, const std::string& text) {
+  std::istringstream in(text);
+  std::string statement;
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind("--", 0) == 0) continue;
+    statement += line + "\n";
+    if (line.empty() || line.back() != ';') continue;
+    statement.erase(statement.rfind(';'));
+    Run(client, statement);
+    statement.clear();
+  }
+}
+
+constexpr char kRows[] = R"(
+CREATE TABLE deb.staging (id int, pkg varchar(100), kind varchar(20), s int);
+CREATE TABLE deb.other (id int, o int);
+CREATE TABLE deb.logs (id int, name varchar(100), n int, pkg varchar(100));
+CREATE TABLE deb.cf (x varchar(10));
+INSERT INTO deb.packages (name, version, section) VALUES ('a','1','libs'),('b','2','x'),('c','3','libs'),('17','4',NULL),('libc6','5','x');
+INSERT INTO deb.dependencies (id, package, depends_on, kind) VALUES (1,'a','b','x'),(2,'b',NULL,'depends'),(3,'a','17','x'),(4,'c','a','y'),(5,'b','a','x');
+INSERT INTO deb.staging VALUES (5,'a','x',1),(6,'zz','y',2);
+INSERT INTO deb.cf VALUES ('q');
+INSERT INTO zoo.Caves (id, label) VALUES ('c1','deep'),('c2','wide'),('home',NULL);
+INSERT INTO zoo.Bears (id, name, caveId) VALUES (1,'Ada','c1'),(2,'Ben','home');
+INSERT INTO zoo.People (id, parent) VALUES ('x',NULL),('y','x');
+)";
+
+// As `expand` and the allocator leave it; dependencies 4 and 5 and bear 2 still wait for the backfill.
+constexpr char kExpand[] = R"(
+ALTER TABLE deb.packages ADD COLUMN id int unsigned NULL INVISIBLE AFTER name;
+ALTER TABLE deb.dependencies ADD COLUMN package_id int unsigned NULL INVISIBLE AFTER package, ADD COLUMN depends_on_id int unsigned NULL INVISIBLE AFTER depends_on;
+ALTER TABLE zoo.Caves ADD COLUMN newId int unsigned NULL INVISIBLE AFTER id;
+ALTER TABLE zoo.Bears ADD COLUMN caveNewId int unsigned NULL INVISIBLE AFTER caveId;
+ALTER TABLE zoo.People ADD COLUMN newId int unsigned NULL INVISIBLE AFTER id, ADD COLUMN newParent int unsigned NULL INVISIBLE AFTER parent;
+UPDATE deb.packages SET id = CASE name WHEN 'a' THEN 17 WHEN 'b' THEN 18 WHEN 'c' THEN 19 WHEN '17' THEN 20 ELSE 21 END;
+UPDATE zoo.Caves SET newId = CASE id WHEN 'c1' THEN 17 WHEN 'c2' THEN 18 ELSE 19 END;
+UPDATE zoo.People SET newId = CASE id WHEN 'x' THEN 1 ELSE 2 END;
+UPDATE deb.dependencies d SET package_id = (SELECT p.id FROM deb.packages p WHERE p.name = d.package), depends_on_id = (SELECT p.id FROM deb.packages p WHERE p.name = d.depends_on) WHERE d.id < 4;
+UPDATE zoo.Bears b SET caveNewId = (SELECT c.newId FROM zoo.Caves c WHERE c.id = b.caveId) WHERE b.id < 2;
+)";
+
+constexpr char kBackfill[] = R"(
+UPDATE deb.dependencies d SET package_id = (SELECT p.id FROM deb.packages p WHERE p.name = d.package), depends_on_id = (SELECT p.id FROM deb.packages p WHERE p.name = d.depends_on);
+UPDATE zoo.Bears b SET caveNewId = (SELECT c.newId FROM zoo.Caves c WHERE c.id = b.caveId);
+ALTER TABLE deb.packages ADD UNIQUE KEY (id);
+ALTER TABLE deb.dependencies ADD KEY (package_id), ADD KEY (depends_on_id);
+ALTER TABLE zoo.Caves ADD UNIQUE KEY (newId);
+)";
+
+constexpr char kRetire[] = R"(
+ALTER TABLE deb.dependencies ADD FOREIGN KEY (package_id) REFERENCES deb.packages(id), ADD FOREIGN KEY (depends_on_id) REFERENCES deb.packages(id), MODIFY package varchar(100) NULL;
+ALTER TABLE zoo.Bears ADD FOREIGN KEY (caveNewId) REFERENCES zoo.Caves(newId), MODIFY caveId char(36) NULL;
+)";
+
+constexpr char kDrift[] = R"(SELECT
+ (SELECT COUNT(*) FROM deb.packages WHERE id IS NULL) + (SELECT COUNT(*) FROM zoo.Caves WHERE newId IS NULL) +
+ (SELECT COUNT(*) FROM deb.dependencies d LEFT JOIN deb.packages p ON p.name = d.package LEFT JOIN deb.packages q ON q.name = d.depends_on
+   WHERE NOT ((d.package_id <=> p.id OR (d.package_id IS NULL AND d.id IN (%))) AND (d.depends_on_id <=> q.id OR (d.depends_on_id IS NULL AND d.id IN (%))))) +
+ (SELECT COUNT(*) FROM zoo.Bears b LEFT JOIN zoo.Caves c ON c.id = b.caveId WHERE NOT (b.caveNewId <=> c.newId OR (b.caveNewId IS NULL AND b.id IN (%)))))";
+
+struct Ran {
+  Reply reply;
+  std::string drift;
+};
+
+// Runs `sql` in a transaction that is rolled back. `waiting`: ids of rows that may lack their new side; empty: no check.
+Ran RunCase(Client& client, const rewrite::GoldenOptions& options, const std::string& case_options, const std::string& sql, const std::string& waiting) {
+  std::smatch mode;
+  const bool has_mode = std::regex_search(case_options, mode, std::regex("sql_mode=([A-Z_,]*)"));
+  Run(client, fmt::format("SET @p = NULL, sql_mode = '{}', foreign_key_checks = {}", has_mode ? mode[1].str() : "STRICT_TRANS_TABLES,ONLY_FULL_GROUP_BY",
+                          options.facts.foreign_key_checks ? 1 : 0));
+  Run(client, "USE " + options.facts.schema);
+  Run(client, "START TRANSACTION");
+  Ran ran;
+  ran.reply = client.Query(sql);
+  if (!waiting.empty()) {
+    const Reply drift = client.Query(std::regex_replace(std::string(kDrift), std::regex("%"), waiting));
+    ran.drift = drift.rows.empty() ? drift.message : drift.rows[0][0].value_or("NULL");
+  }
+  Run(client, "ROLLBACK");
+  return ran;
+}
+
+// Only what a rolled-back transaction can hold.
+bool Runs(const GoldenCase& test, const rewrite::GoldenOptions& options, Engine engine) {
+  static const std::regex start("^\\(?(SELECT|INSERT|REPLACE|UPDATE|DELETE|WITH|TABLE)\\b.*", std::regex::icase);
+  std::string line = test.sql.substr(0, test.sql.find('\n'));
+  const bool maria_only = test.options.find("dialect=mariadb") != std::string::npos;
+  const size_t semicolon = test.sql.find(';');
+  return std::regex_match(line, start) && !options.prepared && options.phases.empty() && options.facts.schema != "other" &&
+         options.lower_case_table_names == 0 && (!maria_only || engine == Engine::kMariaDb) &&
+         (semicolon == std::string::npos || semicolon + 1 == test.sql.size()) && options.facts.charset == "utf8mb4";
+}
+
+// `untouched` reads: how rows are ordered and how often a comparison warns is up to the optimizer's plan.
+void ExpectSame(Reply direct, Reply planned, const std::string& sql, bool untouched_read) {
+  const bool returning = sql.find("RETURNING") != std::string::npos;
+  if (sql.find("ORDER BY") == std::string::npos) {
+    std::sort(direct.rows.begin(), direct.rows.end());
+    std::sort(planned.rows.begin(), planned.rows.end());
+  }
+  EXPECT_EQ(direct.error, planned.error) << direct.message << " / " << planned.message;
+  EXPECT_EQ(direct.message, planned.message);
+  EXPECT_EQ(direct.columns == planned.columns, true) << servers::Describe(direct) << servers::Describe(planned);
+  if (!returning) {
+    EXPECT_EQ(direct.rows, planned.rows);
+  }
+  EXPECT_EQ(direct.affected, planned.affected);
+  EXPECT_EQ(direct.insert_id != 0, planned.insert_id != 0);
+  if (!untouched_read) {
+    EXPECT_EQ(direct.warnings, planned.warnings);
+  }
+  EXPECT_EQ(direct.info, planned.info);
+}
+
+class GoldenServers : public testing::TestWithParam<Engine> {};
+
+TEST_P(GoldenServers, TextsDoWhatTheOriginalsDo) {
+  auto server = servers::Server::Start(GetParam());
+  ASSERT_TRUE(server.ok()) << server.status();
+  auto connected = Client::Connect({.port = (*server)->port()});
+  ASSERT_TRUE(connected.ok()) << connected.status();
+  Client& client = *connected;
+  RunAll(client, "CREATE DATABASE deb;\nCREATE DATABASE zoo;\nUSE deb;\n");
+  std::string schema = rewrite::ReadGoldenFile("schema.sql");
+  RunAll(client, std::regex_replace(schema, std::regex("REFERENCES (packages)"), "REFERENCES deb.$1"));
+  RunAll(client, kRows);
+  if (HasFatalFailure()) return;
+
+  std::vector<GoldenCase> cases;
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(CROSSFADE_SOURCE_DIR) + "/tests/golden")) {
+    std::string head;
+    if (entry.path().extension() == ".test")
+      for (GoldenCase& test : rewrite::ReadCases(entry.path(), &head))
+        if (Runs(test, rewrite::ParseOptions(test.options), GetParam())) cases.push_back(std::move(test));
+  }
+  EXPECT_GE(cases.size(), 150u);
+  std::vector<Reply> direct;
+  for (const GoldenCase& test : cases)
+    direct.push_back(RunCase(client, rewrite::ParseOptions(test.options), test.options, test.sql, "").reply);
+
+  size_t same = 0, planned_texts = 0;
+  for (const GoldenState& state : rewrite::GoldenStates()) {
+    if (state.phase == config::Phase::kExpand) RunAll(client, kExpand);
+    if (state.phase == config::Phase::kVerify) RunAll(client, kBackfill);
+    if (state.phase == config::Phase::kRetire) RunAll(client, kRetire);
+    if (state.phase == config::Phase::kObserve || state.phase == config::Phase::kDone) continue;
+    const bool dual = state.phase >= config::Phase::kDualWrite && state.phase <= config::Phase::kCutover;
+    const bool filling = state.phase <= config::Phase::kBackfill;
+    for (size_t i = 0; i < cases.size(); ++i) {
+      const GoldenCase& test = cases[i];
+      rewrite::GoldenOptions options = rewrite::ParseOptions(test.options);
+      options.dialect = GetParam() == Engine::kMariaDb ? rewrite::Dialect{rewrite::Flavor::kMariaDb, 101119} : rewrite::Dialect{rewrite::Flavor::kMySql, 90704};
+      const auto snapshot = rewrite::GoldenSnapshot(state, options.dialect);
+      options.facts.new_cohort = rewrite::CohortOf(*snapshot, 0);
+      rewrite::Planner planner;
+      const auto plan = planner.PlanQuery(*snapshot, options.facts, test.sql);
+      if (plan->strategy == rewrite::Strategy::kRefuse) continue;
+      std::vector<uint64_t> keys;
+      for (size_t k = 0; k < plan->key_slots.size(); ++k) keys.push_back(1001 + k);
+      const auto text = rewrite::Render(*plan, options.facts, options.dialect, test.sql, keys);
+      ASSERT_TRUE(text.ok());
+      SCOPED_TRACE(state.name + ": " + test.name + "\n" + *text);
+      const Ran ran = RunCase(client, options, test.options, *text, !dual ? "" : filling ? "4,5,2" : "0");
+      if (HasFatalFailure()) return;
+      ++planned_texts;
+      if (dual) {
+        EXPECT_EQ(ran.drift, "0");
+      }
+      // A text that names a new column is none that ran before.
+      if (filling && direct[i].error != 1054) {
+        ExpectSame(direct[i], ran.reply, test.sql, plan->strategy == rewrite::Strategy::kUntouched && !plan->writes);
+        ++same;
+      } else if (ran.reply.error != direct[i].error) {
+        for (uint32_t grammar : {1064u, 1054u, 1052u, 1093u, 1055u, 1060u, 1221u, 1241u, 1248u, 1327u})
+          EXPECT_NE(ran.reply.error, grammar) << ran.reply.message;
+      }
+    }
+  }
+  EXPECT_GE(same, 400u);
+  RecordProperty("compared", static_cast<int>(same));
+  RecordProperty("texts", static_cast<int>(planned_texts));
+}
+
+INSTANTIATE_TEST_SUITE_P(Servers, GoldenServers, testing::Values(Engine::kMariaDb, Engine::kMySql),
+                         [](const auto& info) { return servers::EngineName(info.param); });
+
+}  // namespace
+}  // namespace crossfade
