@@ -3,11 +3,14 @@
 // copies: a plan is an edit of the client's text. Nodes live in the Arena of the parse.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace crossfade::rewrite {
@@ -36,15 +39,17 @@ enum class ExprKind : uint8_t {
   kUserVar, kSysVar,
   kDefault,    // DEFAULT or DEFAULT(col) (child)
   kValues,     // VALUES(col) / VALUE(col) in ON DUPLICATE KEY UPDATE
-  kUnary, kBinary,       // op; NOT, -, ~, !, BINARY, COLLATE (as unary with text) ...
+  kUnary, kBinary,       // op; NOT, -, ~, !, COLLATE (as unary with text). A chain of one level is one node with many
+                         // children: a OR b OR c, a + b - c
   kComparison,           // = <=> <> < <= > >= : children l, r; op
   kQuantified,           // expr op ANY|ALL (query)
   kIn,                   // children[0] IN (children[1..]) or IN (query); negated
   kBetween,              // children 0,1,2; negated
   kLike,                 // LIKE, RLIKE, REGEXP: children; negated
-  kIsNull,               // IS [NOT] NULL / TRUE / FALSE / UNKNOWN
-  kCase, kFunction,      // function: text = name; aggregates and window functions too (OVER parts as children)
-  kCast,                 // CAST, CONVERT, BINARY: children
+  kIsNull,               // IS [NOT] NULL / TRUE / FALSE / UNKNOWN (text: which); negated
+  kCase, kFunction,      // function: text = name; aggregates and window functions too (OVER parts as children);
+                         // parts = what stands before it (s.f()); COUNT(*) has no children; -> and ->> as text
+  kCast,                 // CAST, CONVERT, BINARY (text): children
   kInterval, kRow,       // (a, b) or ROW(a, b)
   kSubquery, kExists,
   kAssign,               // @v := expr
@@ -53,6 +58,7 @@ enum class ExprKind : uint8_t {
 
 enum class Op : uint8_t { kNone, kEq, kNullSafeEq, kNe, kLt, kLe, kGt, kGe, kAnd, kOr, kXor, kNot, kNeg, kArith, kConcat, kCollate };
 
+// Parentheses round an operand belong to its parent: the child of (a) = b is a, without them.
 struct Expr {
   ExprKind kind = ExprKind::kOther;
   Op op = Op::kNone;
@@ -93,12 +99,12 @@ struct TableRef {
   bool natural = false;
   Expr* on = nullptr;
   std::vector<Name> using_columns;
-  std::vector<Expr*> other_exprs;  // kOther: the expressions inside
+  std::vector<Expr*> other_exprs;  // kOther: the expressions inside; of FOR SYSTEM_TIME
 };
 
 struct Select {
   Span span;
-  bool values_constructor = false;  // VALUES ROW(...), ... or TABLE t
+  bool values_constructor = false;  // VALUES ROW(...), ... (each row an item, a kRow) or TABLE t (in from)
   bool distinct = false;
   std::vector<SelectItem> items;
   Span items_span;
@@ -107,7 +113,7 @@ struct Select {
   std::vector<OrderItem> group_by;
   bool rollup = false;
   Expr* having = nullptr;
-  std::vector<Expr*> window_exprs;
+  std::vector<Expr*> window_exprs;  // of WINDOW, QUALIFY and PROCEDURE
   std::vector<OrderItem> order_by;
   std::vector<Expr*> limit;
   bool into = false;      // INTO OUTFILE, DUMPFILE or variables
@@ -122,7 +128,7 @@ struct Cte {
   Query* query = nullptr;
 };
 
-// WITH ... selects joined by set operations ... ORDER BY ... LIMIT (those of a single SELECT stand in the Select).
+// WITH ... selects joined by set operations (their precedence is not kept) ... ORDER BY ... LIMIT (those of a single SELECT stand in the Select).
 struct Query {
   Span span;
   bool recursive = false;
@@ -206,20 +212,51 @@ struct Statement {
   std::string_view text;
 };
 
-// Owns what a parse made. Nodes are never freed one by one.
+// Owns what a parse made: nodes in blocks, each with a header by which it is destroyed with the arena.
 class Arena {
  public:
+  Arena() = default;
+  ~Arena() {
+    for (Header* node = last_; node != nullptr; node = node->previous) node->destroy(node + 1);
+  }
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
   template <typename T>
   T* Make() {
-    auto node = std::make_shared<T>();
-    T* raw = node.get();
-    nodes_.push_back(std::move(node));
-    return raw;
+    static_assert(alignof(T) <= alignof(Header) && sizeof(Header) + sizeof(T) < kBlock);
+    constexpr size_t kSize = (sizeof(Header) + sizeof(T) + alignof(Header) - 1) / alignof(Header) * alignof(Header);
+    if (left_ < kSize) {
+      blocks_.push_back(std::make_unique_for_overwrite<Block>());
+      next_ = blocks_.back()->bytes;
+      left_ = kBlock;
+    }
+    Header* header = new (next_) Header{last_, [](void* node) { static_cast<T*>(node)->~T(); }};
+    next_ += kSize;
+    left_ -= kSize;
+    T* node = new (header + 1) T();
+    last_ = header;
+    ++count_;
+    return node;
   }
+  size_t count() const { return count_; }  // nodes made
   std::string_view Keep(std::string text) { return strings_.emplace_back(std::move(text)); }
 
  private:
-  std::deque<std::shared_ptr<void>> nodes_;
+  static constexpr size_t kBlock = 8192;
+  struct alignas(std::max_align_t) Header {
+    Header* previous;
+    void (*destroy)(void*);
+  };
+  struct Block {
+    alignas(std::max_align_t) unsigned char bytes[kBlock];
+  };
+
+  std::vector<std::unique_ptr<Block>> blocks_;
+  unsigned char* next_ = nullptr;
+  size_t left_ = 0;
+  Header* last_ = nullptr;
+  size_t count_ = 0;
   std::deque<std::string> strings_;
 };
 

@@ -6,6 +6,9 @@
 #include "rewrite/parser_internal.h"
 
 namespace crossfade::rewrite {
+namespace {
+constexpr size_t kMostNodes = 2'000'000;  // about 300 MB
+}
 
 Parser::Parser(const TokenList& list, const SessionFacts& facts, const Dialect& dialect, uint32_t depth, Arena* arena)
     : list_(list), facts_(facts), dialect_(dialect), depth_limit_(depth), arena_(arena),
@@ -150,6 +153,7 @@ bool Parser::IsQueryParen(uint32_t open) {
 }
 
 Expr* Parser::Make(ExprKind kind, uint32_t begin) {
+  if (arena_->count() > kMostNodes) Fail("statement too large");
   Expr* expr = arena_->Make<Expr>();
   expr->kind = kind;
   expr->span = {begin, pos_};

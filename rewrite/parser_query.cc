@@ -208,7 +208,7 @@ SelectItem Parser::ParseSelectItem(bool first) {
   item.expr = ParseExpr();
   const bool as = Accept(Kw::kAs);
   if (IsName() || IsKind(TokenKind::kString)) {
-    if (list_.Text(pos_)[0] == 'N' && IsKind(TokenKind::kString)) Fail();
+    if (IsKind(TokenKind::kString) && (list_.Text(pos_)[0] | 0x20) == 'n') Fail();
     item.alias = MakeName(pos_);
     Next();
   } else if (as) {

@@ -146,6 +146,8 @@ TEST(Lexer, Comments) {
   EXPECT_EQ(Show("1 /*/ 2 */ 3"), "i:1 i:3");
   EXPECT_EQ(Show("SELECT/*+ NO_MERGE(t) */1"), "w:SELECT i:1");
   EXPECT_TRUE(Fails("SELECT /*+ NO_MERGE(`a*/b`) */ 1"));
+  EXPECT_TRUE(Fails("SELECT /*+ NO_MERGE(\"`\" ` */ 1 */"));
+  EXPECT_EQ(Show("SELECT /*+ QB_NAME(`a`) */ 1"), "w:SELECT i:1");
   EXPECT_TRUE(Fails("1 /* 2"));
   EXPECT_TRUE(Fails("1 */ 2"));
   EXPECT_EQ(Show("1 /* /* */ 2"), "i:1 i:2");

@@ -142,5 +142,11 @@ TEST(ParserExpression, DepthIsLimited) {
   EXPECT_TRUE(Understood(text));
 }
 
+TEST(ParserExpression, MemoryIsLimited) {
+  std::string text = "SELECT 1 IN (1";
+  for (int i = 0; i < 2'000'000; ++i) text += ",1";
+  EXPECT_EQ(Parsed(text + ")").error.substr(0, 19), "statement too large");
+}
+
 }  // namespace
 }  // namespace crossfade::rewrite
