@@ -88,7 +88,7 @@ absl::Status Verifier::Begin() {
 }
 
 absl::StatusOr<Rows> Verifier::Differing(const Unit& unit, const std::string& range, bool lock) {
-  return connection_.Query(fmt::format("SELECT {}{} FROM {} AS r FORCE INDEX ({}){} WHERE {} AND {}{}", unit.keyset.SelectItems("r"), Values(unit.pairs),
+  return connection_.Query(fmt::format("SELECT {}, {}{} FROM {} AS r FORCE INDEX ({}){} WHERE {} AND {}{}", unit.keyset.SelectItems("r"), unit.keyset.Columns("r"), Values(unit.pairs),
                                        TableName(unit.table.schema, unit.table.name), QuoteName(unit.keyset.index()),
                                        ReferenceJoins(migration_, unit.pairs), range, Condition(unit.pairs), lock ? " LOCK IN SHARE MODE" : ""));
 }
@@ -147,10 +147,12 @@ absl::Status Verifier::Settle(const Unit& unit, const Row& suspect) {
   const Row& values = now->rows[0];
   std::string text = fmt::format("{}.{} (", unit.table.schema, unit.table.name);
   size_t at = 0;
+  const size_t width = unit.keyset.columns().size();  // first as Literals takes them, then as they read
   for (const rewrite::Column& column : unit.keyset.columns()) {
-    text += fmt::format("{}{} {}", at == 0 ? "" : ", ", column.name, Shown(values[at]));
+    text += fmt::format("{}{} {}", at == 0 ? "" : ", ", column.name, Shown(values[width + at]));
     ++at;
   }
+  at = 2 * width;
   text += "):";
   for (const ColumnPair& pair : unit.pairs.pairs) {
     text += fmt::format(" {} {}, {} {}, should be {};", pair.old_column, Shown(values[at]), pair.new_column, Shown(values[at + 1]), Shown(values[at + 2]));

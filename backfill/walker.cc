@@ -182,6 +182,7 @@ absl::StatusOr<Waiting> Walker::VerifyPiece(const MigrationRow& row, microsecond
     const Verification& result = verifier_->result();
     AddEvent(connection_, config_, row.name, result.differences == 0 ? Severity::kInfo : Severity::kError,
              fmt::format("verification: {} rows checked, {} differ", result.rows_checked, result.differences));
+    verifier_.reset();
   }
   return Waiting("verification under way");
 }

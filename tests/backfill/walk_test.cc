@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole migrations on real servers, under load.
+#include "backfill/catalog_loader.h"
+#include "backfill/ddl.h"
 #include "backfill/migrator.h"
+#include "backfill/store.h"
 #include "backfill/verify.h"
 #include "tests/backfill/workload.h"
 
@@ -94,6 +97,141 @@ TEST_P(Walk, ThereAndBackAndToTheEndUnderLoad) {
   RecordProperty("writes", load.writes());
   RecordProperty("deadlocks", load.deadlocks());
   std::printf("%d writes, %d deadlocks\n", load.writes(), load.deadlocks());
+}
+
+TEST_P(Walk, AMigratorThatDiesAnywhereIsFollowedByTheNext) {
+  MakeTables(1'000, 3);
+  Workload load(config_, 1'000, 2);
+  Migrator migrator(config_), other(config_);
+  migrator.Start();
+  other.Start();
+  std::atomic<bool> stop{false};
+  std::atomic<int> kills{0};
+  std::thread killer([&] {
+    Connection own = Open();
+    std::mt19937 random(11);
+    while (!stop) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20 + random() % 600));
+      auto leader = own.Query("SELECT IS_USED_LOCK('crossfade.cf_control')");
+      if (leader.ok() && leader->rows[0][0] && kills < 40 && own.Execute("KILL " + *leader->rows[0][0]).ok()) ++kills;
+    }
+  });
+  EXPECT_TRUE(Reach(Phase::kVerify));
+  EXPECT_TRUE(Reach(Phase::kCutover, 100));
+  EXPECT_TRUE(Reach(Phase::kDualWrite));
+  EXPECT_TRUE(Reach(Phase::kRetire));
+  EXPECT_TRUE(Reach(Phase::kDone));
+  stop = true;
+  killer.join();
+  load.Stop();
+  EXPECT_GT(kills, 0);
+  EXPECT_EQ(load.errors(), 0) << load.last_error();
+  ExpectBelonging("name", "p", "q");
+}
+
+TEST_P(Walk, AHalfSwappedSchemaIsFinishedForward) {
+  MakeTables(50, 2);
+  {
+    Migrator migrator(config_);
+    migrator.Start();
+    ASSERT_TRUE(Reach(Phase::kRetire));
+    // Let it tidy the indexes, then die.
+    while (Value("SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = 'cf_data' AND index_name = 'kp'") != "0") std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  Run("UPDATE cf_control.migrations SET phase = 'contract', desired = 'contract', held = 1, confirmed = 1");
+  Run("UPDATE cf_control.state SET epoch = epoch + 1");
+  auto tables = LoadCatalog(*db_, config_->migrations);
+  ASSERT_TRUE(tables.ok()) << tables.status();
+  const auto alters = FinalNamesDdl(config_->migrations[0], *tables);
+  ASSERT_EQ(alters.size(), 2u);
+  Run(AlterSql(alters[0]));
+  Migrator migrator(config_);
+  migrator.Start();
+  ASSERT_TRUE(Reach(Phase::kDone));
+  EXPECT_FALSE(Row().held);
+  ExpectBelonging("name", "p", "q");
+}
+
+TEST_P(Walk, TheStatementGateIsLetGoWhenATransactionLingers) {
+  config_ = Load(kZoo, "chunk_rows: 200, backfill_idle_share: 0, control_poll: 20ms, hold_limit: 200ms");
+  MakeTables(100, 2);
+  Workload load(config_, 100, 1);
+  Migrator migrator(config_);
+  migrator.Start();
+  ASSERT_TRUE(Reach(Phase::kCutover, 100));
+  while (load.epoch() != ReadState(*db_, *config_)->epoch) std::this_thread::yield();
+  load.Linger(true);
+  Ask(Phase::kRetire);
+  while (Value("SELECT COUNT(*) FROM cf_control.events WHERE text LIKE '%let go with nothing changed%'") == "0" && load.errors() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(Row().phase, Phase::kCutover);
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM information_schema.referential_constraints WHERE constraint_schema = 'cf_data' AND constraint_name = 'fkp'"), "1");
+  load.Linger(false);
+  EXPECT_TRUE(Reach(Phase::kRetire));
+  load.Stop();
+  EXPECT_EQ(load.errors(), 0) << load.last_error();
+  ExpectBelonging("id", "p_id", "q_id");
+}
+
+TEST_P(Walk, ALiveProxyIsWaitedForAndADeadOneIsNot) {
+  MakeTables(10, 1);
+  const auto short_lease = Load(kZoo, "lease: 1s");
+  const uint64_t epoch = ReadState(*db_, *config_)->epoch;
+  std::atomic<bool> stop{false};
+  std::thread stuck([&] {
+    Connection own = Open();
+    while (!stop) {
+      EXPECT_TRUE(RenewLease(own, *short_lease, "stuck", "here", epoch, epoch).ok());
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  });
+  while (Value("SELECT COUNT(*) FROM cf_control.proxies") != "1") std::this_thread::yield();
+  Migrator migrator(config_);
+  migrator.Start();
+  Ask(Phase::kDualWrite);
+  while (Row().message.find("waits for proxy stuck") == std::string::npos) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(Row().phase, Phase::kExpand);  // one epoch ahead of the slowest, never two
+  stop = true;
+  stuck.join();
+  EXPECT_TRUE(Reach(Phase::kDualWrite));
+}
+
+TEST_P(Walk, GatesSayWhatTheyWaitFor) {
+  MakeTables(10, 1);
+  Connection application = Open();
+  ASSERT_OK(RenewLease(*db_, *config_, "p", "here", 99, 99));
+  ASSERT_OK(ReportDigests(*db_, *config_, {{"ik", "load data into P", "C", "not possible", "app", 5}}));
+  Migrator migrator(config_);
+  migrator.Start();
+  const auto wait_for = [&](const std::string& text) {
+    while (Row().message.find(text) == std::string::npos) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  };
+  Ask(Phase::kDualWrite);
+  wait_for("1 statement shape(s) with live traffic would be refused, the most frequent by app: load data into P");
+  Run("DELETE FROM cf_control.digests");
+  Run("CREATE TRIGGER tr BEFORE INSERT ON R FOR EACH ROW SET NEW.ptag = 'x'");
+  wait_for("has the trigger tr");
+  ASSERT_OK(StatusOf(application.Execute("START TRANSACTION")));
+  ASSERT_OK(StatusOf(application.Query("SELECT COUNT(*) FROM P")));
+  Run("DROP TRIGGER tr");
+  wait_for(fmt::format("cf_data.P is in use: its metadata lock was not free within 1 s; the oldest transaction is that of connection {}", application.thread_id()));
+  ASSERT_OK(StatusOf(application.Execute("COMMIT")));
+  EXPECT_TRUE(Reach(Phase::kDualWrite));
+  ASSERT_OK(SetPaused(*db_, *config_, "ik", true));
+  Ask(Phase::kBackfill);
+  wait_for("paused");
+  EXPECT_EQ(Row().phase, Phase::kDualWrite);
+  ASSERT_OK(SetPaused(*db_, *config_, "ik", false));
+  EXPECT_TRUE(Reach(Phase::kBackfill));
+  EXPECT_TRUE(Reach(Phase::kVerify));
+  while (Value("SELECT COUNT(*) FROM cf_control.verifications WHERE finished IS NOT NULL") == "0") std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  Run("UPDATE R SET p_id = 99 WHERE rid = 1");
+  Run("UPDATE cf_control.verifications SET epoch = 0");  // as if it had been before
+  Ask(Phase::kCutover, 100);
+  wait_for("verification found 1 rows whose sides differ");
+  auto mended = Verify(*db_, *config_, config_->migrations[0], true, nullptr);
+  ASSERT_TRUE(mended.ok()) << mended.status();
+  EXPECT_EQ(mended->repaired, 1u);
+  EXPECT_TRUE(Reach(Phase::kCutover, 100));
 }
 
 ON_EACH_ENGINE(Walk);

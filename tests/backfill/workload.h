@@ -51,6 +51,9 @@ class Workload {
     writers_.clear();
     if (control_.joinable()) control_.join();
   }
+  // From now on (until false) a transaction of the present epoch stays open.
+  void Linger(bool linger) { pinned_ = linger ? epoch_.load() : 0; }
+  uint64_t epoch() const { return epoch_; }
   int errors() const { return errors_; }
   int deadlocks() const { return deadlocks_; }
   int writes() const { return writes_; }
@@ -81,7 +84,7 @@ class Workload {
         epoch_ = state->epoch;
         wanted_ = false;
       }
-      absl::Status renewed = RenewLease(*connection, *config_, "test", "here", epoch_, epoch_);
+      absl::Status renewed = RenewLease(*connection, *config_, "test", "here", epoch_, pinned_ != 0 ? pinned_.load() : epoch_.load());
       if (!renewed.ok()) return Fail(std::string(renewed.message()));
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
@@ -182,7 +185,7 @@ class Workload {
   int parents_;
   std::shared_mutex gate_;
   MigrationRow row_;  // under gate_
-  std::atomic<uint64_t> epoch_{0};
+  std::atomic<uint64_t> epoch_{0}, pinned_{0};
   std::atomic<bool> stop_{false}, wanted_{false};
   std::atomic<int> errors_{0}, deadlocks_{0}, writes_{0};
   std::mutex error_mutex_;

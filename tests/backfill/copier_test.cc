@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// The backfill by itself: every kind of key, interruption at any point, rows that the application holds locked, and the
+// comparison that finds what is wrong and mends it.
+#include "backfill/copier.h"
+
+#include "backfill/alter.h"
+#include "backfill/catalog_loader.h"
+#include "backfill/verify.h"
+#include "tests/backfill/workload.h"
+
+namespace crossfade::backfill {
+namespace {
+
+class Copy : public ServerTest {
+ protected:
+  void Begin(const std::string& migrations, const std::string& limits = "chunk_rows: 50, backfill_idle_share: 0") {
+    config_ = Load(migrations, limits);
+    ASSERT_OK(InstallControlSchema(*db_, *config_));
+    ASSERT_OK(SyncDeclared(*db_, *config_));
+    auto tables = LoadCatalog(*db_, config_->migrations);
+    ASSERT_TRUE(tables.ok()) << tables.status();
+    ASSERT_OK(RunAlters(*db_, *config_, "ik", ExpandDdl(config_->migrations[0], *tables)));
+    Run("UPDATE cf_control.migrations SET phase = 'backfill'");
+  }
+  // Runs it until it is complete; connections that die are replaced.
+  int CopyAll(const std::function<void(int)>& at_step = nullptr) {
+    int lost = 0;
+    for (int tries = 0; tries < 500; ++tries) {
+      Connection connection = Open();
+      id_ = connection.thread_id();
+      auto copier = Copier::Make(connection, *config_, config_->migrations[0]);
+      for (int step = 0; copier.ok() && step < 100'000; ++step) {
+        if (at_step != nullptr) at_step(step);
+        auto result = (*copier)->Step();
+        if (!result.ok()) {
+          EXPECT_TRUE(absl::IsUnavailable(result.status()) || absl::IsAborted(result.status())) << result.status();
+          break;
+        }
+        if (result->complete) return lost;
+        if (!result->waiting_for.empty()) std::this_thread::sleep_for(result->rest);
+      }
+      ++lost;
+    }
+    ADD_FAILURE() << "never complete";
+    return lost;
+  }
+  Verification Check(bool repair = false) {
+    auto result = Verify(*db_, *config_, config_->migrations[0], repair, nullptr);
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? *result : Verification();
+  }
+  std::atomic<uint64_t> id_{0};
+};
+
+TEST_P(Copy, EveryKindOfKeyIsWalkedToItsEnd) {
+  Run("CREATE TABLE P(code varchar(20) CHARACTER SET latin1 NOT NULL, a varbinary(8) NOT NULL, b bigint unsigned NOT NULL, c char(5) CHARACTER SET utf8mb4 NOT NULL,"
+      " d datetime(3) NOT NULL, e decimal(10,2) NOT NULL, PRIMARY KEY(a, b, c, d, e), UNIQUE KEY code(code))");
+  Run("CREATE TABLE seed(i int PRIMARY KEY)");
+  Run("INSERT INTO seed WITH RECURSIVE s(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < 999) SELECT i FROM s");
+  Run("INSERT INTO P SELECT CONCAT(CHAR(228 USING latin1), i), UNHEX(LPAD(HEX(i MOD 7 * 40), 4, '0')), 18446744073709551615 - i MOD 11, CONVERT(CONCAT('\\'\\\\', i MOD 3) USING utf8mb4),"
+      " '2026-01-01 00:00:00.125' + INTERVAL i MOD 5 SECOND, i / 4 FROM seed");
+  Run("CREATE TABLE R(u binary(4) NOT NULL, p varchar(20) CHARACTER SET latin1 NULL, UNIQUE KEY u(u), KEY(p), FOREIGN KEY(p) REFERENCES P(code))");
+  Run("INSERT INTO R SELECT UNHEX(LPAD(HEX(i * 7919), 8, '0')), IF(i MOD 4 = 0, NULL, CONCAT(CHAR(228 USING latin1), i)) FROM seed");
+  Begin("[{name: ik, schema: cf_data, phase: observe, keys: [{table: P, old: code, new: {column: id, type: int unsigned}, references: [{table: R, old: p, new: pid}]}]}]");
+  EXPECT_EQ(CopyAll(), 0);
+  EXPECT_EQ(Value("SELECT COUNT(DISTINCT id) FROM P"), "1000");
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM R WHERE NOT (pid <=> (SELECT id FROM P WHERE code = p))"), "0");
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM R WHERE pid IS NULL"), "250");
+  const Verification result = Check();
+  EXPECT_EQ(result.rows_checked, 2000u);
+  EXPECT_EQ(result.differences, 0u);
+}
+
+TEST_P(Copy, ATableThatRefersToItself) {
+  Run("CREATE TABLE P(name varchar(10) NOT NULL PRIMARY KEY, boss varchar(10) NULL, KEY(boss), CONSTRAINT fk FOREIGN KEY(boss) REFERENCES P(name))");
+  Run("INSERT INTO P VALUES ('a', NULL), ('b', 'a'), ('c', 'b'), ('d', 'd')");
+  Begin("[{name: ik, schema: cf_data, phase: observe, keys: [{table: P, old: name, new: {column: id, type: int unsigned}, references: [{table: P, old: boss, new: boss_id}]}]}]");
+  EXPECT_EQ(CopyAll(), 0);
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM P AS c LEFT JOIN P AS b ON b.name = c.boss WHERE NOT (c.boss_id <=> b.id)"), "0");
+  EXPECT_EQ(Check().differences, 0u);
+}
+
+TEST_P(Copy, KilledAtAnyMomentItGoesOnWhereItWas) {
+  for (const std::string& sql : ZooTables(2'000, 3)) Run(sql);
+  Begin(kZoo);
+  std::atomic<bool> stop{false};
+  std::thread killer([&] {
+    Connection own = Open();
+    std::mt19937 random(7);
+    for (int kills = 0; kills < 40 && !stop;) {
+      std::this_thread::sleep_for(std::chrono::microseconds(2'000 + random() % 60'000));
+      if (id_ != 0 && own.Execute(fmt::format("KILL {}", id_.exchange(0))).ok()) ++kills;
+    }
+  });
+  const int lost = CopyAll();
+  stop = true;
+  killer.join();
+  EXPECT_GT(lost, 0);
+  EXPECT_EQ(Value("SELECT COUNT(DISTINCT id) FROM P"), "2000");
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM R WHERE p_id IS NULL"), "0");
+  EXPECT_EQ(Check().differences, 0u);
+}
+
+TEST_P(Copy, LockedRowsHoldItUpWithoutADeadlock) {
+  for (const std::string& sql : ZooTables(500, 1)) Run(sql);
+  Begin(kZoo);
+  Connection application = Open();
+  ASSERT_OK(StatusOf(application.Execute("START TRANSACTION")));
+  ASSERT_OK(StatusOf(application.Execute("UPDATE P SET v = 2 WHERE name = 'k499'")));
+  Connection connection = Open();
+  auto copier = Copier::Make(connection, *config_, config_->migrations[0]);
+  ASSERT_TRUE(copier.ok()) << copier.status();
+  bool held_up = false;
+  for (int i = 0; i < 200 && !held_up; ++i) {
+    auto result = (*copier)->Step();
+    ASSERT_TRUE(result.ok()) << result.status();
+    held_up = result->waiting_for.find("locked") != std::string::npos;
+  }
+  EXPECT_TRUE(held_up);
+  // The application goes on to rows that the copy has touched: nothing is held that could close a circle.
+  ASSERT_OK(StatusOf(application.Execute("UPDATE P SET v = 3 WHERE name <> 'k499'")));
+  ASSERT_OK(StatusOf(application.Execute("COMMIT")));
+  EXPECT_EQ(CopyAll(), 0);
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM P WHERE id IS NULL OR v IS NULL"), "0");
+}
+
+TEST_P(Copy, ReferencesWaitForTransactionsThatMayHaveMissedAKey) {
+  for (const std::string& sql : ZooTables(100, 1)) Run(sql);
+  Begin(kZoo);
+  Connection application = Open();
+  ASSERT_OK(StatusOf(application.Execute("START TRANSACTION")));
+  // As a dual write does before the parent has its key: the new side stays empty.
+  ASSERT_OK(StatusOf(application.Execute("INSERT INTO R(p, p_id, ptag) VALUES ('k7', (SELECT id FROM P AS cf WHERE cf.name = R.p LOCK IN SHARE MODE), 'k7')")));
+  Connection connection = Open();
+  auto copier = Copier::Make(connection, *config_, config_->migrations[0]);
+  ASSERT_TRUE(copier.ok()) << copier.status();
+  // Its parent row is share-locked until it ends; let it end only once the copy waits.
+  bool committed = false;
+  for (int i = 0; i < 2'000; ++i) {
+    auto result = (*copier)->Step();
+    ASSERT_TRUE(result.ok()) << result.status();
+    if (result->complete) break;
+    if (!result->waiting_for.empty()) {
+      if (i > 20 && !committed) {
+        ASSERT_OK(StatusOf(application.Execute("COMMIT")));
+        committed = true;
+      }
+      std::this_thread::sleep_for(result->rest);
+    }
+  }
+  EXPECT_TRUE(committed);
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM R WHERE p_id IS NULL"), "0");
+}
+
+TEST_P(Copy, VerificationFindsAndMends) {
+  for (const std::string& sql : ZooTables(300, 2)) Run(sql);
+  Begin(kZoo, "chunk_rows: 100, backfill_idle_share: 0, verify_chunk_rows: 70");
+  EXPECT_EQ(CopyAll(), 0);
+  EXPECT_EQ(Check().rows_checked, 900u);
+  Run("UPDATE R SET p_id = p_id + 1 WHERE rid IN (3, 600)");
+  Run("UPDATE R SET q_id = NULL WHERE q = 'k1' ORDER BY rid LIMIT 1");
+  Run("UPDATE P SET id = NULL WHERE name = 'k299'");
+  const Verification found = Check();
+  EXPECT_GE(found.differences, 4u);
+  EXPECT_EQ(found.repaired, 0u);
+  ASSERT_FALSE(found.examples.empty());
+  EXPECT_NE(found.examples.front().find("cf_data.P (name 'k299')"), std::string::npos) << found.examples.front();
+  const Verification mended = Check(true);
+  EXPECT_EQ(mended.differences, mended.repaired);
+  EXPECT_EQ(Check().differences, 0u);
+  EXPECT_EQ(Value("SELECT COUNT(DISTINCT id) FROM P"), "300");
+}
+
+ON_EACH_ENGINE(Copy);
+
+}  // namespace
+}  // namespace crossfade::backfill

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each thing that stands in a migration's way is found, and nothing else.
+#include "backfill/preflight.h"
+
+#include "tests/backfill/workload.h"
+
+namespace crossfade::backfill {
+namespace {
+
+class PreflightCheck : public ServerTest {
+ protected:
+  // All findings of a level as one text.
+  std::string Found(Finding::Level level, const std::string& migrations = kZoo) {
+    const auto config = Load(migrations);
+    auto findings = Preflight(*db_, *config, config->migrations.at(0));
+    EXPECT_TRUE(findings.ok()) << findings.status();
+    std::string out;
+    if (!findings.ok()) return out;
+    for (const Finding& finding : *findings) {
+      if (finding.level == level) out += finding.text + "\n";
+    }
+    EXPECT_EQ(HasErrors(*findings), level == Finding::kError ? !out.empty() : HasErrors(*findings));
+    return out;
+  }
+  void Fresh() {
+    for (const char* table : {"Other", "R", "P"}) Run(fmt::format("DROP TABLE IF EXISTS {}", table));
+    for (const std::string& sql : ZooTables(20, 1)) Run(sql);
+  }
+  // After `sql` on fresh tables, the errors hold `text`.
+  void ExpectError(const std::vector<std::string>& sql, const std::string& text) {
+    Fresh();
+    for (const std::string& statement : sql) Run(statement);
+    const std::string found = Found(Finding::kError);
+    EXPECT_NE(found.find(text), std::string::npos) << "looked for: " << text << "\nfound: " << found;
+  }
+};
+
+TEST_P(PreflightCheck, SoundTablesHaveNoErrors) {
+  Fresh();
+  EXPECT_EQ(Found(Finding::kError), "");
+  EXPECT_EQ(Found(Finding::kWarning), "");
+  EXPECT_NE(Found(Finding::kInfo).find("AUTO_INCREMENT"), std::string::npos);
+}
+
+TEST_P(PreflightCheck, WhatStandsInTheWayIsFound) {
+  ExpectError({"DROP TABLE R"}, "there is no table cf_data.R");
+  ExpectError({"ALTER TABLE R DROP FOREIGN KEY fkq, DROP KEY uq, DROP COLUMN q"}, "cf_data.R has no column q");
+  ExpectError({"ALTER TABLE R DROP FOREIGN KEY fkq"}, "R.q has no foreign key to P.name");
+  ExpectError({"ALTER TABLE R DROP FOREIGN KEY fkq", "ALTER TABLE R ADD CONSTRAINT fkq FOREIGN KEY(q) REFERENCES P(name) ON DELETE SET NULL"}, "SET NULL");
+  ExpectError({"CREATE TRIGGER tr BEFORE INSERT ON R FOR EACH ROW SET NEW.ptag = 'x'"}, "has the trigger tr");
+  ExpectError({"CREATE TABLE Other(a int)", "CREATE TRIGGER tr BEFORE INSERT ON Other FOR EACH ROW UPDATE P SET v = 1"}, "the trigger cf_data.tr of another table names cf_data.P");
+  ExpectError({"CREATE OR REPLACE VIEW v AS SELECT name, tag FROM P"}, "the view cf_data.v reads cf_data.P and can be written through");
+  Run("DROP VIEW v");
+  ExpectError({"CREATE PROCEDURE proc() UPDATE R SET p = 'x'"}, "the routine cf_data.proc names cf_data.R");
+  Run("DROP PROCEDURE proc");
+  ExpectError({"ALTER TABLE R DROP FOREIGN KEY fkp", "ALTER TABLE R MODIFY p char(40) NOT NULL", "ALTER TABLE R ADD CONSTRAINT fkp FOREIGN KEY(p) REFERENCES P(name)"}, "the key it refers to");
+  ExpectError({"CREATE TABLE Other(a varchar(40), FOREIGN KEY (a) REFERENCES P(name))"}, "Other.a refers to P.name");
+  ExpectError({"ALTER TABLE P ADD COLUMN id varchar(10)"}, "P.id exists already and is varchar(10)");
+  ExpectError({"ALTER TABLE P ADD COLUMN id int unsigned NOT NULL"}, "not as a nullable, invisible column");
+  ExpectError({"ALTER TABLE P ADD COLUMN g varchar(50) AS (CONCAT(name, 'x')) VIRTUAL"}, "P.g is generated from name");
+  ExpectError({"ALTER TABLE P ADD CONSTRAINT chk CHECK (LENGTH(name) > 1)"}, "the check chk is over name");
+  ExpectError({"ALTER TABLE R DROP PRIMARY KEY, MODIFY rid bigint NOT NULL, ADD PRIMARY KEY(p, rid)"}, "R.p is part of the primary key");
+  ExpectError({"ALTER TABLE R MODIFY rid bigint NULL, DROP PRIMARY KEY", "ALTER TABLE R MODIFY rid bigint NULL, DROP KEY uq, ADD KEY uq(q)"}, "has no primary key");
+  ExpectError({"ALTER TABLE P ADD FULLTEXT KEY ft(name)"}, "FULLTEXT index ft");
+  if (!IsMariaDb()) {  // MariaDB refuses to make such a table out of this one
+    ExpectError({"DROP TABLE R", "ALTER TABLE P DROP KEY tag", "ALTER TABLE P PARTITION BY KEY(name) PARTITIONS 2"}, "P is partitioned");
+  }
+}
+
+TEST_P(PreflightCheck, KeysThatCannotBeTold) {
+  Run("CREATE TABLE P(a int NOT NULL PRIMARY KEY, b double NOT NULL UNIQUE, c varchar(9) NULL UNIQUE, d varchar(9) NOT NULL)");
+  const auto key = [](const std::string& old, const std::string& type) {
+    return fmt::format("[{{name: ik, schema: cf_data, phase: observe, keys: [{{table: P, old: {}, new: {{column: id, type: {}}}}}]}}]", old, type);
+  };
+  EXPECT_NE(Found(Finding::kError, key("a", "int unsigned")).find("an integer like the new key"), std::string::npos);
+  EXPECT_NE(Found(Finding::kError, key("b", "int unsigned")).find("cannot be found again by comparing"), std::string::npos);
+  EXPECT_NE(Found(Finding::kError, key("c", "int unsigned")).find("not a unique NOT NULL key"), std::string::npos);
+  EXPECT_NE(Found(Finding::kError, key("d", "int unsigned")).find("not a unique NOT NULL key"), std::string::npos);
+  EXPECT_NE(Found(Finding::kError, key("c", "varchar(20)")).find("new keys are integers"), std::string::npos);
+}
+
+TEST_P(PreflightCheck, MissingRightsAreNamed) {
+  Fresh();
+  Run("DROP USER IF EXISTS cf_weak");
+  Run("CREATE USER cf_weak IDENTIFIED BY ''");
+  Run("GRANT SELECT, UPDATE, ALTER ON cf_data.* TO cf_weak");
+  const auto config = Load(kZoo);
+  config::Config weak = *config;
+  weak.control.user = "cf_weak";
+  auto connection = Connection::Open(weak);
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  auto findings = Preflight(*connection, weak, weak.migrations[0]);
+  ASSERT_TRUE(findings.ok()) << findings.status();
+  std::string text;
+  for (const Finding& finding : *findings) text += finding.text + "\n";
+  EXPECT_NE(text.find("lacks: INSERT on cf_data.*, INDEX on cf_data.*"), std::string::npos) << text;
+  EXPECT_NE(text.find("PROCESS on *.*"), std::string::npos) << text;
+  Run("DROP USER cf_weak");
+}
+
+ON_EACH_ENGINE(PreflightCheck);
+
+}  // namespace
+}  // namespace crossfade::backfill
