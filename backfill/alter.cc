@@ -22,7 +22,9 @@ std::string OldestTransaction(Connection& connection) {
 
 absl::Status RunAlter(Connection& connection, const config::Config& config, const std::string& migration, const Alter& alter) {
   const int64_t wait = std::max<int64_t>(1, (config.limits.ddl_lock_wait.count() + 999) / 1000);
-  auto set = connection.Execute(fmt::format("SET SESSION lock_wait_timeout = {}, foreign_key_checks = {}", wait,
+  // Row locks too: MariaDB's ALTER of a parent locks its children in InnoDB while it holds the metadata lock, and a transaction
+  // that wrote a child and now wants the parent waits for that. Nobody detects this deadlock; by default it lasts 50 s.
+  auto set = connection.Execute(fmt::format("SET SESSION lock_wait_timeout = {0}, innodb_lock_wait_timeout = {0}, foreign_key_checks = {1}", wait,
                                             alter.skip_foreign_key_checks ? 0 : 1));
   if (!set.ok()) return set.status();
   const std::string sql = AlterSql(alter);

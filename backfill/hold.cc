@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The statement gate. Two changes cannot be made while anybody works on the tables: the foreign keys of the old
-// references go as `retire` begins, and the names are swapped in `contract`. Both are changes of metadata alone.
+// The statement gate. Three changes are not made while anybody works on the tables: the new columns come in `expand` (a
+// transaction that began before would be told to retry, 1412), the foreign keys of the old references go as `retire` begins,
+// and the names are swapped in `contract`. All are changes of metadata alone.
 //
 //   held (epoch + 1) -> every live proxy there, nothing older in flight -> LOCK TABLES, ALTERs -> let go (epoch + 2)
 //                    '-> not within limits.hold_limit: let go as it was, and later again
@@ -29,6 +30,7 @@ constexpr milliseconds kFirstBackoff{2'000}, kLongestBackoff{60'000}, kLook{5};
 absl::StatusOr<std::vector<Alter>> Walker::HeldDdl(const MigrationRow& row) {
   auto tables = Tables();
   if (!tables.ok()) return tables.status();
+  if (row.phase == Phase::kExpand) return ExpandDdl(migration_, *tables);
   return row.phase == Phase::kContract ? FinalNamesDdl(migration_, *tables) : ReleaseOldDdl(migration_, *tables);
 }
 
@@ -53,7 +55,7 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
   std::string lock;
   for (const auto& [schema, table] : TablesOf(migration_)) lock += fmt::format("{}{} WRITE", lock.empty() ? "" : ", ", TableName(schema, table));
   const int64_t wait = std::max<int64_t>(1, config_.limits.hold_limit.count() / 1000);
-  auto set = connection_.Execute(fmt::format("SET SESSION lock_wait_timeout = {}", wait));
+  auto set = connection_.Execute(fmt::format("SET SESSION lock_wait_timeout = {0}, innodb_lock_wait_timeout = {0}", wait));
   if (!set.ok()) return set.status();
   absl::Status status = connection_.Execute("LOCK TABLES " + lock).status();
   std::vector<std::string> made;
@@ -90,7 +92,7 @@ absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const Migra
     if (!tables.ok()) return tables.status();
     touched = !UndoFinalNamesDdl(migration_, *tables).empty();
   }
-  const bool wanted = row.phase == Phase::kContract || row.desired >= Phase::kRetire;
+  const bool wanted = row.desired >= (row.phase == Phase::kExpand ? Phase::kExpand : Phase::kRetire) || row.phase == Phase::kContract;
   const auto deadline = Clock::now() + config_.limits.hold_limit;
   std::string waiting_for;
   while (true) {
@@ -106,6 +108,7 @@ absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const Migra
     if (stop) return absl::AbortedError(std::string("waits for its own stop"));
   }
   absl::Status changed = ChangeHeldTables(row, &touched);
+  touched = touched && row.phase != Phase::kExpand;  // some of the new columns are as good as none
   if (absl::IsUnavailable(changed)) return changed;
   if (!changed.ok() && !touched) {
     absl::Status released = LetGo(epoch, row, std::string(changed.message()));
@@ -113,7 +116,9 @@ absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const Migra
     return Waiting("the statement gate was let go: " + std::string(changed.message()));
   }
   if (!changed.ok()) return changed;  // held on, tried again
-  EpochChange done{row.phase == Phase::kContract ? "held = 0, swapped = 1" : "held = 0, phase = 'retire', percent = 100"};
+  EpochChange done{row.phase == Phase::kExpand     ? "held = 0"
+                   : row.phase == Phase::kContract ? "held = 0, swapped = 1"
+                                                   : "held = 0, phase = 'retire', percent = 100"};
   absl::Status raised = ChangeEpoch(connection_, config_, epoch, row.name, done);
   if (!raised.ok()) return raised;
   hold_backoff_ = milliseconds(0);

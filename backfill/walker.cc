@@ -89,9 +89,11 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
       if (row.desired < Phase::kExpand) return Waiting();
       auto tables = Tables();
       if (!tables.ok()) return tables.status();
-      absl::Status added = RunAlters(connection_, config_, row.name, ExpandDdl(migration_, *tables));
-      if (!added.ok()) return added;
-      return Waiting();
+      if (ExpandDdl(migration_, *tables).empty()) return Waiting();
+      auto added = UnderHold(state, row);
+      if (!added.ok() || !added->empty()) return added;
+      *again = kNow;  // `state` is an epoch old by now
+      return Waiting("the new columns are there");
     }
     case Phase::kBackfill:
       if (row.desired < Phase::kBackfill) return Waiting();
