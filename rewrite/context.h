@@ -44,6 +44,10 @@ struct Context {
   // Asking for a parameter's shape makes it one that the plan depends on.
   ValueShape ShapeOf(const Expr& expr, bool* is_value);
 
+  // A literal or parameter that a column of this shape compares with as it is stored: a hexadecimal or _binary literal
+  // is a string, but of another collation.
+  bool ComparesAs(const Expr& expr, ValueShape shape);
+
   std::string_view Word(uint32_t token) const { return tokens.Text(token); }
   // `schema`.`table` of the key's own table.
   static std::string OwnTable(const Key& key);

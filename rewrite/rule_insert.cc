@@ -33,10 +33,10 @@ std::string OwnValue(Context& context, Insert& insert, const Target& target, con
   const size_t index = target.Find(column.old_name);
   Expr* value = index == kAbsent ? nullptr : ValueAt(insert, row, index);
   if (value != nullptr) value = &Unwrap(*value);
-  bool is_value = false;
-  if (value != nullptr && value->kind != ExprKind::kNull) context.ShapeOf(*value, &is_value);
-  if (!is_value) {
-    context.Refuse(key, fmt::format("REPLACE with a computed {}", column.old_name), "give it as a literal or a parameter");
+  // The comparison that finds the row must be the one of its unique key: no conversion, no binary collation.
+  if (value == nullptr || !context.ComparesAs(*value, key.old_shape)) {
+    context.Refuse(key, fmt::format("REPLACE with a computed or converted {}", column.old_name),
+                   "give it as a literal or a parameter of its own kind");
     return fresh;
   }
   // The derived table is materialised first: the row that is replaced can be read.

@@ -14,7 +14,6 @@ namespace {
 // The item as it may stand inside a subquery: its column qualified, cut to the length that the column stores.
 // Empty: not sure.
 std::string Repeat(Context& context, Reader& reader, const Key& key, Expr& item, const Scope& scope, const Column* stored) {
-  bool is_value = false;
   const bool strict = (context.facts.sql_mode & kStrict) != 0;
   if (item.kind == ExprKind::kColumn) {
     const Bound bound = reader.Resolve(item, scope);
@@ -30,12 +29,12 @@ std::string Repeat(Context& context, Reader& reader, const Key& key, Expr& item,
     const size_t open = stored->type.find('(');
     if (open == std::string::npos) return "";
     const int length = std::atoi(stored->type.c_str() + open + 1);
-    return length > 0 ? fmt::format("LEFT({}, {})", text, length) : "";
+    if (length <= 0 || stored->charset.empty() || stored->collation.empty()) return "";
+    // As the foreign key compares what is stored, whatever the column's own character set and collation are.
+    return fmt::format("LEFT(CONVERT({} USING {}), {}) COLLATE {}", text, stored->charset, length, stored->collation);
   }
-  const ValueShape shape = context.ShapeOf(item, &is_value);
-  if (is_value && (shape == ValueShape::kNull || (strict && shape == key.old_shape && item.kind != ExprKind::kParam)))
-    return context.editor.Emit(item.span);
-  return "";
+  if (item.kind == ExprKind::kNull) return "NULL";
+  return strict && item.kind != ExprKind::kParam && context.ComparesAs(item, key.old_shape) ? context.editor.Emit(item.span) : "";
 }
 
 }  // namespace

@@ -16,8 +16,21 @@ bool IsNewShaped(Context& context, const Key& key, Expr& value) {
   return is_value && shape == key.new_shape;
 }
 
-// Can be written twice in one statement and compared with the old column without a conversion.
-bool Repeatable(Context& context, const Key& key, const Expr& value) {
+// Gives the same value twice in one statement and compares with the old column without a conversion.
+bool Repeatable(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope) {
+  static constexpr std::string_view kPlainFunctions[] = {"concat", "upper", "lower", "ucase", "lcase", "trim", "ltrim", "rtrim",
+                                                         "substring", "substr", "left", "right", "replace", "lpad", "rpad"};
+  if (value.kind == ExprKind::kColumn) {
+    const Bound bound = reader.Resolve(value, scope);
+    return bound.kind == Bound::kBase && bound.tag.key == &key && !bound.named_new;
+  }
+  if (value.kind == ExprKind::kFunction) {
+    bool plain = false;
+    for (std::string_view name : kPlainFunctions) plain = plain || NameEq(value.text, name);
+    for (Expr* child : value.children)
+      plain = plain && (child->kind == ExprKind::kString || child->kind == ExprKind::kInteger || Repeatable(context, reader, key, *child, scope));
+    return plain && key.old_shape == ValueShape::kString;
+  }
   if (value.kind == ExprKind::kString || value.kind == ExprKind::kNull || value.kind == ExprKind::kValues) return true;
   bool is_value = false;
   const ValueShape shape = context.ShapeOf(value, &is_value);
@@ -81,7 +94,7 @@ void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const 
   context.Note("writes both sides of the reference");
   const std::optional<size_t> aliased_column = RowAliasColumn(value, use);
   const bool replaced = !aliased_column && ValueForOld(context, reader, key, value, scope, ctes);
-  if (!replaced && key.filling && (aliased_column || Repeatable(context, key, value))) {
+  if (!replaced && key.filling && (aliased_column || Repeatable(context, reader, key, value, scope))) {
     // A row that does not change must not change for us either, though its new side may still be missing.
     std::string e = context.editor.Emit(value.span);
     if (value.kind == ExprKind::kValues && !value.children.empty()) e = ValuesOnce(context, value, use, aliased, e);

@@ -5,7 +5,7 @@ CREATE TABLE deb.packages (
   section varchar(50),
   size int NOT NULL DEFAULT 0,
   PRIMARY KEY (name)
-);
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 CREATE TABLE deb.dependencies (
   id bigint NOT NULL AUTO_INCREMENT,
   package varchar(100) NOT NULL,
@@ -14,22 +14,22 @@ CREATE TABLE deb.dependencies (
   PRIMARY KEY (id),
   FOREIGN KEY (package) REFERENCES packages(name) ON UPDATE CASCADE,
   FOREIGN KEY (depends_on) REFERENCES packages(name) ON UPDATE CASCADE
-);
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 CREATE TABLE zoo.Caves (
   id char(36) NOT NULL,
   label varchar(50),
   PRIMARY KEY (id)
-);
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 CREATE TABLE zoo.Bears (
   id int NOT NULL AUTO_INCREMENT,
   name varchar(50),
   caveId char(36) NOT NULL DEFAULT 'home',
   PRIMARY KEY (id),
   FOREIGN KEY (caveId) REFERENCES Caves(id)
-);
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 CREATE TABLE zoo.People (
   id char(36) NOT NULL,
   parent char(36),
   PRIMARY KEY (id),
   FOREIGN KEY (parent) REFERENCES People(id)
-);
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;

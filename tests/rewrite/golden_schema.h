@@ -67,6 +67,10 @@ inline std::vector<Table> GoldenTables() {
       column.nullable = line.find("NOT NULL") == std::string::npos;
       column.auto_increment = line.find("AUTO_INCREMENT") != std::string::npos;
       column.has_default = line.find("DEFAULT") != std::string::npos;
+      if (column.type_class == TypeClass::kString) {
+        column.charset = "utf8mb4";
+        column.collation = "utf8mb4_general_ci";
+      }
       tables.back().columns.push_back(column);
     } else if (first == "PRIMARY") {
       const size_t open = line.find('(');

@@ -7,10 +7,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
+#include <random>
 #include <regex>
 
 #include "fmt/format.h"
-#include "tests/rewrite/golden_cases.h"
+#include "tests/rewrite/golden_mutate.h"
 #include "tests/servers/client.h"
 #include "tests/servers/server.h"
 
@@ -42,13 +44,13 @@ void RunAll(Client& client, const std::string& text) {
 }
 
 constexpr char kRows[] = R"(
-CREATE TABLE deb.staging (id int, pkg varchar(100), kind varchar(20), s int);
+CREATE TABLE deb.staging (id int, pkg varchar(100), kind varchar(20), s int, bin varbinary(9)) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 CREATE TABLE deb.other (id int, o int);
 CREATE TABLE deb.logs (id int, name varchar(100), n int, pkg varchar(100));
 CREATE TABLE deb.cf (x varchar(10));
 INSERT INTO deb.packages (name, version, section) VALUES ('a','1','libs'),('b','2','x'),('c','3','libs'),('17','4',NULL),('libc6','5','x');
 INSERT INTO deb.dependencies (id, package, depends_on, kind) VALUES (1,'a','b','x'),(2,'b',NULL,'depends'),(3,'a','17','x'),(4,'c','a','y'),(5,'b','a','x');
-INSERT INTO deb.staging VALUES (5,'a','x',1),(6,'zz','y',2);
+INSERT INTO deb.staging VALUES (5,'A','x',1,'A'),(6,'zz','y',2,NULL);
 INSERT INTO deb.cf VALUES ('q');
 INSERT INTO zoo.Caves (id, label) VALUES ('c1','deep'),('c2','wide'),('home',NULL);
 INSERT INTO zoo.Bears (id, name, caveId) VALUES (1,'Ada','c1'),(2,'Ben','home');
@@ -143,28 +145,41 @@ void ExpectSame(Reply direct, Reply planned, const std::string& sql, bool untouc
   EXPECT_EQ(direct.info, planned.info);
 }
 
-class GoldenServers : public testing::TestWithParam<Engine> {};
+// A server with the tables as they were.
+class GoldenServers : public testing::TestWithParam<Engine> {
+ protected:
+  void SetUp() override {
+    auto server = servers::Server::Start(GetParam());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    auto connected = Client::Connect({.port = server_->port()});
+    ASSERT_TRUE(connected.ok()) << connected.status();
+    client_.emplace(*std::move(connected));
+    RunAll(*client_, "CREATE DATABASE deb;\nCREATE DATABASE zoo;\nUSE deb;\n");
+    RunAll(*client_, rewrite::ReadGoldenFile("schema.sql"));
+    RunAll(*client_, kRows);
+    for (const auto& entry : std::filesystem::directory_iterator(std::string(CROSSFADE_SOURCE_DIR) + "/tests/golden")) {
+      std::string head;
+      if (entry.path().extension() == ".test")
+        for (GoldenCase& test : rewrite::ReadCases(entry.path(), &head))
+          if (Runs(test, rewrite::ParseOptions(test.options), GetParam())) cases_.push_back(std::move(test));
+    }
+    ASSERT_GE(cases_.size(), 150u);
+  }
+
+  rewrite::Dialect Dialect() const {
+    return GetParam() == Engine::kMariaDb ? rewrite::Dialect{rewrite::Flavor::kMariaDb, 101119}
+                                          : rewrite::Dialect{rewrite::Flavor::kMySql, 90704};
+  }
+
+  std::unique_ptr<servers::Server> server_;
+  std::optional<Client> client_;
+  std::vector<GoldenCase> cases_;
+};
 
 TEST_P(GoldenServers, TextsDoWhatTheOriginalsDo) {
-  auto server = servers::Server::Start(GetParam());
-  ASSERT_TRUE(server.ok()) << server.status();
-  auto connected = Client::Connect({.port = (*server)->port()});
-  ASSERT_TRUE(connected.ok()) << connected.status();
-  Client& client = *connected;
-  RunAll(client, "CREATE DATABASE deb;\nCREATE DATABASE zoo;\nUSE deb;\n");
-  std::string schema = rewrite::ReadGoldenFile("schema.sql");
-  RunAll(client, std::regex_replace(schema, std::regex("REFERENCES (packages)"), "REFERENCES deb.$1"));
-  RunAll(client, kRows);
-  if (HasFatalFailure()) return;
-
-  std::vector<GoldenCase> cases;
-  for (const auto& entry : std::filesystem::directory_iterator(std::string(CROSSFADE_SOURCE_DIR) + "/tests/golden")) {
-    std::string head;
-    if (entry.path().extension() == ".test")
-      for (GoldenCase& test : rewrite::ReadCases(entry.path(), &head))
-        if (Runs(test, rewrite::ParseOptions(test.options), GetParam())) cases.push_back(std::move(test));
-  }
-  EXPECT_GE(cases.size(), 150u);
+  Client& client = *client_;
+  const std::vector<GoldenCase>& cases = cases_;
   std::vector<Reply> direct;
   for (const GoldenCase& test : cases)
     direct.push_back(RunCase(client, rewrite::ParseOptions(test.options), test.options, test.sql, "").reply);
@@ -180,7 +195,7 @@ TEST_P(GoldenServers, TextsDoWhatTheOriginalsDo) {
     for (size_t i = 0; i < cases.size(); ++i) {
       const GoldenCase& test = cases[i];
       rewrite::GoldenOptions options = rewrite::ParseOptions(test.options);
-      options.dialect = GetParam() == Engine::kMariaDb ? rewrite::Dialect{rewrite::Flavor::kMariaDb, 101119} : rewrite::Dialect{rewrite::Flavor::kMySql, 90704};
+      options.dialect = Dialect();
       const auto snapshot = rewrite::GoldenSnapshot(state, options.dialect);
       options.facts.new_cohort = rewrite::CohortOf(*snapshot, 0);
       rewrite::Planner planner;
@@ -210,6 +225,43 @@ TEST_P(GoldenServers, TextsDoWhatTheOriginalsDo) {
   EXPECT_GE(same, 400u);
   RecordProperty("compared", static_cast<int>(same));
   RecordProperty("texts", static_cast<int>(planned_texts));
+}
+
+// The same for texts made from the cases, as far as they run at all. CROSSFADE_MUTATIONS: how many are made.
+TEST_P(GoldenServers, MutatedTextsDoToo) {
+  const char* wish = std::getenv("CROSSFADE_MUTATIONS");
+  const int rounds = wish != nullptr ? std::atoi(wish) : 3000;
+  std::mt19937 random(wish != nullptr ? static_cast<unsigned>(rounds) : 7);
+  static const std::regex loose("LIMIT|RAND|UUID|@|INTO OUTFILE|INTO DUMPFILE|SLEEP|BENCHMARK", std::regex::icase);
+  std::vector<std::pair<GoldenCase, Reply>> texts;
+  for (int round = 0; round < rounds; ++round) {
+    GoldenCase test = cases_[random() % cases_.size()];
+    test.sql = rewrite::Mutate(test.sql, cases_[random() % cases_.size()].sql, &random);
+    const rewrite::GoldenOptions options = rewrite::ParseOptions(test.options);
+    if (!Runs(test, options, GetParam()) || std::regex_search(test.sql, loose)) continue;
+    const Reply direct = RunCase(*client_, options, test.options, test.sql, "").reply;
+    if (direct.ok()) texts.emplace_back(test, direct);
+  }
+  RunAll(*client_, kExpand);
+  size_t compared = 0;
+  for (const auto& [test, direct] : texts) {
+    rewrite::GoldenOptions options = rewrite::ParseOptions(test.options);
+    const auto snapshot = rewrite::GoldenSnapshot(rewrite::GoldenStates()[2], Dialect());
+    rewrite::Planner planner;
+    const auto plan = planner.PlanQuery(*snapshot, options.facts, test.sql);
+    if (plan->strategy == rewrite::Strategy::kRefuse) continue;
+    const std::vector<uint64_t> keys{1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008};
+    const auto text = rewrite::Render(*plan, options.facts, Dialect(), test.sql, keys);
+    ASSERT_TRUE(text.ok()) << test.sql;
+    SCOPED_TRACE(test.sql + "\n" + *text);
+    const Ran ran = RunCase(*client_, options, test.options, *text, "4,5,2");
+    if (HasFatalFailure()) return;
+    EXPECT_EQ(ran.drift, "0");
+    ExpectSame(direct, ran.reply, test.sql, !plan->writes);
+    ++compared;
+  }
+  EXPECT_GE(compared, static_cast<size_t>(rounds) / 50);
+  RecordProperty("compared", static_cast<int>(compared));
 }
 
 INSTANTIATE_TEST_SUITE_P(Servers, GoldenServers, testing::Values(Engine::kMariaDb, Engine::kMySql),
