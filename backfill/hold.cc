@@ -23,6 +23,7 @@ using config::Phase;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
+constexpr uint32_t kLockWait = 1205;
 constexpr milliseconds kFirstBackoff{2'000}, kLongestBackoff{60'000}, kLook{5};
 
 }  // namespace
@@ -58,6 +59,11 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
   auto set = connection_.Execute(fmt::format("SET SESSION lock_wait_timeout = {0}, innodb_lock_wait_timeout = {0}", wait));
   if (!set.ok()) return set.status();
   absl::Status status = connection_.Execute("LOCK TABLES " + lock).status();
+  if (ServerError(status) == kLockWait) {  // somebody who does not come through a proxy
+    const std::string blocker = OldestTransaction(connection_);
+    return absl::AbortedError(fmt::format("the tables are in use: their metadata locks were not free within {} s{}{}", wait,
+                                          blocker.empty() ? "" : "; the oldest transaction is that of ", blocker));
+  }
   std::vector<std::string> made;
   for (const Alter& alter : *alters) {
     if (!status.ok()) break;

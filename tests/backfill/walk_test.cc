@@ -213,7 +213,7 @@ TEST_P(Walk, GatesSayWhatTheyWaitFor) {
   ASSERT_OK(StatusOf(application.Execute("START TRANSACTION")));
   ASSERT_OK(StatusOf(application.Query("SELECT COUNT(*) FROM P")));
   Run("DROP TRIGGER tr");
-  wait_for(fmt::format("cf_data.P is in use: its metadata lock was not free within 1 s; the oldest transaction is that of connection {}", application.thread_id()));
+  wait_for(fmt::format("the tables are in use: their metadata locks were not free within 2 s; the oldest transaction is that of connection {}", application.thread_id()));
   ASSERT_OK(StatusOf(application.Execute("COMMIT")));
   EXPECT_TRUE(Reach(Phase::kDualWrite));
   ASSERT_OK(SetPaused(*db_, *config_, "ik", true));
