@@ -9,6 +9,7 @@
 #include <random>
 #include <vector>
 
+#include "backfill/status.h"
 #include "fmt/format.h"
 #include "proxy/server.h"
 #include "spdlog/spdlog.h"
@@ -17,6 +18,7 @@ namespace crossfade::proxy {
 namespace {
 
 constexpr int64_t kMillisecond = 1'000'000;
+constexpr int64_t kStatusEvery = 1'000 * kMillisecond, kStatusFor = 10'000 * kMillisecond;
 constexpr int64_t kReportEvery = 2'000 * kMillisecond;
 
 // A clock that goes on while the machine sleeps: a suspended proxy must not believe in its lease.
@@ -134,6 +136,7 @@ absl::Status ControlThread::Step() {
   if (status.ok()) status = Follow();
   if (status.ok()) status = Renew();
   if (status.ok()) status = Report();
+  if (status.ok()) status = ReadStatus();
   return status;
 }
 
@@ -194,6 +197,29 @@ absl::Status ControlThread::Report() {
   std::vector<backfill::DigestRow> rows;
   for (const auto& thread : server_->threads()) thread->digests()->Collect(&rows);
   return rows.empty() ? absl::OkStatus() : backfill::ReportDigests(*connection_, *using_, rows);
+}
+
+std::string ControlThread::StatusJson() {
+  const std::lock_guard lock(mutex_);
+  const int64_t now = Now();
+  if (status_wanted_until_ < now) status_json_.clear();  // nobody has asked for a while: it is old
+  status_wanted_until_ = now + kStatusFor;
+  return status_json_;
+}
+
+absl::Status ControlThread::ReadStatus() {
+  const int64_t now = Now();
+  {
+    const std::lock_guard lock(mutex_);
+    if (status_wanted_until_ < now || (now < next_status_ && !status_json_.empty())) return absl::OkStatus();
+  }
+  next_status_ = now + kStatusEvery;
+  absl::StatusOr<backfill::StatusReport> report = backfill::ReadStatus(*connection_, *using_, "");
+  if (!report.ok()) return report.status();
+  std::string json = backfill::ToJson(*report);
+  const std::lock_guard lock(mutex_);
+  status_json_ = std::move(json);
+  return absl::OkStatus();
 }
 
 }  // namespace crossfade::proxy

@@ -34,6 +34,8 @@ class ControlThread {
 
   // Any thread. False: the lease ran out, writes to migrating tables have to be refused.
   bool LeaseValid() const;
+  // Any thread. What `status --json` shows, at most a few seconds old; empty: not read yet, ask again.
+  std::string StatusJson();
   // Any thread: the block is handed to io thread `thread` once the database has given it.
   void OrderKeys(uint32_t thread, const KeyPool::Key& key, uint64_t count);
 
@@ -46,6 +48,7 @@ class ControlThread {
   absl::Status Follow();    // state -> snapshot -> io threads
   absl::Status Renew();
   absl::Status Report();
+  absl::Status ReadStatus();
   void PublishUnknown();    // a snapshot from the file alone: its tables are known, their state is not
 
   Server* server_;
@@ -56,12 +59,14 @@ class ControlThread {
   std::shared_ptr<const config::Config> config_;
   bool stop_ = false, reloaded_ = true;
   std::deque<KeyOrder> orders_;
+  std::string status_json_;
+  int64_t status_wanted_until_ = 0;
 
   std::optional<backfill::Connection> connection_;
   std::shared_ptr<const config::Config> using_;  // the config of this round
   uint64_t published_epoch_ = 0, acked_epoch_ = 0, reported_oldest_ = 0;
   bool published_ = false, force_load_ = false;
-  int64_t next_renewal_ = 0, next_report_ = 0;
+  int64_t next_renewal_ = 0, next_report_ = 0, next_status_ = 0;
   std::string last_error_;
   std::atomic<int64_t> lease_until_{0};  // CLOCK_BOOTTIME, ns
 };

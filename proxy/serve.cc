@@ -13,6 +13,7 @@
 #include "backfill/migrator.h"
 #include "config/load.h"
 #include "fmt/format.h"
+#include "proxy/admin.h"
 #include "proxy/serve.h"
 #include "proxy/server.h"
 #include "spdlog/sinks/stdout_sinks.h"
@@ -57,6 +58,11 @@ class Main {
                    config_->listeners[i].address.ends_with(":0") ? fmt::format(" (port {})", server_.port(i)) : "",
                    config_->listeners[i].backend);
     }
+    if (!config_->admin.empty()) {
+      status = admin_.Listen(config_->admin);
+      if (!status.ok()) return status;
+      spdlog::info("admin page on {}", config_->admin);
+    }
     WaitForSignal();
     WatchFile();
     io_.run();
@@ -77,6 +83,7 @@ class Main {
       }
       spdlog::info("stopping: sessions may finish for {} ms", config_->limits.drain_timeout.count());
       timer_.cancel();
+      io_.stop();
       // A second signal ends at once.
       ::signal(SIGTERM, SIG_DFL);
       ::signal(SIGINT, SIG_DFL);
@@ -115,6 +122,7 @@ class Main {
   asio::steady_timer timer_{io_};
   FileStamp stamp_{config_->path};
   Server server_;
+  Admin admin_{io_, &server_};
   std::unique_ptr<backfill::Migrator> migrator_;
 };
 

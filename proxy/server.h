@@ -51,7 +51,7 @@ class Server {
 
   const config::Config& config() const { return *config_; }  // as started with
   const std::vector<std::unique_ptr<IoThread>>& threads() const { return threads_; }
-  ControlThread* control() { return control_.get(); }  // null: no migrations were ever declared
+  ControlThread* control() const { return control_.get(); }  // null: no migrations were ever declared
   const protocol::RsaKey& rsa_key() const { return *rsa_key_; }
   std::atomic<uint32_t>& connections() { return connections_; }
 

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The admin port: what it answers, and that nonsense does not harm it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proxy/admin.h"
+#include "tests/proxy/peers.h"
+
+namespace crossfade::proxy {
+namespace {
+
+class AdminTest : public testing::Test {
+ protected:
+  AdminTest() : backend_([](Peer& peer) { BackendLogin(peer); peer.ReceiveFrame(); }), proxy_(backend_.port()), admin_(io_, &proxy_.server()) {
+    // A port that is free now.
+    { ScriptedBackend free_port([](Peer&) {}); port_ = free_port.port(); }
+    status_ = admin_.Listen("127.0.0.1:" + std::to_string(port_));
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  ~AdminTest() override {
+    io_.stop();
+    thread_.join();
+  }
+  std::string Ask(const std::string& request) {
+    Peer peer = ConnectTo(port_);
+    peer.Send(request);
+    return peer.Receive(1 << 20);
+  }
+  std::string Get(const std::string& target) {
+    return Ask("GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  }
+
+  ScriptedBackend backend_;
+  ProxyUnderTest proxy_;
+  boost::asio::io_context io_{1};
+  Admin admin_;
+  uint16_t port_ = 0;
+  absl::Status status_;
+  std::thread thread_;
+};
+
+TEST_F(AdminTest, PagesAndNonsense) {
+  ASSERT_TRUE(status_.ok()) << status_;
+  Peer client = ConnectTo(proxy_.port());
+  ASSERT_TRUE(ClientLogin(client));
+  EXPECT_THAT(Get("/metrics"), testing::HasSubstr("crossfade_sessions 1"));
+  EXPECT_THAT(Get("/metrics"), testing::HasSubstr("# TYPE crossfade_commands_total counter"));
+  EXPECT_THAT(Get("/healthz"), testing::HasSubstr("200 OK"));
+  EXPECT_THAT(Get("/status"), testing::HasSubstr("\"migrations\""));
+  EXPECT_THAT(Get("/"), testing::HasSubstr("<title>Crossfade</title>"));
+  EXPECT_THAT(Get("/../../etc/passwd"), testing::HasSubstr("404"));
+  EXPECT_THAT(Ask("POST /status HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), testing::HasSubstr("405"));
+  EXPECT_EQ(Ask("\x16\x03\x01 not http; DROP\r\n\r\n"), "");
+  EXPECT_EQ(Ask("GET /" + std::string(100'000, 'x') + " HTTP/1.1\r\n\r\n"), "");
+  EXPECT_THAT(Get("/healthz"), testing::HasSubstr("200 OK"));
+}
+
+}  // namespace
+}  // namespace crossfade::proxy
