@@ -35,6 +35,7 @@ struct PreparedStatement {
   std::vector<protocol::ParamType> types;  // of the last execution that sent them
   std::vector<std::string> type_names;     // what their names point into
   std::vector<std::pair<uint16_t, std::string>> long_data;  // parameter, piece; kept until it is known what runs
+  std::vector<uint16_t> long_data_sent;    // parameters whose pieces the backend has already, for `id`
 };
 
 }  // namespace crossfade::proxy

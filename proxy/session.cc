@@ -273,9 +273,12 @@ bool Session::IsPlain(Command command, std::string_view payload, const rewrite::
     case Command::kStmtExecute:
       if (prepared_.empty()) return true;
       if (PreparedTouches(payload)) return false;
-      if (facts_known_) {
-        const PreparedStatement* statement = FindPrepared(payload);
-        if (statement == nullptr || MayChangeFacts(statement->text)) facts_known_ = false;
+      if (PreparedStatement* statement = FindPrepared(payload); statement == nullptr) {
+        facts_known_ = false;
+      } else {
+        if (!statement->long_data.empty()) return false;
+        statement->long_data_sent.clear();
+        if (facts_known_ && MayChangeFacts(statement->text)) facts_known_ = false;
       }
       return true;
     default: return false;
@@ -286,6 +289,8 @@ void Session::CommandDone() {
   client_.in().Consume(command_size_);
   command_size_ = 0;
   status_ = tracker_.status();
+  // An error carries no flags. After a deadlock the server has rolled the whole transaction back.
+  if (tracker_.is_error() && tracker_.error_code() == 1213) status_ &= static_cast<uint16_t>(~protocol::kStatusInTrans);
   if (pinned_ != nullptr && (status_ & protocol::kStatusInTrans) == 0) Unpin();
   if (outgoing_.capacity() > 64 * 1024) std::string().swap(outgoing_);
 }

@@ -75,7 +75,8 @@ class Session {
   void ResetState();
 
   // session_facts.cc
-  awaitable<bool> LearnFacts();
+  awaitable<bool> LearnFacts();   // false: the session ends. True may leave facts_known_ false: see NoFacts
+  awaitable<Action> NoFacts();
   awaitable<bool> HiddenQuery(std::string_view sql, std::vector<std::string>* first_row, bool* ok);
 
   // session_query.cc
@@ -99,6 +100,7 @@ class Session {
   bool PreparedTouches(std::string_view payload);
   void RememberPrepared(std::string_view payload);
   awaitable<bool> HiddenPrepare(std::string_view text, uint32_t* id);
+  awaitable<bool> HiddenReset(uint32_t id);
   void KeepTypes(const protocol::Execute& execute, PreparedStatement* statement);
   Action Build(PreparedStatement* statement, uint32_t id, const protocol::Execute& client, const rewrite::Plan* plan,
                const std::vector<uint64_t>& keys);

@@ -2,6 +2,8 @@
 // What a text of this session means: sql_mode, character set, foreign_key_checks, default schema. Asked of the backend
 // by one hidden SELECT, only when a statement that names a migrating table comes after something that could have
 // changed them; so a session that touches none never sees one.
+#include <algorithm>
+
 #include "fmt/format.h"
 #include "protocol/codec.h"
 #include "proxy/session.h"
@@ -47,8 +49,15 @@ awaitable<bool> Session::HiddenQuery(std::string_view sql, std::vector<std::stri
     at += protocol::kFrameHeader + length;
   }
   if (packets.empty() || packets[0].empty()) co_return true;
-  const size_t columns = static_cast<uint8_t>(packets[0][0]);
-  const size_t row = 1 + columns + ((capabilities_ & protocol::kClientDeprecateEof) != 0 ? 0 : 1);
+  // The count, and beside it, where that was agreed, whether definitions follow (MySQL: before it, MariaDB: after it).
+  size_t columns = static_cast<uint8_t>(packets[0][0]);
+  bool defined = true;
+  if (packets[0].size() == 2) {
+    const size_t other = static_cast<uint8_t>(packets[0][1]);
+    defined = std::min(columns, other) != 0;
+    columns = std::max(columns, other);
+  }
+  const size_t row = 1 + (defined ? columns : 0) + ((capabilities_ & protocol::kClientDeprecateEof) != 0 ? 0 : 1);
   if (row >= packets.size()) co_return true;
   protocol::Reader reader(packets[row]);
   first_row->clear();
@@ -69,15 +78,27 @@ awaitable<bool> Session::LearnFacts() {
   if (facts_ == nullptr) facts_ = std::make_unique<rewrite::SessionFacts>();
   std::vector<std::string> row;
   bool ok = false;
-  const bool alive = co_await HiddenQuery("SELECT @@sql_mode, @@character_set_client, @@foreign_key_checks, DATABASE()", &row, &ok);
+  // As bytes, whatever character_set_results is; with a limit of its own, whatever sql_select_limit is.
+  const bool alive = co_await HiddenQuery("SELECT CAST(@@sql_mode AS BINARY), CAST(@@character_set_client AS BINARY),"
+                                          " CAST(@@foreign_key_checks + 0 AS BINARY), CAST(DATABASE() AS BINARY) LIMIT 1", &row, &ok);
   if (!alive) co_return false;
-  if (!ok || row.size() != 4) co_return Fail("the session's modes could not be read");
+  if (!ok || row.size() != 4) co_return true;
   facts_->sql_mode = rewrite::ParseSqlMode(row[0]);
   facts_->charset = row[1];
   facts_->foreign_key_checks = row[2] == "1";
   facts_->schema = row[3];
   facts_known_ = true;
   co_return true;
+}
+
+// The backend would not say (an expired password, say): where a migration needs care, nothing is done on a guess.
+awaitable<Session::Action> Session::NoFacts() {
+  bool careful = !pinned_->known;
+  for (const rewrite::MigrationState& state : pinned_->snapshot->migrations) {
+    careful = careful || (state.phase >= config::Phase::kDualWrite && !state.Finished());
+  }
+  if (!careful) co_return kRelay;
+  co_return co_await Refuse("the session's sql_mode, character set and schema could not be read from the backend; connect again");
 }
 
 }  // namespace crossfade::proxy

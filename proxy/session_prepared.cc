@@ -81,7 +81,7 @@ void Session::RememberPrepared(std::string_view payload) {
 awaitable<Session::Action> Session::Prepare(std::string_view payload) {
   const bool learnt = co_await LearnFacts();
   if (!learnt) co_return kEnd;
-  if (!pinned_->known) co_return kRelay;
+  if (!facts_known_ || !pinned_->known) co_return kRelay;  // what can be refused is refused when it is executed
   facts_->new_cohort = rewrite::CohortOf(*pinned_->snapshot, ticket_);
   const std::vector<rewrite::ValueShape> shapes;
   const auto plan = thread_->planner()->PlanPrepared(*pinned_->snapshot, *facts_, payload.substr(1), shapes);
@@ -124,10 +124,22 @@ awaitable<bool> Session::HiddenPrepare(std::string_view text, uint32_t* id) {
   co_return co_await WriteMessage(&client_, &reply_sequence, std::string_view(error).substr(std::min(error.size(), protocol::kFrameHeader)));
 }
 
+// Drops the pieces of parameters that the backend holds for statement `id`.
+awaitable<bool> Session::HiddenReset(uint32_t id) {
+  uint8_t sequence = 0;
+  const std::string command = IdCommand(Command::kStmtReset, id);
+  const bool sent = co_await WriteMessage(&backend_, &sequence, command);
+  if (!sent) co_return false;
+  std::string reply;
+  sequence = 1;
+  co_return co_await ReadMessage(&backend_, &sequence, &reply, 1 << 16);
+}
+
 awaitable<Session::Action> Session::Execute(std::string_view payload) {
   PreparedStatement* statement = FindPrepared(payload);
   const bool learnt = co_await LearnFacts();
   if (!learnt) co_return kEnd;
+  if (!facts_known_) co_return co_await NoFacts();
   if (!statement->facts_known) {
     statement->facts = *facts_;
     statement->facts_known = true;
@@ -135,6 +147,9 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   std::vector<bool> long_params(statement->params, false);
   for (const auto& piece : statement->long_data) {
     if (piece.first < long_params.size()) long_params[piece.first] = true;
+  }
+  for (const uint16_t param : statement->long_data_sent) {
+    if (param < long_params.size()) long_params[param] = true;
   }
   absl::StatusOr<protocol::Execute> parsed =
       protocol::ParseExecute(payload.substr(1), statement->params, statement->types, long_params, capabilities_);
@@ -155,11 +170,20 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
 
   if (parsed->new_types) KeepTypes(*parsed, statement);
   if (plan->strategy == rewrite::Strategy::kUntouched) {
+    statement->long_data_sent.clear();
     if (!statement->types_elsewhere && statement->long_data.empty()) {
       statement->active_id = statement->id;
       co_return kRelay;
     }
     co_return Build(statement, statement->id, *parsed, nullptr, {});
+  }
+  if (!statement->long_data_sent.empty()) {
+    // A phase began between the pieces and this execution: they are with the client's own statement, not with the variant.
+    statement->long_data_sent.clear();
+    statement->long_data.clear();
+    const bool reset = co_await HiddenReset(statement->id);
+    if (!reset) co_return kEnd;
+    co_return co_await Refuse("the migration entered another phase while a parameter was sent in pieces; execute the statement again");
   }
 
   uint32_t id = 0;
@@ -267,6 +291,10 @@ awaitable<Session::Action> Session::OtherStatementCommand(std::string_view paylo
       if (payload.size() < 7) co_return kRelay;
       protocol::Reader reader(payload.substr(5));
       const uint16_t param = reader.U16();
+      if (statement->long_data.empty() && !PreparedTouches(payload)) {
+        if (statement->long_data_sent.empty() || statement->long_data_sent.back() != param) statement->long_data_sent.push_back(param);
+        co_return kRelay;
+      }
       uint64_t held = payload.size();
       for (const auto& piece : statement->long_data) held += piece.second.size();
       if (held > thread_->server()->config().limits.max_packet) {
@@ -277,6 +305,7 @@ awaitable<Session::Action> Session::OtherStatementCommand(std::string_view paylo
       co_return kAnswered;  // this command has no reply
     }
     case Command::kStmtBulkExecute: {
+      if (!PreparedTouches(payload)) co_return kRelay;
       co_return co_await Refuse("bulk execution of a statement on a migrating table is not supported; execute it row by row");
     }
     case Command::kStmtClose:
@@ -288,7 +317,10 @@ awaitable<Session::Action> Session::OtherStatementCommand(std::string_view paylo
       co_return kRelay;
     case Command::kStmtReset:
     case Command::kStmtFetch: {
-      if (command == Command::kStmtReset) statement->long_data.clear();
+      if (command == Command::kStmtReset) {
+        statement->long_data.clear();
+        statement->long_data_sent.clear();
+      }
       std::string patched = IdCommand(command, statement->active_id);
       patched += payload.substr(5);
       protocol::AppendFrames(patched, 0, &outgoing_);

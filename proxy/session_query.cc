@@ -137,6 +137,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   const std::string_view sql = payload.substr(offset);
   const bool learnt = co_await LearnFacts();
   if (!learnt) co_return kEnd;
+  if (!facts_known_) co_return co_await NoFacts();
   if (MayChangeFacts(sql)) facts_known_ = false;  // for the next statement
   std::shared_ptr<const rewrite::Plan> plan;
   Action action = co_await Admit(sql, nullptr, facts_.get(), &plan);

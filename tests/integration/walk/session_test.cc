@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Single sessions in the phases that write both sides: what a session may have set or sent before must neither be lost
+// nor change what a rewritten statement means.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+
+#include "tests/integration/walk/load.h"
+#include "tests/servers/crossfade_process.h"
+#include "tests/servers/server.h"
+
+namespace crossfade::walk {
+namespace {
+
+using servers::Client;
+using servers::CrossfadeProcess;
+using servers::Engine;
+using servers::Server;
+
+class SessionTest : public testing::TestWithParam<Engine> {
+ protected:
+  void SetUp() override {
+    auto server = Server::Start(GetParam());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    auto direct = Client::Connect({.port = server_->port()});
+    ASSERT_TRUE(direct.ok());
+    direct_ = std::make_unique<Client>(*std::move(direct));
+    for (const std::string& sql : CreateShop()) ASSERT_TRUE(direct_->Query(sql).ok());
+    ASSERT_TRUE(direct_->Query("CREATE TABLE shop.notes (id int PRIMARY KEY, note longtext)").ok());
+    auto proxy = CrossfadeProcess::Start({.backend = server_->address(), .migrations = ShopMigration()});
+    ASSERT_TRUE(proxy.ok()) << proxy.status();
+    proxy_ = *std::move(proxy);
+    const absl::Status walked = proxy_->WalkTo("shop", "verify");
+    ASSERT_TRUE(walked.ok()) << walked;
+  }
+  Client Connect() {
+    auto client = Client::Connect({.port = proxy_->port(), .database = "shop"});
+    EXPECT_TRUE(client.ok()) << client.status();
+    return *std::move(client);
+  }
+  std::string One(const std::string& sql) {
+    const servers::Reply reply = direct_->Query(sql);
+    EXPECT_TRUE(reply.ok()) << reply.message;
+    return reply.rows.empty() ? "no row" : reply.rows[0][0].value_or("NULL");
+  }
+
+  // Prepares `sql`, sends its parameter 0 in pieces, and executes it with parameter 1 = `id`. The error number.
+  static unsigned SendInPieces(Client& client, const std::string& sql, const std::string& value, const std::string& id) {
+    MYSQL_STMT* statement = mysql_stmt_init(client.raw());
+    unsigned error = 0;
+    if (mysql_stmt_prepare(statement, sql.data(), sql.size()) != 0) error = mysql_stmt_errno(statement);
+    MYSQL_BIND bind[2];
+    std::memset(bind, 0, sizeof bind);
+    unsigned long length = id.size();
+    bind[0].buffer_type = MYSQL_TYPE_STRING;
+    bind[1].buffer_type = MYSQL_TYPE_STRING;
+    bind[1].buffer = const_cast<char*>(id.data());
+    bind[1].buffer_length = id.size();
+    bind[1].length = &length;
+    if (error == 0 && mysql_stmt_bind_param(statement, bind) != 0) error = mysql_stmt_errno(statement);
+    for (size_t at = 0; error == 0 && at < value.size(); at += 1000) {
+      const std::string piece = value.substr(at, 1000);
+      if (mysql_stmt_send_long_data(statement, 0, piece.data(), piece.size()) != 0) error = mysql_stmt_errno(statement);
+    }
+    if (error == 0 && mysql_stmt_execute(statement) != 0) error = mysql_stmt_errno(statement);
+    mysql_stmt_close(statement);
+    return error;
+  }
+
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<Client> direct_;
+  std::unique_ptr<CrossfadeProcess> proxy_;
+};
+
+TEST_P(SessionTest, ParametersSentInPieces) {
+  Client client = Connect();
+  const std::string note(5500, 'n');
+  EXPECT_EQ(SendInPieces(client, "INSERT INTO notes (note, id) VALUES (?, ?)", note, "1"), 0u);
+  EXPECT_EQ(One("SELECT note = REPEAT('n', 5500) FROM shop.notes WHERE id = 1"), "1");
+  EXPECT_EQ(SendInPieces(client, "INSERT INTO items (label, code) VALUES (?, ?)", "in pieces", "pieces-1"), 0u);
+  EXPECT_EQ(One("SELECT label FROM shop.items WHERE code = 'pieces-1' AND item_no > 0"), "in pieces");
+  EXPECT_EQ(SendInPieces(client, "UPDATE items SET label = ? WHERE code = ?", "again", "pieces-1"), 0u);
+  EXPECT_EQ(One("SELECT label FROM shop.items WHERE code = 'pieces-1'"), "again");
+}
+
+TEST_P(SessionTest, WhatTheSessionSetDoesNotHideItsModes) {
+  Client client = Connect();
+  ASSERT_TRUE(client.Query("SET sql_select_limit = 0").ok());
+  EXPECT_TRUE(client.Query("INSERT INTO items (code, label) VALUES ('limit', 'l')").ok());
+  EXPECT_EQ(One("SELECT item_no > 0 FROM shop.items WHERE code = 'limit'"), "1");
+  ASSERT_TRUE(client.Query("SET sql_select_limit = DEFAULT, sql_mode = 'ANSI_QUOTES,STRICT_TRANS_TABLES', character_set_results = 'utf16'").ok());
+  const servers::Reply quoted = client.Query("INSERT INTO \"items\" (\"code\", label) VALUES ('quoted', 'l')");
+  EXPECT_TRUE(quoted.ok()) << quoted.message;
+  EXPECT_EQ(One("SELECT item_no > 0 FROM shop.items WHERE code = 'quoted'"), "1");
+  ASSERT_TRUE(client.Query("SET foreign_key_checks = 0").ok());
+  const servers::Reply unchecked = client.Query("INSERT INTO orders (item, quantity, owner) VALUES ('nobody', 1, 1)");
+  EXPECT_EQ(unchecked.error, 1235u) << unchecked.message;
+}
+
+// Under READ COMMITTED a plain subquery reads what was committed when the statement began, but the foreign key check what
+// is committed now: a parent that comes in between must not leave a reference without its new key.
+TEST_P(SessionTest, AParentThatIsCommittedWhileAnUpdateWaits) {
+  ASSERT_TRUE(direct_->Query("INSERT INTO shop.orders (id, item, quantity, owner) VALUES (900001, NULL, 1, 9), (900002, NULL, 1, 9)").ok());
+  for (const char* sql : {"UPDATE orders SET item = IF(id = 900002, 'late', 't0-1') WHERE id IN (900001, 900002)",
+                          "INSERT INTO orders (id, item, quantity, owner) VALUES (900001, 't0-2', 1, 9), (900002, 'late', 1, 9)"
+                          " ON DUPLICATE KEY UPDATE item = VALUES(item)"}) {
+    ASSERT_TRUE(direct_->Query("UPDATE shop.orders SET item = NULL, item_ref = NULL WHERE owner = 9 AND id > 900000").ok());
+    ASSERT_TRUE(direct_->Query("DELETE FROM shop.items WHERE code = 'late'").ok());
+    Client locker = Connect(), parent = Connect(), writer = Connect();
+    ASSERT_TRUE(locker.Query("BEGIN").ok());
+    ASSERT_TRUE(locker.Query("SELECT * FROM orders WHERE id = 900002 FOR UPDATE").ok());
+    ASSERT_TRUE(writer.Query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").ok());
+    servers::Reply written;
+    std::atomic<bool> ended = false;
+    std::thread waiting([&] {
+      written = writer.Query(sql);
+      ended = true;
+    });
+    while (!ended && One("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") == "0") {
+      std::this_thread::sleep_for(std::chrono::milliseconds(120));  // InnoDB renews the table each 100 ms
+    }
+    EXPECT_FALSE(ended) << written.message;
+    const servers::Reply inserted = parent.Query("INSERT INTO items (code, label) VALUES ('late', 'l')");
+    EXPECT_TRUE(inserted.ok()) << inserted.message;
+    EXPECT_TRUE(locker.Query("COMMIT").ok());
+    waiting.join();
+    EXPECT_TRUE(written.ok()) << written.message;
+    EXPECT_EQ(One("SELECT COUNT(*) FROM shop.orders o LEFT JOIN shop.items i ON i.code = o.item WHERE NOT (o.item_ref <=> i.item_no)"), "0") << sql;
+    EXPECT_EQ(One("SELECT item FROM shop.orders WHERE id = 900002"), "late");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, SessionTest, testing::Values(Engine::kMariaDb, Engine::kMySql),
+                         [](const auto& info) { return std::string(servers::EngineName(info.param)); });
+
+}  // namespace
+}  // namespace crossfade::walk
