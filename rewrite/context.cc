@@ -84,4 +84,10 @@ std::string Context::Lookup(const Key& key, bool to_new, const std::string& valu
                      QuoteName(from), value);
 }
 
+std::string Context::LookupToWrite(const Key& key, bool to_new, const std::string& value) const {
+  std::string text = Lookup(key, to_new, value);
+  text.insert(text.size() - 1, " LOCK IN SHARE MODE");
+  return text;
+}
+
 }  // namespace crossfade::rewrite

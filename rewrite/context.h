@@ -53,6 +53,10 @@ struct Context {
   static std::string OwnTable(const Key& key);
   // (SELECT cf.`to` FROM own AS cf WHERE cf.`from` = value)
   std::string Lookup(const Key& key, bool to_new, const std::string& value) const;
+  // The same for a value that is written. Locking: at READ COMMITTED a plain subquery reads what was committed when the
+  // statement began, but the foreign key's check what is committed now; a parent that came in between would be referred
+  // to by one side alone.
+  std::string LookupToWrite(const Key& key, bool to_new, const std::string& value) const;
 };
 
 }  // namespace crossfade::rewrite

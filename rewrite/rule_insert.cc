@@ -124,7 +124,7 @@ size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
       const std::string ro = QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name);
       text += fmt::format(", {} = {}", QuoteName(addition.column->new_name),
                           addition.own ? OwnValue(context, insert, target, *addition.column, 0)
-                                       : context.Lookup(*addition.column->key, true, ro));
+                                       : context.LookupToWrite(*addition.column->key, true, ro));
     }
     if (!text.empty()) context.editor.After(insert.set.back().span.end - 1, text);
     return additions.size();
@@ -140,7 +140,7 @@ size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
       const std::string ro = QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name);
       if (!text.empty() || !insert.rows[row].values.empty()) text += ", ";
       text += addition.own ? OwnValue(context, insert, target, *addition.column, row)
-                           : context.Lookup(*addition.column->key, true, ro);
+                           : context.LookupToWrite(*addition.column->key, true, ro);
     }
     if (!text.empty()) context.editor.After(insert.rows[row].span.end - 2, text);
   }

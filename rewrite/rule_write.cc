@@ -89,7 +89,7 @@ void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const 
   Expr& value = Unwrap(*assignment.value);
   const std::string table = QuoteName(source.alias) + ".";
   const std::string rn = table + QuoteName(column.new_name), ro = table + QuoteName(column.old_name);
-  const std::string lookup = context.Lookup(key, true, ro);
+  const std::string lookup = context.LookupToWrite(key, true, ro);
   const uint32_t last = assignment.span.end - 1;
   context.Note("writes both sides of the reference");
   const std::optional<size_t> aliased_column = RowAliasColumn(value, use);
@@ -125,7 +125,7 @@ bool ValueForOld(Context& context, Reader& reader, const Key& key, Expr& value, 
   if (IsNewShaped(context, key, value)) {
     const std::string text = context.editor.Emit(value.span);
     // A number that is no new key is kept as it is, so that the foreign key refuses it.
-    context.editor.Replace(value.span, fmt::format("COALESCE({}, {})", context.Lookup(key, false, text), text));
+    context.editor.Replace(value.span, fmt::format("COALESCE({}, {})", context.LookupToWrite(key, false, text), text));
     context.Note("a new key is written as its old one");
     return true;
   }
@@ -170,7 +170,7 @@ void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr
       // 0 is never a key: a value that is none is refused by the foreign key.
       const std::string text = context.editor.Emit(value.span);
       const std::string none = value.kind == ExprKind::kString || value.kind == ExprKind::kHex ? "0" : fmt::format("IF({} IS NULL, NULL, 0)", text);
-      context.editor.Replace(value.span, fmt::format("COALESCE({}, {})", context.Lookup(key, true, text), none));
+      context.editor.Replace(value.span, fmt::format("COALESCE({}, {})", context.LookupToWrite(key, true, text), none));
       context.Note("the old key is looked up");
       return;
     }
