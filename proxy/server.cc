@@ -48,9 +48,7 @@ Server::~Server() { Stop(); }
 
 absl::Status Server::Start() {
   RaiseFileLimit(config_->limits.max_connections);
-  absl::StatusOr<protocol::RsaKey> key = protocol::RsaKey::Generate();
-  if (!key.ok()) return key.status();
-  rsa_key_ = std::make_unique<protocol::RsaKey>(*std::move(key));
+  rsa_key_ = std::async(std::launch::async, [] { return protocol::RsaKey::Generate(); }).share();
 
   for (const config::Backend& spec : config_->backends) {
     auto backend = std::make_unique<BackendContext>();

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,7 +53,8 @@ class Server {
   const config::Config& config() const { return *config_; }  // as started with
   const std::vector<std::unique_ptr<IoThread>>& threads() const { return threads_; }
   ControlThread* control() const { return control_.get(); }  // null: no migrations were ever declared
-  const protocol::RsaKey& rsa_key() const { return *rsa_key_; }
+  // Made in the background, as it takes a while; waits for it. An error: OpenSSL could not.
+  const absl::StatusOr<protocol::RsaKey>& rsa_key() const { return rsa_key_.get(); }
   std::atomic<uint32_t>& connections() { return connections_; }
 
  private:
@@ -62,7 +64,7 @@ class Server {
   static boost::asio::awaitable<void> Accept(Server* server, Acceptor* acceptor, const ListenerContext* listener);
 
   std::shared_ptr<const config::Config> config_;
-  std::unique_ptr<protocol::RsaKey> rsa_key_;
+  std::shared_future<absl::StatusOr<protocol::RsaKey>> rsa_key_;
   std::vector<std::unique_ptr<BackendContext>> backends_;
   std::vector<std::unique_ptr<ListenerContext>> listeners_;
   std::vector<std::unique_ptr<IoThread>> threads_;

@@ -214,13 +214,15 @@ awaitable<bool> Session::FullAuth(std::string_view request_key, uint8_t* client_
   bool ok = co_await ReadMessage(&client_, client_sequence, &payload, kLoginLimit);
   if (!ok) co_return false;
   if (!client_.secure() && payload == request_key) {
+    const absl::StatusOr<protocol::RsaKey>& own = thread_->server()->rsa_key();
+    if (!own.ok()) co_return Fail("the proxy has no key pair of its own");
     std::string key = "\x01";
-    key += thread_->server()->rsa_key().public_key_pem();
+    key += own->public_key_pem();
     ok = co_await WriteMessage(&client_, client_sequence, key);
     if (!ok) co_return false;
     ok = co_await ReadMessage(&client_, client_sequence, &payload, kLoginLimit);
     if (!ok) co_return false;
-    absl::StatusOr<std::string> password = thread_->server()->rsa_key().DecryptPassword(payload, scramble_);
+    absl::StatusOr<std::string> password = own->DecryptPassword(payload, scramble_);
     payload = password.ok() ? *std::move(password) : std::string(1, '\0');  // garbage: the server says "access denied"
   } else if (client_.secure() && payload.size() > 1) {
     std::string request(request_key), answer;
