@@ -122,7 +122,7 @@ absl::StatusOr<ControlState> ReadState(Connection& connection, const config::Con
   // One statement, so that epoch and phases are of one moment.
   auto rows = connection.Query(fmt::format(
       "SELECT s.epoch, m.name, m.phase, m.desired, m.percent, m.desired_percent, m.held, m.swapped, m.paused, m.confirmed,"
-      " m.message, m.spec, m.changed_epoch FROM {} AS s LEFT JOIN {} AS m ON m.removed = 0 WHERE s.id = 1 ORDER BY m.name",
+      " m.message, m.spec, m.changed_epoch FROM {} AS s LEFT JOIN {} AS m ON TRUE WHERE s.id = 1 ORDER BY m.name",
       ControlTable(config, "state"), ControlTable(config, "migrations")));
   if (!rows.ok()) return rows.status();
   if (rows->rows.empty()) return absl::FailedPreconditionError(std::string("the control schema is not installed"));

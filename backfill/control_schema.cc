@@ -18,7 +18,7 @@ constexpr std::array kTables = {
     " held TINYINT NOT NULL DEFAULT 0, swapped TINYINT NOT NULL DEFAULT 0, paused TINYINT NOT NULL DEFAULT 0,"
     " confirmed TINYINT NOT NULL DEFAULT 0, message TEXT NOT NULL, declared VARCHAR(16) NOT NULL,"
     " declared_percent DOUBLE NOT NULL DEFAULT 0, changed_epoch BIGINT UNSIGNED NOT NULL DEFAULT 0,"
-    " changed_at DATETIME(6) NOT NULL, removed TINYINT NOT NULL DEFAULT 0)",
+    " changed_at DATETIME(6) NOT NULL)",
     "proxies(id VARCHAR(64) NOT NULL PRIMARY KEY, address VARCHAR(255) NOT NULL, acked_epoch BIGINT UNSIGNED NOT NULL,"
     " oldest_epoch BIGINT UNSIGNED NOT NULL, started DATETIME(6) NOT NULL, expires DATETIME(6) NOT NULL)",
     "allocators(migration VARCHAR(64) NOT NULL, table_name VARCHAR(64) NOT NULL, next BIGINT UNSIGNED NOT NULL,"

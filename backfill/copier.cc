@@ -226,7 +226,8 @@ absl::StatusOr<bool> Copier::OldTransactionsGone(std::string* waiting_for) {
   return false;
 }
 
-absl::Status Copier::ReserveFor(Unit* unit, const std::string& range) {
+absl::Status Copier::ReserveFor(Unit* unit, const std::string& range, bool bounded) {
+  if (bounded && unit->end_key - unit->next_key >= unit->rows) return absl::OkStatus();
   auto missing = connection_.Query(fmt::format("SELECT COUNT(*) FROM {} AS t WHERE {} AND {}", TableName(migration_.schema, unit->table.name), range,
                                                KeyMissing(unit->pairs)));
   if (!missing.ok()) return missing.status();
@@ -293,7 +294,7 @@ absl::Status Copier::Chunk(Unit* unit, Result* result) {
   const bool last_chunk = bound->empty();
   const std::string range = unit->keyset.Range(unit->keys ? "t" : "r", unit->last, *bound);
   if (unit->keys) {
-    absl::Status reserved = ReserveFor(unit, range);
+    absl::Status reserved = ReserveFor(unit, range, !last_chunk);
     if (!reserved.ok()) return reserved;
   }
   const char* lock_wait = IsMySql(dialect_) || wait ? "SET SESSION innodb_lock_wait_timeout = 1" : "SET SESSION innodb_lock_wait_timeout = 0";

@@ -63,7 +63,7 @@ class Copier {
   absl::Status Chunk(Unit* unit, Result* result);
   absl::StatusOr<uint64_t> FillKeys(Unit* unit, const std::string& range, bool wait);
   absl::StatusOr<uint64_t> FillReferences(Unit* unit, const std::string& range, bool wait);
-  absl::Status ReserveFor(Unit* unit, const std::string& range);
+  absl::Status ReserveFor(Unit* unit, const std::string& range, bool bounded);
 
   Connection& connection_;
   config::Config config_;

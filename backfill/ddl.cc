@@ -89,13 +89,17 @@ std::string HiddenNotNull(const rewrite::Catalog& catalog, const std::string& ty
   return type + (catalog.dialect.flavor == rewrite::Flavor::kMariaDb ? " NOT NULL DEFAULT 0 INVISIBLE" : " NOT NULL INVISIBLE");
 }
 
-bool IsText(const rewrite::Column& column) { return column.type_class != rewrite::TypeClass::kInteger; }
+// What stands in an old column that a writer leaves out.
+std::string Nothing(const rewrite::Column& column) {
+  if (column.type == "uuid") return "'00000000-0000-0000-0000-000000000000'";
+  return column.type_class == rewrite::TypeClass::kInteger ? "0" : "''";
+}
 
 // The old column as it is, under another name: its type must not change, or the table would be copied.
 std::string OldDefinition(const rewrite::Column& column, bool visible) {
   std::string out = column.type;
   if (!column.charset.empty()) out += fmt::format(" CHARACTER SET {} COLLATE {}", column.charset, column.collation);
-  out += column.nullable ? " NULL" : fmt::format(" NOT NULL DEFAULT {}", IsText(column) ? "''" : "0");
+  out += column.nullable ? " NULL" : " NOT NULL DEFAULT " + Nothing(column);
   if (!visible) out += " INVISIBLE";
   return out;
 }
@@ -219,7 +223,7 @@ std::vector<Alter> ReleaseOldDdl(const config::Migration& migration, const rewri
         alter->clauses.push_back(fmt::format("DROP FOREIGN KEY {}", QuoteName(key->name)));
       }
       if (!old->nullable && !old->has_default) {
-        alter->clauses.push_back(fmt::format("ALTER COLUMN {} SET DEFAULT {}", QuoteName(pair.old_column), IsText(*old) ? "''" : "0"));
+        alter->clauses.push_back(fmt::format("ALTER COLUMN {} SET DEFAULT {}", QuoteName(pair.old_column), Nothing(*old)));
       }
     }
     // Rows that leave the old column out would collide in its unique keys.

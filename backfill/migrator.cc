@@ -86,7 +86,7 @@ struct Migrator::Impl {
   }
 
   absl::Status Walk(Connection& connection, const config::Config& config) {
-    const std::string lock_name = connection.Quote("crossfade." + config.control.schema);
+    const std::string lock_name = connection.Quote(("crossfade." + config.control.schema).substr(0, 64));  // MySQL's limit
     while (true) {  // the lock goes with the connection, so whoever has it can still write
       auto got = connection.Query(fmt::format("SELECT GET_LOCK({}, 0)", lock_name));
       if (!got.ok()) return got.status();

@@ -42,7 +42,8 @@ absl::Status CheckPrograms(Connection& connection, const std::string& schema, co
     AddError(findings, fmt::format("{} has the trigger {}: it may change a row after the new side was computed", name, trigger), "drop it, or do its work in the application");
   }
   auto others = FirstColumn(connection, fmt::format("SELECT CONCAT(trigger_schema, '.', trigger_name) FROM information_schema.triggers WHERE NOT (event_object_schema = {}"
-                                                    " AND event_object_table = {}) AND action_statement REGEXP {}", quoted_schema, quoted_table, word));
+                                                    " AND event_object_table = {}) AND action_statement REGEXP {} AND (trigger_schema = {} OR action_statement REGEXP {})",
+                                                    quoted_schema, quoted_table, word, quoted_schema, Word(connection, schema)));
   if (!others.ok()) return others.status();
   for (const std::string& trigger : *others) {
     AddError(findings, fmt::format("the trigger {} of another table names {}: its writes go past the proxy", trigger, name), "drop it, or do its work in the application");
@@ -57,10 +58,12 @@ absl::Status CheckPrograms(Connection& connection, const std::string& schema, co
       AddWarning(findings, fmt::format("the view {} reads {}: it sees the old columns until contract drops them", row[0].value_or(""), name), "change it before contract");
     }
   }
-  for (const auto& [kind, sql] : {std::pair<std::string, std::string>{"routine", "SELECT CONCAT(routine_schema, '.', routine_name) FROM information_schema.routines WHERE routine_schema"
-                                                                               " NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') AND routine_definition REGEXP "},
-                                  {"event", "SELECT CONCAT(event_schema, '.', event_name) FROM information_schema.events WHERE event_definition REGEXP "}}) {
-    auto programs = FirstColumn(connection, sql + word);
+  // A program of another schema means this table only where it names this schema.
+  constexpr std::array<std::array<const char*, 2>, 2> kPrograms = {{{"routine", "information_schema.routines"}, {"event", "information_schema.events"}}};
+  for (const auto& [kind, from] : kPrograms) {
+    auto programs = FirstColumn(connection, fmt::format("SELECT CONCAT({0}_schema, '.', {0}_name) FROM {1} WHERE {0}_definition REGEXP {2} AND {0}_schema NOT IN"
+                                                        " ('mysql', 'sys') AND ({0}_schema = {3} OR {0}_definition REGEXP {4})",
+                                                        kind, from, word, quoted_schema, Word(connection, schema)));
     if (!programs.ok()) return programs.status();
     for (const std::string& program : *programs) {
       AddError(findings, fmt::format("the {} {} names {}: what it does goes past the proxy", kind, program, name), "drop it, or do its work in the application");
