@@ -44,6 +44,7 @@ absl::Status Walker::LetGo(uint64_t epoch, const MigrationRow& row, const std::s
   if (!released.ok()) return released;
   hold_backoff_ = std::clamp(hold_backoff_ * 2, kFirstBackoff, kLongestBackoff);
   hold_not_before_ = Clock::now() + hold_backoff_;
+  hold_reason_ = why;
   AddEvent(connection_, config_, row.name, Severity::kWarning,
            fmt::format("the statement gate was let go with nothing changed: {}; next try in {} s", why, hold_backoff_.count() / 1000));
   return absl::OkStatus();
@@ -81,7 +82,7 @@ absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const Migra
   uint64_t epoch = state.epoch;
   if (!row.held) {
     if (const auto now = Clock::now(); now < hold_not_before_) {
-      return Waiting("the statement gate was let go because transactions went on too long; it will be tried again");
+      return Waiting("the statement gate was let go: " + hold_reason_ + "; it will be tried again");
     }
     EpochChange change{"held = 1"};
     change.restarts_work = false;

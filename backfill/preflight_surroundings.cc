@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "backfill/catalog_loader.h"
 #include "backfill/checks.h"
 #include "backfill/ddl.h"
 #include "backfill/store.h"
@@ -48,14 +49,20 @@ absl::Status CheckPrograms(Connection& connection, const std::string& schema, co
   for (const std::string& trigger : *others) {
     AddError(findings, fmt::format("the trigger {} of another table names {}: its writes go past the proxy", trigger, name), "drop it, or do its work in the application");
   }
-  auto views = connection.Query(fmt::format("SELECT CONCAT(table_schema, '.', table_name), is_updatable FROM information_schema.views WHERE view_definition LIKE {}",
-                                            connection.Quote(fmt::format("%`{}`.`{}`%", schema, table))));
-  if (!views.ok()) return views.status();
-  for (const Row& row : views->rows) {
-    if (row[1] == "YES") {
-      AddError(findings, fmt::format("the view {} reads {} and can be written through, past the proxy", row[0].value_or(""), name), "drop it, or make it read-only (ALGORITHM=TEMPTABLE)");
-    } else {
-      AddWarning(findings, fmt::format("the view {} reads {}: it sees the old columns until contract drops them", row[0].value_or(""), name), "change it before contract");
+  // One schema at a time, never the servers' own: MariaDB opens every view that such a query may mean.
+  auto schemas = FirstColumn(connection, "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN"
+                                         " ('mysql', 'sys', 'information_schema', 'performance_schema')");
+  if (!schemas.ok()) return schemas.status();
+  for (const std::string& in : *schemas) {
+    auto views = connection.Query(fmt::format("SELECT CONCAT(table_schema, '.', table_name), is_updatable FROM information_schema.views WHERE table_schema = {} AND"
+                                              " view_definition LIKE {}", connection.Quote(in), connection.Quote(fmt::format("%`{}`.`{}`%", schema, table))));
+    if (!views.ok()) return views.status();
+    for (const Row& row : views->rows) {
+      if (row[1] == "YES") {
+        AddError(findings, fmt::format("the view {} reads {} and can be written through, past the proxy", row[0].value_or(""), name), "drop it, or make it read-only (ALGORITHM=TEMPTABLE)");
+      } else {
+        AddWarning(findings, fmt::format("the view {} reads {}: it sees the old columns until contract drops them", row[0].value_or(""), name), "change it before contract");
+      }
     }
   }
   // A program of another schema means this table only where it names this schema.
@@ -72,8 +79,16 @@ absl::Status CheckPrograms(Connection& connection, const std::string& schema, co
   return absl::OkStatus();
 }
 
-absl::Status CheckExpressions(Connection& connection, const std::string& schema, const TablePairs& entry, Findings* findings) {
+absl::Status CheckExpressions(Connection& connection, bool maria, const std::string& schema, const TablePairs& entry, Findings* findings) {
   const std::string where = fmt::format("table_schema = {} AND table_name = {}", connection.Quote(schema), connection.Quote(entry.table));
+  // Constants for schema and table, or MariaDB opens every table and view of the server.
+  const std::string quoted_schema = connection.Quote(schema), quoted_table = connection.Quote(entry.table);
+  const std::string check_names =
+      maria ? fmt::format("SELECT constraint_name FROM information_schema.check_constraints WHERE constraint_schema = {} AND table_name = {} AND check_clause REGEXP ",
+                          quoted_schema, quoted_table)
+            : fmt::format("SELECT c.constraint_name FROM information_schema.table_constraints AS t JOIN information_schema.check_constraints AS c ON c.constraint_schema ="
+                          " t.constraint_schema AND c.constraint_name = t.constraint_name WHERE t.table_schema = {} AND t.table_name = {} AND c.check_clause REGEXP ",
+                          quoted_schema, quoted_table);
   for (const ColumnPair& pair : entry.pairs) {
     const std::string word = Word(connection, pair.old_column);
     auto generated = FirstColumn(connection, fmt::format("SELECT column_name FROM information_schema.columns WHERE {} AND generation_expression REGEXP {}", where, word));
@@ -81,9 +96,7 @@ absl::Status CheckExpressions(Connection& connection, const std::string& schema,
     for (const std::string& column : *generated) {
       AddError(findings, fmt::format("{}.{}.{} is generated from {}, which goes", schema, entry.table, column, pair.old_column), "drop it first");
     }
-    auto checks = FirstColumn(connection, fmt::format("SELECT t.constraint_name FROM information_schema.table_constraints AS t JOIN information_schema.check_constraints AS c"
-                                                      " ON c.constraint_schema = t.constraint_schema AND c.constraint_name = t.constraint_name WHERE t.{} AND t.constraint_type = 'CHECK'"
-                                                      " AND c.check_clause REGEXP {}", "table_schema = " + connection.Quote(schema) + " AND t.table_name = " + connection.Quote(entry.table), word));
+    auto checks = FirstColumn(connection, check_names + word);
     if (!checks.ok()) return checks.status();
     for (const std::string& check : *checks) {
       AddError(findings, fmt::format("{}.{}: the check {} is over {}, which goes", schema, entry.table, check, pair.old_column), "drop it first");
@@ -92,12 +105,28 @@ absl::Status CheckExpressions(Connection& connection, const std::string& schema,
   return absl::OkStatus();
 }
 
+// InnoDB's own name of a table in its dictionary; identifiers hold no other character that is escaped there.
+std::string InnodbName(const std::string& schema, const std::string& table) {
+  std::string out;
+  for (char c : schema + "/" + table) out += c == '$' ? "@0024" : std::string(1, c);
+  return out;
+}
+
+// (schema, table, column, constraint) of all that refers to a column.
+std::string ReferrersSql(const Connection& connection, bool maria, const std::string& schema, const std::string& table, const std::string& column) {
+  if (maria) {  // information_schema.key_column_usage would open every table of the server
+    return fmt::format("SELECT REPLACE(SUBSTRING_INDEX(f.for_name, '/', 1), '@0024', '$'), REPLACE(SUBSTRING_INDEX(f.for_name, '/', -1), '@0024', '$'), c.for_col_name, f.id"
+                       " FROM information_schema.innodb_sys_foreign AS f JOIN information_schema.innodb_sys_foreign_cols AS c ON c.id = f.id"
+                       " WHERE f.ref_name = {} AND c.ref_col_name = {}", connection.Quote(InnodbName(schema, table)), connection.Quote(column));
+  }
+  return fmt::format("SELECT table_schema, table_name, column_name, constraint_name FROM information_schema.key_column_usage WHERE referenced_table_schema = {}"
+                     " AND referenced_table_name = {} AND referenced_column_name = {}", connection.Quote(schema), connection.Quote(table), connection.Quote(column));
+}
+
 // Tables that refer to a key and are not in the migration would lose their parent.
-absl::Status CheckChildren(Connection& connection, const config::Migration& migration, const std::vector<TablePairs>& tables, Findings* findings) {
+absl::Status CheckChildren(Connection& connection, bool maria, const config::Migration& migration, const std::vector<TablePairs>& tables, Findings* findings) {
   for (const config::KeyMigration& key : migration.keys) {
-    auto rows = connection.Query(fmt::format("SELECT table_schema, table_name, column_name, constraint_name FROM information_schema.key_column_usage WHERE"
-                                             " referenced_table_schema = {} AND referenced_table_name = {} AND referenced_column_name = {}",
-                                             connection.Quote(migration.schema), connection.Quote(key.table), connection.Quote(key.old_column)));
+    auto rows = connection.Query(ReferrersSql(connection, maria, migration.schema, key.table, key.old_column));
     if (!rows.ok()) return rows.status();
     for (const Row& row : rows->rows) {
       bool named = false;
@@ -145,14 +174,18 @@ absl::Status CheckRights(Connection& connection, const config::Migration& migrat
 
 absl::Status CheckSurroundings(Connection& connection, const config::Config&, const config::Migration& migration, const std::vector<TablePairs>& tables,
                                Findings* findings) {
+  auto dialect = LoadDialect(connection);
+  if (!dialect.ok()) return dialect.status();
+  const bool maria = dialect->flavor == rewrite::Flavor::kMariaDb;
   for (const TablePairs& entry : tables) {
     absl::Status status = CheckPrograms(connection, migration.schema, entry.table, findings);
-    if (status.ok()) status = CheckExpressions(connection, migration.schema, entry, findings);
+    if (status.ok()) status = CheckExpressions(connection, maria, migration.schema, entry, findings);
     if (!status.ok()) return status;
   }
-  absl::Status status = CheckChildren(connection, migration, tables, findings);
-  if (status.ok()) status = CheckRights(connection, migration, findings);
-  return status;
+  // Rights first: without PROCESS, MariaDB does not tell who refers to a table.
+  absl::Status status = CheckRights(connection, migration, findings);
+  if (!status.ok() || HasErrors(*findings)) return status;
+  return CheckChildren(connection, maria, migration, tables, findings);
 }
 
 }  // namespace crossfade::backfill

@@ -60,6 +60,7 @@ class Walker {
   std::chrono::milliseconds backoff_{0};
   std::chrono::steady_clock::time_point hold_not_before_;
   std::chrono::milliseconds hold_backoff_{0};
+  std::string hold_reason_;  // why it was last let go
 };
 
 }  // namespace crossfade::backfill

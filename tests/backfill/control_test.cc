@@ -24,6 +24,7 @@ class Control : public ServerTest {
  protected:
   void SetUp() override {
     ServerTest::SetUp();
+    if (HasFatalFailure()) return;
     config_ = Load(Keys("observe"));
     ASSERT_OK(InstallControlSchema(*db_, *config_));
   }
