@@ -204,6 +204,7 @@ TEST_P(Walk, ALiveProxyIsWaitedForAndADeadOneIsNot) {
 }
 
 TEST_P(Walk, GatesSayWhatTheyWaitFor) {
+  config_ = Load(kZoo, "backfill_idle_share: 0, control_poll: 20ms, lease: 10m");
   MakeTables(10, 1);
   Connection application = Open();
   ASSERT_OK(RenewLease(*db_, *config_, "p", "here", 99, 99));
@@ -219,14 +220,15 @@ TEST_P(Walk, GatesSayWhatTheyWaitFor) {
     }
     FAIL() << "waited for: " << text << "\nlast said: " << message;
   };
-  Ask(Phase::kDualWrite);
-  wait_for("1 statement shape(s) with live traffic would be refused, the most frequent by app: load data into P");
-  Run("DELETE FROM cf_control.digests");
+  // Each gate is shut before the one in front of it opens.
   Run("CREATE TRIGGER tr BEFORE INSERT ON R FOR EACH ROW SET NEW.ptag = 'x'");
-  wait_for("has the trigger tr");
   ASSERT_OK(StatusOf(application.Execute("START TRANSACTION")));
   ASSERT_OK(StatusOf(application.Query("SELECT COUNT(*) FROM P")));
+  Ask(Phase::kDualWrite);
+  wait_for("has the trigger tr");
   Run("DROP TRIGGER tr");
+  wait_for("1 statement shape(s) with live traffic would be refused, the most frequent by app: load data into P");
+  Run("DELETE FROM cf_control.digests");
   wait_for(fmt::format("the oldest transaction is that of connection {}", application.thread_id()));
   ASSERT_OK(StatusOf(application.Execute("COMMIT")));
   EXPECT_TRUE(Reach(Phase::kDualWrite));
