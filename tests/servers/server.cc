@@ -62,8 +62,12 @@ absl::StatusOr<std::vector<std::string>> ServerCommand(Engine engine) {
 
 absl::Status MakeData(Engine engine, std::vector<std::string> command, const std::string& data) {
   CommandResult result;
+  const std::string temporary = data + "-tmp";
+  std::error_code error;
+  fs::create_directories(temporary, error);
   if (engine == Engine::kMariaDb) {
-    result = RunCommand({"mariadb-install-db", "--no-defaults", "--datadir=" + data,
+    // A MariaDB server that starts deletes the temporary tables of every other one with the same folder for them.
+    result = RunCommand({"env", "TMPDIR=" + temporary, "mariadb-install-db", "--no-defaults", "--datadir=" + data,
                          "--auth-root-authentication-method=normal", "--skip-test-db",
                          "--user=root"},
                         seconds(120));
@@ -72,6 +76,7 @@ absl::Status MakeData(Engine engine, std::vector<std::string> command, const std
     command.push_back("--datadir=" + data);
     result = RunCommand(command, seconds(180));
   }
+  fs::remove_all(temporary, error);
   if (result.exit_code == 0) return absl::OkStatus();
   return absl::InternalError(fmt::format("cannot initialise a {} data folder: {}",
                                          EngineName(engine), LastLines(result.output, 5)));
@@ -138,6 +143,9 @@ absl::Status Server::Launch() {
     argv.push_back(argument);
   }
   argv.push_back("--datadir=" + folder_.path() + "/data");
+  std::error_code error;
+  fs::create_directories(folder_.path() + "/tmp", error);
+  argv.push_back("--tmpdir=" + folder_.path() + "/tmp");  // see MakeData
   argv.push_back("--socket=" + folder_.path() + "/socket");
   argv.push_back("--pid-file=" + folder_.path() + "/pid");
   argv.push_back(fmt::format("--port={}", port_));
