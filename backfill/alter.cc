@@ -8,6 +8,12 @@
 #include "fmt/format.h"
 
 namespace crossfade::backfill {
+namespace {
+
+constexpr uint32_t kDuplicate = 1062;
+constexpr int kTriesOfRebuild = 5;
+
+}  // namespace
 
 std::string OldestTransaction(Connection& connection) {
   auto rows = connection.Query(
@@ -29,6 +35,9 @@ absl::Status RunAlter(Connection& connection, const config::Config& config, cons
   if (!set.ok()) return set.status();
   const std::string sql = AlterSql(alter);
   absl::Status status = connection.Execute(sql).status();
+  // MySQL replays the changes made meanwhile row by row: an UPDATE of the old primary key puts the row in before it takes it
+  // out, which the rebuilt table finds to be a duplicate. The new keys themselves have been proved unique by then.
+  for (int tries = 1; tries < kTriesOfRebuild && ServerError(status) == kDuplicate; ++tries) status = connection.Execute(sql).status();
   if (!absl::IsUnavailable(status)) (void)connection.Execute("SET SESSION foreign_key_checks = 1");
   if (status.ok()) {
     AddEvent(connection, config, migration, Severity::kInfo, sql);

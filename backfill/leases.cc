@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What proxies write: leases, reserved keys, the digests they saw.
+#include <algorithm>
 #include <limits>
+#include <tuple>
 
 #include "backfill/control.h"
 #include "backfill/store.h"
@@ -98,7 +100,18 @@ absl::StatusOr<uint64_t> ReserveKeys(Connection& connection, const config::Confi
 }
 
 absl::Status ReportDigests(Connection& connection, const config::Config& config, const std::vector<DigestRow>& digests) {
-  for (const DigestRow& digest : digests) {
+  if (digests.empty()) return absl::OkStatus();
+  // One transaction: the lease is renewed by the same thread, and hundreds of commits may last longer than it. Always in one
+  // order, so that two proxies cannot deadlock.
+  std::vector<const DigestRow*> ordered;
+  for (const DigestRow& digest : digests) ordered.push_back(&digest);
+  std::sort(ordered.begin(), ordered.end(), [](const DigestRow* a, const DigestRow* b) {
+    return std::tie(a->migration, a->user, a->digest) < std::tie(b->migration, b->user, b->digest);
+  });
+  absl::Status begun = connection.Execute("START TRANSACTION").status();
+  if (!begun.ok()) return begun;
+  for (const DigestRow* each : ordered) {
+    const DigestRow& digest = *each;
     const std::string text = connection.Quote(std::string_view(digest.digest).substr(0, 16'000));
     const std::string reason = connection.Quote(std::string_view(digest.reason).substr(0, 4'000));
     const std::string strategy = connection.Quote(digest.strategy);
@@ -108,9 +121,12 @@ absl::Status ReportDigests(Connection& connection, const config::Config& config,
         " last_seen = UTC_TIMESTAMP(6)",
         ControlTable(config, "digests"), connection.Quote(digest.migration), connection.Quote(std::string_view(digest.user).substr(0, 128)), text,
         strategy, reason, digest.count));
-    if (!counted.ok()) return counted.status();
+    if (!counted.ok()) {
+      if (!absl::IsUnavailable(counted.status())) (void)connection.Execute("ROLLBACK");
+      return counted.status();
+    }
   }
-  return absl::OkStatus();
+  return connection.Execute("COMMIT").status();
 }
 
 }  // namespace crossfade::backfill

@@ -109,7 +109,7 @@ void Demo::WriteConfig() {
       "          - {{table: dependencies, old: package, new: package_id, final: package}}\n"
       "          - {{table: dependencies, old: depends_on, new: depends_on_id, final: depends_on}}\n",
       proxy_port_, options_.port, servers::FreePort(),
-      options_.kill_proxy ? "limits: {lease: 1s}  # a killed proxy counts as alive for so long\n" : "", kMigration, kSchema));
+      options_.kill_proxy ? "limits: {lease: 2s}  # a killed proxy counts as alive for so long\n" : "", kMigration, kSchema));
 }
 
 absl::Status Demo::Prepare() {

@@ -164,7 +164,7 @@ void Worker::OneOperation() {
   static constexpr std::pair<int, Operation> kOperations[] = {
       {5, &Worker::InsertPackage},     {8, &Worker::InsertDependency},   {3, &Worker::InsertPackageWithDependencies},
       {8, &Worker::UpdatePackage},     {9, &Worker::UpdateReference},    {3, &Worker::MoveDependency},
-      {3, &Worker::RenamePackage},     {4, &Worker::DeleteDependency},   {2, &Worker::DeletePackage},
+      {1, &Worker::RenamePackage},     {4, &Worker::DeleteDependency},   {2, &Worker::DeletePackage},
       {3, &Worker::ReplacePackage},    {5, &Worker::UpsertPackage},      {3, &Worker::UpsertDependency},
       {3, &Worker::ReplaceDependency}, {2, &Worker::Mistake},            {10, &Worker::ReadPackage},
       {3, &Worker::ReadWholePackage},  {2, &Worker::ReadMissing},        {10, &Worker::ReadReferences},
