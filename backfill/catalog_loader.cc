@@ -41,6 +41,7 @@ absl::Status LoadColumns(Connection& connection, const std::string& where, rewri
     const std::string extra = row[6].value_or("");
     column.invisible = Contains(extra, "invisible");
     column.auto_increment = Contains(extra, "auto_increment");
+    column.stamped = Contains(extra, "on update");
     column.generated = !row[8].value_or("").empty();
     // MariaDB writes the default NULL as the word, MySQL as NULL.
     column.has_default = row[7].has_value() && *row[7] != "NULL";
@@ -94,6 +95,14 @@ absl::Status LoadForeignKeys(Connection& connection, const std::string& schema, 
 }
 
 }  // namespace
+
+std::string KeepStamps(const rewrite::Table& table, std::string_view alias) {
+  std::string text;
+  for (const rewrite::Column& column : table.columns) {
+    if (column.stamped) text += fmt::format(", {0}.{1} = {0}.{1}", std::string(alias), QuoteName(column.name));
+  }
+  return text;
+}
 
 absl::StatusOr<rewrite::Dialect> LoadDialect(Connection& connection) {
   auto rows = connection.Query("SELECT @@version");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,5 +24,9 @@ absl::StatusOr<rewrite::Catalog> LoadCatalog(Connection& connection, const std::
 
 // (schema, table) of a migration, each once, the tables of keys before those that refer to them.
 std::vector<std::pair<std::string, std::string>> TablesOf(const config::Migration& migration);
+
+// ", alias.c = alias.c" for each column c that the server would set to the time of an UPDATE: what the migrator
+// writes is no change of the application's row.
+std::string KeepStamps(const rewrite::Table& table, std::string_view alias);
 
 }  // namespace crossfade::backfill

@@ -262,8 +262,9 @@ absl::StatusOr<uint64_t> Copier::FillKeys(Unit* unit, const std::string& range, 
   }
   auto filled = connection_.Execute(fmt::format(
       "UPDATE (SELECT {0}, ROW_NUMBER() OVER (ORDER BY {0}) AS cf_n FROM {1} AS t FORCE INDEX ({2}) WHERE {3} AND {4}) AS s"
-      " STRAIGHT_JOIN {1} AS t ON {5} SET t.{6} = {7} + s.cf_n WHERE {4}",
-      unit->keyset.Columns("t"), table, QuoteName(unit->keyset.index()), range, KeyMissing(unit->pairs), join, column, unit->next_key - 1));
+      " STRAIGHT_JOIN {1} AS t ON {5} SET t.{6} = {7} + s.cf_n{8} WHERE {4}",
+      unit->keyset.Columns("t"), table, QuoteName(unit->keyset.index()), range, KeyMissing(unit->pairs), join, column, unit->next_key - 1,
+      KeepStamps(unit->table, "t")));
   if (!filled.ok()) return filled.status();
   if (*filled > count) return absl::AbortedError(std::string("more rows were numbered than locked"));
   unit->next_key += count;
@@ -283,7 +284,7 @@ absl::StatusOr<uint64_t> Copier::FillReferences(Unit* unit, const std::string& r
     if (!locked.ok()) return locked.status();
     if (locked->rows[0][0] == "0") return uint64_t{0};
   }
-  return connection_.Execute(fmt::format("UPDATE {} SET {} WHERE {} AND {}", from, ReferenceAssignments(unit->pairs), range, condition));
+  return connection_.Execute(fmt::format("UPDATE {} SET {}{} WHERE {} AND {}", from, ReferenceAssignments(unit->pairs), KeepStamps(unit->table, "r"), range, condition));
 }
 
 absl::Status Copier::Chunk(Unit* unit, Result* result) {

@@ -168,13 +168,14 @@ absl::Status Verifier::Repair(const Unit& unit, const std::string& row) {
     if (!pair.is_key) continue;
     auto key = ReserveKeys(connection_, config_, migration_.name, unit.table.name, 1);
     if (!key.ok()) return key.status();
-    auto set = connection_.Execute(fmt::format("UPDATE {} AS r SET r.{} = {} WHERE {} AND (r.{} IS NULL OR r.{} = 0)", table, QuoteName(pair.new_column),
-                                               *key, row, QuoteName(pair.new_column), QuoteName(pair.new_column)));
+    auto set = connection_.Execute(fmt::format("UPDATE {} AS r SET r.{} = {}{} WHERE {} AND (r.{} IS NULL OR r.{} = 0)", table, QuoteName(pair.new_column),
+                                               *key, KeepStamps(unit.table, "r"), row, QuoteName(pair.new_column), QuoteName(pair.new_column)));
     if (!set.ok()) return set.status();
   }
   if (!HasReference(unit.pairs)) return absl::OkStatus();
   return connection_
-      .Execute(fmt::format("UPDATE {} AS r{} SET {} WHERE {} AND {}", table, ReferenceJoins(migration_, unit.pairs), ReferenceAssignments(unit.pairs), row,
+      .Execute(fmt::format("UPDATE {} AS r{} SET {}{} WHERE {} AND {}", table, ReferenceJoins(migration_, unit.pairs), ReferenceAssignments(unit.pairs),
+                           KeepStamps(unit.table, "r"), row,
                            ReferenceDiffers(unit.pairs)))
       .status();
 }

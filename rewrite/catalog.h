@@ -31,6 +31,7 @@ struct Column {
   bool generated = false;
   bool auto_increment = false;
   bool has_default = false;  // an explicit default other than NULL
+  bool stamped = false;      // ON UPDATE CURRENT_TIMESTAMP
 };
 
 struct Index {
