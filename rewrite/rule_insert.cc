@@ -39,10 +39,15 @@ std::string OwnValue(Context& context, Insert& insert, const Target& target, con
                    "give it as a literal or a parameter of its own kind");
     return fresh;
   }
-  // The derived table is materialised first: the row that is replaced can be read.
-  return fmt::format("COALESCE((SELECT {0}.{1} FROM (SELECT {1} FROM {2} WHERE {3} = {4}) AS {0}), {5})", context.alias,
-                     QuoteName(column.new_name), Context::OwnTable(key), QuoteName(column.old_name),
-                     context.editor.Emit(value->span), fresh);
+  const std::string old = context.editor.Emit(value->span), number = QuoteName(column.new_name), name = QuoteName(column.old_name);
+  // MariaDB reads the table it replaces in directly; through a derived table it would take DEFAULT for NULL
+  // (error 1048, or the wrong value where sql_mode is not strict). MySQL wants the derived table (error 1093).
+  if (context.dialect.flavor == Flavor::kMariaDb) {
+    return fmt::format("COALESCE((SELECT {0}.{1} FROM {2} AS {0} WHERE {0}.{3} = {4}), {5})", context.alias, number, Context::OwnTable(key),
+                       name, old, fresh);
+  }
+  return fmt::format("COALESCE((SELECT {0}.{1} FROM (SELECT {1} FROM {2} WHERE {3} = {4}) AS {0}), {5})", context.alias, number,
+                     Context::OwnTable(key), name, old, fresh);
 }
 
 // A new key that the application gives: what it is must be plain.
@@ -102,7 +107,9 @@ size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
     for (size_t row = 0; row < rows && index != kAbsent; ++row)
       if (Expr* value = ValueAt(insert, row, index)) ValueForOld(context, reader, key, Unwrap(*value), target.scope, nullptr);
     const Column* described = target.table.table != nullptr ? target.table.table->FindColumn(column.old_name) : nullptr;
-    if (index != kAbsent || described == nullptr || described->has_default) {
+    // Left out, a NOT NULL column without a default is still set where the mode is not strict or the statement says
+    // IGNORE: to ''. Elsewhere the server refuses the row before it looks anything up.
+    if (index != kAbsent || described == nullptr || described->has_default || !described->nullable) {
       additions.push_back({&column, false});
       context.Note("writes both sides of the reference");
     }

@@ -94,10 +94,16 @@ void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const 
   context.Note("writes both sides of the reference");
   const std::optional<size_t> aliased_column = RowAliasColumn(value, use);
   const bool replaced = !aliased_column && ValueForOld(context, reader, key, value, scope, ctes);
-  if (!replaced && key.filling && (aliased_column || Repeatable(context, reader, key, value, scope))) {
+  bool repeatable = !replaced && key.filling && (aliased_column || Repeatable(context, reader, key, value, scope));
+  std::string e = repeatable ? context.editor.Emit(value.span) : "";
+  if (repeatable && value.kind == ExprKind::kValues && !value.children.empty() && context.dialect.flavor == Flavor::kMySql &&
+      context.dialect.version >= 80019) {
+    const std::string once = ValuesOnce(context, value, use, aliased, e);
+    repeatable = once != e;  // VALUES of a column that the INSERT does not list has no other name
+    e = once;
+  }
+  if (repeatable) {
     // A row that does not change must not change for us either, though its new side may still be missing.
-    std::string e = context.editor.Emit(value.span);
-    if (value.kind == ExprKind::kValues && !value.children.empty()) e = ValuesOnce(context, value, use, aliased, e);
     context.editor.Before(assignment.span.begin, fmt::format("{0} = IF({1} <=> {2}, {0}, 0), ", rn, ro, e));
     context.editor.After(last, fmt::format(", {0} = IF({0} = 0, {1}, {0})", rn, lookup));
   } else {
