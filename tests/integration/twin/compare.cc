@@ -159,7 +159,8 @@ std::string Difference(const Reply& a, const Reply& b, const Statement& statemen
   if (a.affected != b.affected) return fmt::format("affected rows {}, not {}", a.affected, b.affected);
   if (a.insert_id != b.insert_id) return fmt::format("insert id {}, not {}", a.insert_id, b.insert_id);
   if (a.warnings != b.warnings) return fmt::format("{} warnings, not {}", a.warnings, b.warnings);
-  if (a.info != b.info) return fmt::format("info '{}', not '{}'", a.info, b.info);
+  const bool seen_sooner = how.other_text && a.affected == 0 && (a.info.empty() || b.info.empty());
+  if (a.info != b.info && !seen_sooner) return fmt::format("info '{}', not '{}'", a.info, b.info);
   if ((a.status & kState) != (b.status & kState)) return fmt::format("status {:#x}, not {:#x}", a.status & kState, b.status & kState);
   return "";
 }

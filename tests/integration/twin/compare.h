@@ -31,6 +31,7 @@ class KeyMap {
 struct Comparison {
   const Mode* mode = nullptr;
   const KeyMap* keys = nullptr;
+  bool other_text = false;  // a number stands for an old key on one side: the server may see sooner that nothing matches
   bool any_row = false;  // the row number in a message depends on the plan
 };
 

@@ -93,30 +93,32 @@ Value Generator::ValueFor(const Column& column) {
   return {nullptr};
 }
 
-void Generator::Expression(const Column& column) {
-  if (column.has_default && random_.Chance(5)) return T("DEFAULT");
+bool Generator::Expression(const Column& column) {
+  if (column.has_default && random_.Chance(5)) {
+    T("DEFAULT");
+    return false;
+  }
   const bool keyish = column.kind == Kind::kKey || column.kind == Kind::kReference;
   // Once the old references are gone there is no old value to compute one from.
-  if (!random_.Chance(6) || (mode_.retired && keyish)) return V(ValueFor(column));
-  switch (column.kind) {
-    case Kind::kKey:
-    case Kind::kReference:
-      T("CONCAT(");
-      V({OneKey()});
-      T(", '')");
-      return;
-    case Kind::kInteger:
-    case Kind::kDecimal:
-      T("1 + ");
-      V({int64_t{random_.Between(0, 50)}});
-      return;
-    case Kind::kText:
-      T("LOWER(");
-      V({std::string("ABC")});
-      T(")");
-      return;
-    default: V(ValueFor(column));
+  if (!random_.Chance(6) || (mode_.retired && keyish)) {
+    V(ValueFor(column));
+  } else if (keyish) {
+    T("CONCAT(");
+    V({OneKey()});
+    T(", '')");
+  } else if (column.kind == Kind::kInteger || column.kind == Kind::kDecimal) {
+    T("1 + ");
+    V({int64_t{random_.Between(0, 50)}});
+    return false;
+  } else if (column.kind == Kind::kText) {
+    T("LOWER(");
+    V({std::string("ABC")});
+    T(")");
+    return false;
+  } else {
+    V(ValueFor(column));
   }
+  return keyish && statement_.pieces.back().text == ", '')";
 }
 
 bool Generator::Plain(const Column& column) const {

@@ -47,7 +47,7 @@ class Generator {
   std::string OneKey();
   Value KeyValue(bool number_allowed);
   Value ValueFor(const Column& column);
-  void Expression(const Column& column);  // a value or something computed
+  bool Expression(const Column& column);  // a value, or something computed: true for a computed key
   void KeyComparison(const Column& column, const std::string& prefix);
   void Condition(const Table& table, const std::string& alias);
   void Where(const Table& table, const std::string& alias);
@@ -58,6 +58,7 @@ class Generator {
 
   // writes.cc
   void InsertInto(const Table& table, bool replace);
+  void Given(const Column& column);
   void InsertRows(const std::vector<const Column*>& columns);
   void OnDuplicate(const Table& table);
   void InsertSelect(bool replace);

@@ -22,6 +22,7 @@ struct Runner::Session {
   std::map<std::string, std::unique_ptr<servers::Statement>> kept_a, kept_b;
   bool in_transaction = false, autocommit = true;
   bool any_row = false;           // its last write visited rows in an order of the plan's
+  bool after_select = false;
   int length = 0;                 // statements in the open transaction
   uint64_t parent_writes_at = 0;  // of all sessions, when the transaction began
   bool other_wrote_parent = false;
@@ -178,7 +179,10 @@ absl::Status Runner::Extras(Session& session) {
     case 0: return BothText(session, "row count", "SELECT ROW_COUNT()");
     case 1: return BothText(session, "last insert id", "SELECT LAST_INSERT_ID()");
     case 2: return BothText(session, "show warnings", "SHOW WARNINGS", false);
-    case 3: return BothText(session, "found rows", "SELECT FOUND_ROWS()");
+    case 3:
+      // Of the SELECT just before; what it says after a write is the server's private matter (it counts subqueries).
+      if (!session.after_select) return BothText(session, "row count", "SELECT ROW_COUNT()");
+      return BothText(session, "found rows", "SELECT FOUND_ROWS()");
     case 4: return BothText(session, "timestamp", fmt::format("SET timestamp = {}", 1700000100 + random.Below(100000)));
     default: {
       const Schema& schema = schemas_[session.schema];
@@ -225,7 +229,8 @@ absl::Status Runner::Both(Session& session, const Statement& statement) {
 
   const Reply a = Send(session, true, statement, for_a);
   if (Refused(a)) {
-    const bool expected = mode_.both_sides && statement.refusable;
+    const bool expected = (mode_.both_sides && statement.refusable) || options_.survey;
+    if (options_.survey && !statement.refusable) ++refusals_[fmt::format("UNTAGGED {}: {}\n        {}", statement.label, a.message, Script(for_a))];
     // What the server itself would not run may be refused as well.
     const bool would_fail = !expected && !statement.locks && Send(session, false, statement, for_b).error != 0;
     if (!expected && !would_fail) return Differs(session, statement, "refused: " + a.message, a, a);
@@ -247,8 +252,13 @@ absl::Status Runner::Both(Session& session, const Statement& statement) {
   Comparison how;
   how.mode = &mode_;
   how.keys = &keys;
-  if (statement.locks) session.any_row = statement.label.find("update") == 0 || statement.label.find("select") != std::string::npos;
+  if (statement.locks) {
+    // The servers count rows that subqueries read into "at row N": with the lookups of new references, N is higher.
+    const bool looks_up = mode_.both_sides && (statement.label.find("insert") == 0 || statement.label.find("replace") == 0);
+    session.any_row = looks_up || statement.label.find("update") == 0 || statement.label.find("select") != std::string::npos;
+  }
   how.any_row = session.any_row;
+  how.other_text = for_a.sql != for_b.sql || for_a.parameters != for_b.parameters;
   const bool writes_parent = statement.locks && statement.label.find("select") != 0;
   if (writes_parent || statement.label == "rollback" || statement.label == "rollback to" || statement.label == "end") {
     if (absl::Status status = RefreshKeys(); !status.ok()) return status;
@@ -258,6 +268,7 @@ absl::Status Runner::Both(Session& session, const Statement& statement) {
   if (!b.ok()) ++errors_;
   if (b.insert_id > 0 && schema.child.key().kind == twin::Kind::kSerial) last_serial_ = std::max<int64_t>(last_serial_, static_cast<int64_t>(b.insert_id + b.affected));
 
+  session.after_select = b.ok() && b.has_rows && statement.label.find("select") == 0;
   const bool was_in_transaction = session.in_transaction;
   if (b.ok()) {
     session.in_transaction = (b.status & kInTransaction) != 0;

@@ -19,6 +19,7 @@ struct RunOptions {
   int observer_port = 0;  // side A's server itself, for the key map
   int direct_port = 0;    // side B
   uint64_t seed = 1;
+  bool survey = false;    // refusals of any shape are counted, not failures
   std::string script_file;  // where a failing run leaves its statements
 };
 

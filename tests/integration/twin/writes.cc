@@ -29,6 +29,17 @@ Statement Generator::Write(size_t schema, const Lexis& lexis) {
   return Finish();
 }
 
+// A value of an INSERT. What REPLACE does to the row that has the key already takes the key as it is written;
+// and where either kind finds a row, a computed reference may be of either.
+void Generator::Given(const Column& column) {
+  const bool computed = Expression(column);
+  const std::optional<Value>& value = statement_.pieces.back().value;
+  const bool null = value.has_value() && std::holds_alternative<std::nullptr_t>(value->data);
+  if (column.kind == Kind::kKey && null && statement_.label == "replace parent") statement_.refusable = true;
+  if (!computed) return;
+  if (column.kind == Kind::kKey ? statement_.label == "replace parent" : mode_.either_key) statement_.refusable = true;
+}
+
 void Generator::InsertRows(const std::vector<const Column*>& columns) {
   const int rows = random_.Chance(50) ? 1 : random_.Between(2, 6);
   T(random_.Chance(90) ? " VALUES " : " VALUE ");
@@ -39,7 +50,7 @@ void Generator::InsertRows(const std::vector<const Column*>& columns) {
     const int count = static_cast<int>(columns.size()) + (row == rows - 1 ? uneven : 0);
     for (int i = 0; i < count; ++i) {
       if (i > 0) T(", ");
-      if (i < static_cast<int>(columns.size())) Expression(*columns[i]);
+      if (i < static_cast<int>(columns.size())) Given(*columns[i]);
       else T("1");
     }
     T(")");
@@ -59,6 +70,7 @@ void Generator::InsertInto(const Table& table, bool replace) {
   const bool serial = table.key().kind == Kind::kSerial;
   const bool with_key = serial ? random_.Chance(replace ? 60 : 20) : random_.Chance(98);
   std::vector<const Column*> columns = SomeColumns(table, with_key);
+  if (replace && of_parent && !with_key) statement_.refusable = true;
   const unsigned form = static_cast<unsigned>(random_.Below(100));
   // With and without a list of columns, and SET.
   if (form < 12) {
@@ -70,7 +82,7 @@ void Generator::InsertInto(const Table& table, bool replace) {
     for (size_t i = 0; i < columns.size(); ++i) {
       if (i > 0) T(", ");
       T(Id(columns[i]->name) + " = ");
-      Expression(*columns[i]);
+      Given(*columns[i]);
     }
   } else {
     T(" (");
@@ -82,14 +94,22 @@ void Generator::InsertInto(const Table& table, bool replace) {
     statement_.label += " on duplicate";
     OnDuplicate(table);
   }
+  if (mode_.engine == servers::Engine::kMariaDb && random_.Chance(6)) {
+    statement_.label += " returning";
+    T(" RETURNING ");
+    Items(table, "", 0);
+  }
 }
 
 void Generator::OnDuplicate(const Table& table) {
   T(" ON DUPLICATE KEY UPDATE ");
   const int count = random_.Between(1, 2);
+  std::string before;
   for (int i = 0; i < count; ++i) {
     if (i > 0) T(", ");
     const Column& column = table.columns[random_.Between(1, static_cast<int>(table.columns.size()) - 1)];
+    if (column.kind == Kind::kReference && column.name == before) statement_.refusable = true;  // assigned twice
+    before = column.name;
     const std::string name = Id(column.name);
     T(name + " = ");
     const bool gone = mode_.retired && column.kind == Kind::kReference;
@@ -129,12 +149,15 @@ void Generator::InsertSelect(bool replace) {
 void Generator::Set(const Table& table, const std::string& alias, bool one_row) {
   T(" SET ");
   const int count = random_.Chance(70) ? 1 : 2;
+  std::string before;
   for (int i = 0; i < count; ++i) {
     if (i > 0) T(", ");
     const Column* column = &table.columns[random_.Between(1, static_cast<int>(table.columns.size()) - 1)];
     if (&table == &schema_->parent && one_row && random_.Chance(20)) column = &table.key();
     // Of many rows only what cannot fail at one of them.
     if (!one_row && column->kind == Kind::kUnique) column = &table.columns[2];
+    if (column->kind == Kind::kReference && column->name == before) statement_.refusable = true;  // assigned twice
+    before = column->name;
     const std::string name = (alias.empty() ? "" : alias + ".") + Id(column->name);
     T(name + " = ");
     const bool reference = column->kind == Kind::kReference;
@@ -201,7 +224,13 @@ void Generator::Delete(const Table& table) {
       if (i > 0) T(", ");
       V(key.kind == Kind::kKey ? KeyValue(true) : ValueFor(key));
     }
-    return T(")");
+    T(")");
+    if (mode_.engine == servers::Engine::kMariaDb && random_.Chance(6)) {
+      statement_.label += " returning";
+      T(" RETURNING ");
+      Items(table, "", 0);
+    }
+    return;
   }
   T(" WHERE ");
   Condition(table, "");
