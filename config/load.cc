@@ -119,6 +119,9 @@ void ReadControl(Section& root, Config* config, Diagnostics* diagnostics) {
 
 void ReadRoot(const YAML::Node& node, Config* config, Diagnostics* diagnostics) {
   Section root(node, "the file", diagnostics);
+  // A misspelt key first: what it leaves missing is the smaller news.
+  for (const char* key : {"backends", "listen", "control", "admin", "log_level", "limits", "migrations"}) root.Has(key);
+  root.Done();
   if (!diagnostics->ok()) return;
   ReadBackends(root, config, diagnostics);
   ReadListeners(root, config, diagnostics);
