@@ -165,8 +165,8 @@ class Workload {
       return fmt::format("INSERT INTO R(p_id, q_id, ptag, qtag) SELECT id, (SELECT q.id FROM P AS q WHERE q.tag = {0}), tag, {0} FROM P WHERE tag = '{1}'", q, tag);
     }
     if (!Dual()) return fmt::format("INSERT INTO R(p, q, ptag, qtag) VALUES ('{}', {}, '{}', {})", name, q, tag, q);
-    return fmt::format("INSERT INTO R(p, p_id, q, q_id, ptag, qtag) VALUES ('{}', (SELECT cf.id FROM P AS cf WHERE cf.name = R.p), {},"
-                       " (SELECT cf.id FROM P AS cf WHERE cf.name = R.q), '{}', {})", name, q, tag, q);
+    return fmt::format("INSERT INTO R(p, p_id, q, q_id, ptag, qtag) VALUES ('{}', (SELECT cf.id FROM P AS cf WHERE cf.name = R.p LOCK IN SHARE MODE), {},"
+                       " (SELECT cf.id FROM P AS cf WHERE cf.name = R.q LOCK IN SHARE MODE), '{}', {})", name, q, tag, q);
   }
   // One child of the parent tagged `from` goes to the parent (name, tag).
   std::string MoveChildren(const std::string& from, const std::string& name, const std::string& tag) const {
