@@ -69,9 +69,16 @@ absl::StatusOr<std::vector<ProxyRow>> ReadProxies(Connection& connection, const 
 absl::StatusOr<std::shared_ptr<const rewrite::Snapshot>> LoadSnapshot(Connection& connection, const config::Config& config,
                                                                       const ControlState& state);
 
-// Renews (or first takes) the lease of proxy `id` for config.limits.lease from now by the database's clock.
-absl::Status RenewLease(Connection& connection, const config::Config& config, const std::string& id,
-                        const std::string& address, uint64_t acked_epoch, uint64_t oldest_epoch);
+// What a renewal found. While a lease had run out nobody waited for its proxy, so work begun before may be epochs behind.
+struct LeaseTerm {
+  uint64_t epoch = 0;     // the database's, at the moment of the renewal
+  bool unbroken = false;  // the lease was still running
+};
+
+// Renews (or first takes) the lease of proxy `id` for config.limits.lease from now by the database's clock. In one
+// transaction that no change of the epoch can overlap. Its own transaction.
+absl::StatusOr<LeaseTerm> RenewLease(Connection& connection, const config::Config& config, const std::string& id,
+                                     const std::string& address, uint64_t acked_epoch, uint64_t oldest_epoch);
 absl::Status EndLease(Connection& connection, const config::Config& config, const std::string& id);
 
 // Reserves `count` consecutive new keys of one key migration; returns the first. Its own transaction.

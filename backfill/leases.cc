@@ -53,16 +53,29 @@ absl::StatusOr<std::vector<ProxyRow>> ReadProxies(Connection& connection, const 
   return out;
 }
 
-absl::Status RenewLease(Connection& connection, const config::Config& config, const std::string& id, const std::string& address,
-                        uint64_t acked_epoch, uint64_t oldest_epoch) {
-  const std::string table = ControlTable(config, "proxies");
+absl::StatusOr<LeaseTerm> RenewLease(Connection& connection, const config::Config& config, const std::string& id,
+                                     const std::string& address, uint64_t acked_epoch, uint64_t oldest_epoch) {
+  const std::string table = ControlTable(config, "proxies"), name = connection.Quote(id);
   const int64_t lease = std::chrono::microseconds(config.limits.lease).count();
-  return connection
-      .Execute(fmt::format("INSERT INTO {0}(id, address, acked_epoch, oldest_epoch, started, expires) VALUES ({1}, {2}, {3}, {4},"
-                           " UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND) ON DUPLICATE KEY UPDATE address = {2},"
-                           " acked_epoch = {3}, oldest_epoch = {4}, expires = UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND",
-                           table, connection.Quote(id), connection.Quote(address), acked_epoch, oldest_epoch, lease))
-      .status();
+  LeaseTerm term;
+  absl::Status status = InTransaction(connection, [&]() -> absl::Status {
+    // ChangeEpoch takes this row before it reads the leases.
+    auto state = connection.Query(fmt::format(
+        "SELECT epoch, EXISTS(SELECT 1 FROM {} WHERE id = {} AND expires > UTC_TIMESTAMP(6)) FROM {} WHERE id = 1 LOCK IN SHARE MODE", table,
+        name, ControlTable(config, "state")));
+    if (!state.ok()) return state.status();
+    if (state->rows.empty()) return absl::InternalError(std::string("the control schema has lost its state row"));
+    term.epoch = Number(state->rows[0][0]);
+    term.unbroken = state->rows[0][1] == "1";
+    return connection
+        .Execute(fmt::format("INSERT INTO {0}(id, address, acked_epoch, oldest_epoch, started, expires) VALUES ({1}, {2}, {3}, {4},"
+                             " UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND) ON DUPLICATE KEY UPDATE address = {2},"
+                             " acked_epoch = {3}, oldest_epoch = {4}, expires = UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND",
+                             table, name, connection.Quote(address), acked_epoch, oldest_epoch, lease))
+        .status();
+  });
+  if (!status.ok()) return status;
+  return term;
 }
 
 absl::Status EndLease(Connection& connection, const config::Config& config, const std::string& id) {
@@ -101,8 +114,8 @@ absl::StatusOr<uint64_t> ReserveKeys(Connection& connection, const config::Confi
 
 absl::Status ReportDigests(Connection& connection, const config::Config& config, const std::vector<DigestRow>& digests) {
   if (digests.empty()) return absl::OkStatus();
-  // One transaction: the lease is renewed by the same thread, and hundreds of commits may last longer than it. Always in one
-  // order, so that two proxies cannot deadlock.
+  // One transaction: hundreds of commits would hold up what else this connection does. Always in one order, so that two
+  // proxies cannot deadlock.
   std::vector<const DigestRow*> ordered;
   for (const DigestRow& digest : digests) ordered.push_back(&digest);
   std::sort(ordered.begin(), ordered.end(), [](const DigestRow* a, const DigestRow* b) {

@@ -93,7 +93,7 @@ std::string Admin::MetricsText(const Server& server) {
   add("epoch", "epoch that all io threads work by", prometheus::MetricType::Gauge, static_cast<double>(epoch));
   add("oldest_epoch", "oldest epoch of a transaction or statement under way", prometheus::MetricType::Gauge, static_cast<double>(oldest));
   if (server.control() != nullptr) {
-    add("lease_valid", "1: writes to migrating tables are let through", prometheus::MetricType::Gauge, server.control()->LeaseValid() ? 1 : 0);
+    add("lease_valid", "1: writes to migrating tables are let through", prometheus::MetricType::Gauge, server.control()->lease().Valid() ? 1 : 0);
   }
   std::ostringstream out;
   prometheus::TextSerializer().Serialize(out, families);

@@ -2,7 +2,6 @@
 // See control_thread.h. Every round reads the state anew; nothing is assumed from the round before but what was published.
 #include "proxy/control_thread.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 
 #include "backfill/status.h"
 #include "fmt/format.h"
+#include "proxy/boot_time.h"
 #include "proxy/server.h"
 #include "spdlog/spdlog.h"
 
@@ -21,12 +21,7 @@ constexpr int64_t kMillisecond = 1'000'000;
 constexpr int64_t kStatusEvery = 1'000 * kMillisecond, kStatusFor = 10'000 * kMillisecond;
 constexpr int64_t kReportEvery = 2'000 * kMillisecond;
 
-// A clock that goes on while the machine sleeps: a suspended proxy must not believe in its lease.
-int64_t Now() {
-  timespec ts{};
-  ::clock_gettime(CLOCK_BOOTTIME, &ts);
-  return ts.tv_sec * 1'000'000'000ll + ts.tv_nsec;
-}
+constexpr std::chrono::milliseconds kPollWhileHeld{10};
 
 std::string MakeId() {
   char host[256] = "";
@@ -35,13 +30,10 @@ std::string MakeId() {
   return fmt::format("{}-{}-{:08x}", std::string(host).substr(0, 30), ::getpid(), random());
 }
 
-int64_t Nanoseconds(std::chrono::milliseconds ms) { return ms.count() * kMillisecond; }
-
 }  // namespace
 
 ControlThread::ControlThread(Server* server, std::shared_ptr<const config::Config> config)
-    : server_(server), id_(MakeId()), address_(config->listeners.empty() ? "" : config->listeners.front().address),
-      config_(std::move(config)) {}
+    : server_(server), lease_(server, MakeId(), config->listeners.empty() ? "" : config->listeners.front().address), config_(std::move(config)) {}
 
 ControlThread::~ControlThread() { Stop(); }
 
@@ -58,6 +50,7 @@ void ControlThread::Stop() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  lease_.Stop();
 }
 
 void ControlThread::Reload(std::shared_ptr<const config::Config> config) {
@@ -68,8 +61,6 @@ void ControlThread::Reload(std::shared_ptr<const config::Config> config) {
   }
   wake_.notify_all();
 }
-
-bool ControlThread::LeaseValid() const { return Now() < lease_until_.load(std::memory_order_acquire); }
 
 void ControlThread::OrderKeys(uint32_t thread, const KeyPool::Key& key, uint64_t count) {
   {
@@ -113,10 +104,11 @@ void ControlThread::Run() {
     }
     std::unique_lock lock(mutex_);
     if (stop_) break;
-    const auto pause = status.ok() ? using_->limits.control_poll : std::max<std::chrono::milliseconds>(using_->limits.control_poll, std::chrono::milliseconds(500));
+    auto pause = using_->limits.control_poll;
+    if (!status.ok()) pause = std::max<std::chrono::milliseconds>(pause, std::chrono::milliseconds(500));
+    else if (held_) pause = std::min<std::chrono::milliseconds>(pause, kPollWhileHeld);
     wake_.wait_for(lock, pause, [&] { return stop_ || reloaded_ || (status.ok() && !orders_.empty()); });
   }
-  if (connection_) (void)backfill::EndLease(*connection_, *using_, id_);
   connection_.reset();
 }
 
@@ -134,7 +126,6 @@ absl::Status ControlThread::Step() {
   }
   absl::Status status = FillOrders();
   if (status.ok()) status = Follow();
-  if (status.ok()) status = Renew();
   if (status.ok()) status = Report();
   if (status.ok()) status = ReadStatus();
   return status;
@@ -165,33 +156,15 @@ absl::Status ControlThread::Follow() {
     published_epoch_ = (*snapshot)->epoch;
     published_ = true;
     force_load_ = false;
+    held_ = std::any_of(state->migrations.begin(), state->migrations.end(), [](const backfill::MigrationRow& row) { return row.held; });
+    lease_.Published(using_, published_epoch_);
     spdlog::info("epoch {}", published_epoch_);
   }
   return absl::OkStatus();
 }
 
-absl::Status ControlThread::Renew() {
-  // All threads work by the new snapshot before its epoch is acknowledged.
-  uint64_t acked = published_epoch_, oldest = published_epoch_;
-  for (const auto& thread : server_->threads()) {
-    acked = std::min(acked, thread->snapshots()->newest());
-    oldest = std::min(oldest, thread->snapshots()->oldest());
-  }
-  const int64_t now = Now();
-  const bool news = acked != acked_epoch_ || oldest != reported_oldest_;
-  if (!news && now < next_renewal_) return absl::OkStatus();
-  absl::Status status = backfill::RenewLease(*connection_, *using_, id_, address_, acked, oldest);
-  if (!status.ok()) return status;
-  acked_epoch_ = acked;
-  reported_oldest_ = oldest;
-  next_renewal_ = now + Nanoseconds(using_->limits.lease) / 4;
-  // Counted from before the call, so that the database never thinks it over while we think it runs.
-  lease_until_.store(now + Nanoseconds(using_->limits.lease), std::memory_order_release);
-  return absl::OkStatus();
-}
-
 absl::Status ControlThread::Report() {
-  const int64_t now = Now();
+  const int64_t now = BootTime();
   if (now < next_report_) return absl::OkStatus();
   next_report_ = now + kReportEvery;
   std::vector<backfill::DigestRow> rows;
@@ -201,14 +174,14 @@ absl::Status ControlThread::Report() {
 
 std::string ControlThread::StatusJson() {
   const std::lock_guard lock(mutex_);
-  const int64_t now = Now();
+  const int64_t now = BootTime();
   if (status_wanted_until_ < now) status_json_.clear();  // nobody has asked for a while: it is old
   status_wanted_until_ = now + kStatusFor;
   return status_json_;
 }
 
 absl::Status ControlThread::ReadStatus() {
-  const int64_t now = Now();
+  const int64_t now = BootTime();
   {
     const std::lock_guard lock(mutex_);
     if (status_wanted_until_ < now || (now < next_status_ && !status_json_.empty())) return absl::OkStatus();

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The proxy's line to the control schema, on a thread of its own (libmysqlclient blocks): keeps the lease, brings
-// new snapshots to the io threads and acknowledges their epoch, reserves blocks of new keys, reports digests.
+// The proxy's line to the control schema, on a thread of its own (libmysqlclient blocks): brings new snapshots to the io
+// threads, reserves blocks of new keys, reports digests. The lease has its own thread: lease_keeper.h.
 //
-//   epoch N+1 is read -> snapshot -> every io thread -> all have it -> acknowledged with the next renewal
+//   epoch N+1 is read -> snapshot -> every io thread -> all have it -> acknowledged with a renewal of the lease
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -19,6 +18,7 @@
 #include "backfill/control.h"
 #include "config/config.h"
 #include "proxy/key_pool.h"
+#include "proxy/lease_keeper.h"
 
 namespace crossfade::proxy {
 
@@ -29,11 +29,11 @@ class ControlThread {
   ControlThread(Server* server, std::shared_ptr<const config::Config> config);
   ~ControlThread();
   void Start();
-  void Stop();  // ends the lease
+  void Stop();
   void Reload(std::shared_ptr<const config::Config> config);
 
-  // Any thread. False: the lease ran out, writes to migrating tables have to be refused.
-  bool LeaseValid() const;
+  // Any thread.
+  const LeaseKeeper& lease() const { return lease_; }
   // Any thread. What `status --json` shows, at most a few seconds old; empty: not read yet, ask again.
   std::string StatusJson();
   // Any thread: the block is handed to io thread `thread` once the database has given it.
@@ -46,13 +46,12 @@ class ControlThread {
   absl::Status Step();      // one round; Unavailable: connect again
   absl::Status FillOrders();
   absl::Status Follow();    // state -> snapshot -> io threads
-  absl::Status Renew();
   absl::Status Report();
   absl::Status ReadStatus();
   void PublishUnknown();    // a snapshot from the file alone: its tables are known, their state is not
 
   Server* server_;
-  std::string id_, address_;
+  LeaseKeeper lease_;
   std::thread thread_;
   std::mutex mutex_;  // the members up to the next blank line
   std::condition_variable wake_;
@@ -64,11 +63,11 @@ class ControlThread {
 
   std::optional<backfill::Connection> connection_;
   std::shared_ptr<const config::Config> using_;  // the config of this round
-  uint64_t published_epoch_ = 0, acked_epoch_ = 0, reported_oldest_ = 0;
+  uint64_t published_epoch_ = 0;
   bool published_ = false, force_load_ = false;
-  int64_t next_renewal_ = 0, next_report_ = 0, next_status_ = 0;
+  bool held_ = false;  // a statement gate is closed: its end is looked for more often
+  int64_t next_report_ = 0, next_status_ = 0;
   std::string last_error_;
-  std::atomic<int64_t> lease_until_{0};  // CLOCK_BOOTTIME, ns
 };
 
 }  // namespace crossfade::proxy

@@ -18,6 +18,10 @@ using protocol::ReplyTracker;
 
 namespace {
 constexpr int kChunksBeforeYield = 16;  // of one reply, so that other sessions have their turn
+
+// Errors after which a transaction may be over: a changed record under snapshot isolation (MariaDB), a lock wait that
+// timed out (innodb_rollback_on_timeout), a deadlock.
+bool MayEndTransaction(uint16_t error) { return error == 1020 || error == 1205 || error == 1213; }
 }
 
 Session::Session(IoThread* thread, uint64_t id, Socket client, const ListenerContext* listener)
@@ -255,7 +259,15 @@ awaitable<void> Session::Serve() {
         if (!replied) co_return;
       }
     }
-    if (command == Command::kStmtPrepare && snapshot != nullptr) RememberPrepared(payload);
+    if (snapshot != nullptr) {
+      if (command == Command::kStmtPrepare) RememberPrepared(payload);
+      if (command == Command::kSetOption && !tracker_.is_error() && payload.size() > 1) multi_statements_ = payload[1] == 0;
+      if (tracker_.is_error() && (status_ & protocol::kStatusInTrans) != 0 && MayEndTransaction(tracker_.error_code())) {
+        const bool alive = co_await LearnTransactionState();
+        if (!alive) co_return;
+        tracker_.set_status(status_);
+      }
+    }
     CommandDone();
   }
 }
@@ -289,8 +301,6 @@ void Session::CommandDone() {
   client_.in().Consume(command_size_);
   command_size_ = 0;
   status_ = tracker_.status();
-  // An error carries no flags. After a deadlock the server has rolled the whole transaction back.
-  if (tracker_.is_error() && tracker_.error_code() == 1213) status_ &= static_cast<uint16_t>(~protocol::kStatusInTrans);
   if (pinned_ != nullptr && (status_ & protocol::kStatusInTrans) == 0) Unpin();
   if (outgoing_.capacity() > 64 * 1024) std::string().swap(outgoing_);
 }

@@ -46,6 +46,8 @@ class Session {
  private:
   using Action = int;
   static constexpr Action kEnd = 0, kRelay = 1, kAnswered = 2;  // the session ends; send outgoing_; done with this command
+  static constexpr Action kAgain = 3;                           // plan it once more: another snapshot is pinned
+  static constexpr char kNoLease[] = "the lease on the control schema has run out, so writes to migrating tables are held back; try again";
 
   // session.cc
   awaitable<void> Serve();
@@ -77,6 +79,8 @@ class Session {
   // session_facts.cc
   awaitable<bool> LearnFacts();   // false: the session ends. True may leave facts_known_ false: see NoFacts
   awaitable<Action> NoFacts();
+  awaitable<bool> LearnTransactionState();
+  awaitable<bool> HiddenCommand(std::string_view payload, protocol::ReplyTracker* tracker, std::string* reply);
   awaitable<bool> HiddenQuery(std::string_view sql, std::vector<std::string>* first_row, bool* ok);
 
   // session_query.cc
@@ -84,7 +88,8 @@ class Session {
   awaitable<Action> Admit(std::string_view sql, const std::vector<rewrite::ValueShape>* shapes, rewrite::SessionFacts* facts,
                           std::shared_ptr<const rewrite::Plan>* plan);
   awaitable<bool> WaitForSnapshot(std::chrono::milliseconds limit);
-  awaitable<bool> WaitForLease(std::chrono::milliseconds limit);  // true: it is valid
+  awaitable<Action> MayWrite();
+  bool StillMayWrite(const rewrite::Plan& plan) const;
   awaitable<bool> TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys);
   awaitable<Action> NoKeys();
   awaitable<Action> Refuse(std::string reason);
@@ -118,6 +123,7 @@ class Session {
   uint16_t status_ = 0;
   bool authenticated_ = false, idle_ = false, watched_ = false, closing_ = false;
   bool facts_known_ = false;
+  bool multi_statements_ = false;  // the option's state on the backend
   uint8_t last_command_ = 0;
   uint16_t ticket_ = 0;  // decides the cohort, 0 to 9,999
   SnapshotStore::Entry* pinned_ = nullptr;

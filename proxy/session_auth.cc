@@ -121,6 +121,7 @@ awaitable<bool> Session::Login() {
     }
   }
   capabilities_ = agreed;
+  multi_statements_ = (agreed & protocol::kClientMultiStatements) != 0;
   const std::string& plugin = (agreed & kClientPluginAuth) != 0 && !login.auth_plugin.empty() ? login.auth_plugin : greeting->auth_plugin;
   if (LeaksPassword(plugin)) {
     (void)co_await SendError(client_sequence, 1105, "HY000", fmt::format("crossfade: {} would send the password in clear to the backend", plugin));

@@ -11,34 +11,51 @@
 namespace crossfade::proxy {
 using protocol::ReplyTracker;
 
-// Runs `sql` on the backend unseen by the client. `*ok`: it gave a result; `first_row`: its first row (NULL is empty).
-awaitable<bool> Session::HiddenQuery(std::string_view sql, std::vector<std::string>* first_row, bool* ok) {
-  *ok = false;
+// Sends a command of the proxy's own and reads its whole reply, unseen by the client.
+awaitable<bool> Session::HiddenCommand(std::string_view payload, ReplyTracker* tracker, std::string* reply) {
   thread_->metrics()->hidden_statements.Add();
-  std::string payload(1, '\x03');
-  // With query attributes agreed, every COM_QUERY says how many there are: none, in one set.
-  if ((capabilities_ & protocol::kClientQueryAttributes) != 0) payload += std::string_view("\x00\x01", 2);
-  payload += sql;
   uint8_t sequence = 0;
   const bool sent = co_await WriteMessage(&backend_, &sequence, payload);
   if (!sent) co_return false;
-
-  ReplyTracker tracker;
-  tracker.Start(ReplyTracker::Kind::kGeneric, capabilities_);
-  tracker.set_status(status_);
-  std::string reply;
-  while (tracker.state() == ReplyTracker::State::kMore) {
+  tracker->Start(ReplyTracker::Kind::kGeneric, capabilities_);
+  tracker->set_status(status_);
+  while (tracker->state() == ReplyTracker::State::kMore) {
     if (backend_.in().empty()) {
       Stream::ReadResult read = co_await backend_.ReadMore();
       if (std::get<0>(read)) co_return Fail("the backend closed during a hidden statement");
     }
     const std::string_view bytes = backend_.in().data();
-    const size_t size = tracker.Feed(bytes);
-    reply.append(bytes.substr(0, size));
+    const size_t size = tracker->Feed(bytes);
+    reply->append(bytes.substr(0, size));
     backend_.in().Consume(size);
-    if (reply.size() > 1 << 20) co_return Fail("an unreasonable reply to a hidden statement");
+    if (reply->size() > 1 << 20) co_return Fail("an unreasonable reply to a hidden statement");
   }
-  if (tracker.state() != ReplyTracker::State::kDone) co_return Fail("malformed reply to a hidden statement");
+  if (tracker->state() != ReplyTracker::State::kDone) co_return Fail("malformed reply to a hidden statement");
+  co_return true;
+}
+
+// An error carries no status flags, and after these the server may have rolled the whole transaction back or not. It is
+// asked by an option set to what it is: of all commands this one leaves the diagnostics and ROW_COUNT() as they are.
+awaitable<bool> Session::LearnTransactionState() {
+  const char payload[] = {static_cast<char>(protocol::Command::kSetOption), multi_statements_ ? '\0' : '\1', '\0'};
+  ReplyTracker tracker;
+  std::string reply;
+  const bool alive = co_await HiddenCommand(std::string_view(payload, sizeof payload), &tracker, &reply);
+  if (alive && !tracker.is_error()) status_ = tracker.status();
+  co_return alive;
+}
+
+// Runs `sql` on the backend unseen by the client. `*ok`: it gave a result; `first_row`: its first row (NULL is empty).
+awaitable<bool> Session::HiddenQuery(std::string_view sql, std::vector<std::string>* first_row, bool* ok) {
+  *ok = false;
+  std::string payload(1, '\x03');
+  // With query attributes agreed, every COM_QUERY says how many there are: none, in one set.
+  if ((capabilities_ & protocol::kClientQueryAttributes) != 0) payload += std::string_view("\x00\x01", 2);
+  payload += sql;
+  ReplyTracker tracker;
+  std::string reply;
+  const bool alive = co_await HiddenCommand(payload, &tracker, &reply);
+  if (!alive) co_return false;
   if (tracker.is_error()) co_return true;
 
   // Column count, definitions, EOF of the old style, then the row.

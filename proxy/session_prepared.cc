@@ -223,9 +223,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   const bool enough = co_await TakeKeys(plan->key_slots, &keys);
   if (closing_) co_return kEnd;
   if (!enough) co_return co_await NoKeys();
-  if (plan->writes && !thread_->server()->control()->LeaseValid()) {  // it waited for keys
-    co_return co_await Refuse("the lease on the control schema has run out, so writes to migrating tables are held back; try again");
-  }
+  if (!StillMayWrite(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   thread_->metrics()->rewritten.Add();
   statement->types_elsewhere = true;
   co_return Build(statement, id, *parsed, plan.get(), keys);

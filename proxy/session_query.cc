@@ -13,7 +13,6 @@ using protocol::Command;
 namespace {
 constexpr std::chrono::milliseconds kKeysLimit{10'000};     // waiting for a block of new keys
 constexpr std::chrono::milliseconds kUnknownLimit{5'000};   // waiting for the first snapshot
-constexpr char kNoLease[] = "the lease on the control schema has run out, so writes to migrating tables are held back; try again";
 }  // namespace
 
 void Session::Pin() {
@@ -50,14 +49,37 @@ awaitable<bool> Session::WaitForSnapshot(std::chrono::milliseconds limit) {
   co_return pinned_->generation != generation;
 }
 
-awaitable<bool> Session::WaitForLease(std::chrono::milliseconds limit) {
-  Unpin();
-  const auto until = std::chrono::steady_clock::now() + limit;
-  while (!closing_ && !thread_->server()->control()->LeaseValid() && std::chrono::steady_clock::now() < until) {
-    co_await thread_->snapshot_changed()->Wait(std::chrono::milliseconds(20));
+bool Session::StillMayWrite(const rewrite::Plan& plan) const {
+  if (!plan.writes) return true;
+  const LeaseKeeper& lease = thread_->server()->control()->lease();
+  return lease.Valid() && pinned_->epoch >= lease.fence();
+}
+
+// Whether a write to migrating tables may go on under the pinned snapshot; waits for the lease, which a proxy that has just
+// started has yet to get. kRelay: yes; kAgain: yes, under another snapshot, so it has to be planned anew.
+awaitable<Session::Action> Session::MayWrite() {
+  const LeaseKeeper& lease = thread_->server()->control()->lease();
+  const bool in_transaction = (status_ & protocol::kStatusInTrans) != 0;
+  if (!lease.Valid()) {
+    const uint64_t held = pinned_->generation;
+    if (!in_transaction) Unpin();  // a waiting statement is not in flight: the drain must not wait for it
+    const auto until = std::chrono::steady_clock::now() + kUnknownLimit;
+    while (!closing_ && !lease.Valid() && std::chrono::steady_clock::now() < until) {
+      co_await thread_->snapshot_changed()->Wait(std::chrono::milliseconds(10));
+    }
+    Pin();
+    if (closing_) co_return kEnd;
+    if (!lease.Valid()) {
+      co_return co_await Refuse(kNoLease);
+    }
+    if (pinned_->generation != held) co_return kAgain;
   }
-  Pin();
-  co_return thread_->server()->control()->LeaseValid();
+  if (pinned_->epoch >= lease.fence()) co_return kRelay;
+  bool came = false;
+  if (!in_transaction) came = co_await WaitForSnapshot(kUnknownLimit);
+  if (closing_) co_return kEnd;
+  if (came) co_return kAgain;
+  co_return co_await Refuse("the migration may have gone on while this proxy had lost its lease on the control schema; roll back and try again");
 }
 
 awaitable<bool> Session::TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys) {
@@ -105,21 +127,15 @@ awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vecto
       thread_->metrics()->waited_for_gate.Add();
       const bool came = co_await WaitForSnapshot(thread_->server()->config().limits.hold_limit * 4);
       if (closing_) co_return kEnd;
-      if (!came && thread_->server()->control() != nullptr && !thread_->server()->control()->LeaseValid()) {
+      if (!came && !thread_->server()->control()->lease().Valid()) {
         co_return co_await Refuse("the statement gate is closed and the lease on the control schema has run out; try again");
       }
       continue;
     }
-    // Without its lease a proxy may be epochs behind. A fresh one waits for its first; an open transaction cannot
-    // take up a newer snapshot, so it does not wait.
-    if ((*plan)->writes && (*plan)->strategy != rewrite::Strategy::kRefuse && !thread_->server()->control()->LeaseValid()) {
-      bool came = false;
-      if ((status_ & protocol::kStatusInTrans) == 0) came = co_await WaitForLease(kUnknownLimit);
-      if (closing_) co_return kEnd;
-      if (!came) {
-        co_return co_await Refuse(kNoLease);
-      }
-      continue;
+    if ((*plan)->writes && (*plan)->strategy != rewrite::Strategy::kRefuse) {
+      const Action action = co_await MayWrite();
+      if (action == kAgain) continue;
+      if (action != kRelay) co_return action;
     }
     break;
   }
@@ -147,7 +163,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   const bool enough = co_await TakeKeys(plan->key_slots, &keys);
   if (closing_) co_return kEnd;
   if (!enough) co_return co_await NoKeys();
-  if (plan->writes && !thread_->server()->control()->LeaseValid()) co_return co_await Refuse(kNoLease);  // it waited for keys
+  if (!StillMayWrite(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   absl::StatusOr<std::string> text = rewrite::Render(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys);
   if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
   std::string command(payload.substr(0, offset));

@@ -86,8 +86,8 @@ TEST_P(Control, ADescriptionUnderWayCannotChange) {
 TEST_P(Control, AnEpochChangesOnlyWhenAllLiveProxiesAreThere) {
   ASSERT_OK(SyncDeclared(*db_, *config_));
   const uint64_t epoch = ReadState(*db_, *config_)->epoch;
-  ASSERT_OK(RenewLease(*db_, *config_, "a", "here", epoch, epoch));
-  ASSERT_OK(RenewLease(*db_, *config_, "b", "there", epoch, epoch - 1));
+  ASSERT_OK(RenewLease(*db_, *config_, "a", "here", epoch, epoch).status());
+  ASSERT_OK(RenewLease(*db_, *config_, "b", "there", epoch, epoch - 1).status());
   EXPECT_TRUE(absl::IsAborted(ChangeEpoch(*db_, *config_, epoch, "ik", {.assignments = "phase = 'expand'"})));
   EXPECT_EQ(Only().phase, Phase::kObserve);
   Run("UPDATE cf_control.proxies SET expires = UTC_TIMESTAMP(6) WHERE id = 'b'");  // b is dead
@@ -98,6 +98,12 @@ TEST_P(Control, AnEpochChangesOnlyWhenAllLiveProxiesAreThere) {
   EXPECT_EQ(ReadState(*db_, *config_)->epoch, epoch + 1);
   EXPECT_EQ(Only().changed_epoch, epoch + 1);
   EXPECT_TRUE(absl::IsAborted(ChangeEpoch(*db_, *config_, epoch, "ik", {.assignments = "phase = 'observe'"})));  // of a stale view
+  // Whoever was not waited for is told so, once, and where the others are now.
+  const auto late = RenewLease(*db_, *config_, "b", "there", epoch, epoch - 1), next = RenewLease(*db_, *config_, "b", "there", epoch, epoch - 1);
+  ASSERT_TRUE(late.ok() && next.ok());
+  EXPECT_FALSE(late->unbroken);
+  EXPECT_EQ(late->epoch, epoch + 1);
+  EXPECT_TRUE(next->unbroken);
   ASSERT_OK(EndLease(*db_, *config_, "a"));
   EXPECT_EQ(ReadProxies(*db_, *config_)->size(), 1u);
 }

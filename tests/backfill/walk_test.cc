@@ -207,7 +207,7 @@ TEST_P(Walk, GatesSayWhatTheyWaitFor) {
   config_ = Load(kZoo, "backfill_idle_share: 0, control_poll: 20ms, lease: 10m");
   MakeTables(10, 1);
   Connection application = Open();
-  ASSERT_OK(RenewLease(*db_, *config_, "p", "here", 99, 99));
+  ASSERT_OK(RenewLease(*db_, *config_, "p", "here", 99, 99).status());
   ASSERT_OK(ReportDigests(*db_, *config_, {{"ik", "load data into P", "C", "not possible", "app", 5}}));
   Migrator migrator(config_);
   migrator.Start();

@@ -84,7 +84,7 @@ class Workload {
         epoch_ = state->epoch;
         wanted_ = false;
       }
-      absl::Status renewed = RenewLease(*connection, *config_, "test", "here", epoch_, pinned_ != 0 ? pinned_.load() : epoch_.load());
+      absl::Status renewed = RenewLease(*connection, *config_, "test", "here", epoch_, pinned_ != 0 ? pinned_.load() : epoch_.load()).status();
       if (!renewed.ok()) return Fail(std::string(renewed.message()));
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstring>
 #include <thread>
 
@@ -131,6 +132,61 @@ TEST_P(SessionTest, AParentThatIsCommittedWhileAnUpdateWaits) {
     EXPECT_EQ(One("SELECT COUNT(*) FROM shop.orders o LEFT JOIN shop.items i ON i.code = o.item WHERE NOT (o.item_ref <=> i.item_no)"), "0") << sql;
     EXPECT_EQ(One("SELECT item FROM shop.orders WHERE id = 900002"), "late");
   }
+}
+
+// A deadlock's error has no status flags: the proxy asks the server whether the transaction is over, and the client must
+// not see that in what the server says of its last statement. A victim that then idles holds no phase back.
+TEST_P(SessionTest, ADeadlockEndsTheTransactionAndLeavesItsDiagnostics) {
+  const auto deadlock = [&](Client& victim, Client& other) {
+    // The transaction that changed more rows wins on both engines.
+    EXPECT_TRUE(other.Query("BEGIN").ok());
+    EXPECT_TRUE(other.Query("UPDATE shop.items SET stock = stock + 1 WHERE code LIKE 't1-%'").ok());
+    EXPECT_TRUE(victim.Query("BEGIN").ok());
+    EXPECT_TRUE(victim.Query("UPDATE shop.items SET stock = stock + 1 WHERE code = 't0-1'").ok());
+    std::thread waiting([&] { EXPECT_TRUE(other.Query("UPDATE shop.items SET stock = stock + 1 WHERE code = 't0-1'").ok()); });
+    while (One("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") == "0") {
+      std::this_thread::sleep_for(std::chrono::milliseconds(120));
+    }
+    const servers::Reply reply = victim.Query("UPDATE shop.items SET stock = stock + 1 WHERE code = 't1-1'");
+    waiting.join();
+    EXPECT_EQ(reply.error, 1213u) << reply.message;
+    EXPECT_TRUE(other.Query("ROLLBACK").ok());
+  };
+  auto own = Client::Connect({.port = server_->port(), .database = "shop"});
+  ASSERT_TRUE(own.ok());
+  Client proxied = Connect(), other = Connect();
+  deadlock(*own, other);
+  deadlock(proxied, other);
+  for (const char* sql : {"SHOW WARNINGS", "SELECT ROW_COUNT(), @@error_count"}) {
+    EXPECT_EQ(own->Query(sql).rows, proxied.Query(sql).rows) << sql;
+  }
+  deadlock(proxied, other);
+  const absl::Status walked = proxy_->WalkTo("shop", "cutover", 50);  // the victim has said nothing since
+  EXPECT_TRUE(walked.ok()) << walked;
+  EXPECT_TRUE(proxied.Query("SELECT COUNT(*) FROM items").ok());
+}
+
+// A proxy that stood still past its lease was not waited for: a transaction it had open may be epochs behind and must not
+// write any more; everything new goes on as soon as the lease is back.
+TEST_P(SessionTest, AProxyThatStoodStillDoesNotWriteAsBefore) {
+  auto second = CrossfadeProcess::Start({.backend = server_->address(), .migrations = ShopMigration(), .limits = "  lease: 1s\n  control_poll: 50ms\n"});
+  ASSERT_TRUE(second.ok()) << second.status();
+  auto client = Client::Connect({.port = (*second)->port(), .database = "shop"});
+  ASSERT_TRUE(client.ok());
+  ASSERT_TRUE(client->Query("BEGIN").ok());
+  ASSERT_TRUE(client->Query("UPDATE orders SET item = 't0-1' WHERE id = 1").ok());
+  (*second)->Signal(SIGSTOP);
+  absl::Status walked = proxy_->WalkTo("shop", "dual_write");
+  if (walked.ok()) walked = proxy_->WalkTo("shop", "backfill");
+  (*second)->Signal(SIGCONT);
+  ASSERT_TRUE(walked.ok()) << walked;
+  const servers::Reply late = client->Query("UPDATE orders SET item = 't0-2' WHERE id = 2");
+  EXPECT_EQ(late.error, 1235u);
+  EXPECT_NE(late.message.find("lost its lease"), std::string::npos) << late.message;
+  EXPECT_TRUE(client->Query("ROLLBACK").ok());
+  const servers::Reply fresh = client->Query("UPDATE orders SET item = 't0-3' WHERE id = 2");
+  EXPECT_TRUE(fresh.ok()) << fresh.message;
+  EXPECT_EQ(One("SELECT CONCAT(o.item, ' ', o.item_ref = i.item_no) FROM shop.orders o JOIN shop.items i ON i.code = o.item WHERE o.id = 2"), "t0-3 1");
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, SessionTest, testing::Values(Engine::kMariaDb, Engine::kMySql),

@@ -3,8 +3,6 @@
 // them, the server killed and restarted, clients that vanish. At the end every row is what the application wrote.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include <thread>
 
 #include "fmt/format.h"
@@ -26,8 +24,6 @@ using std::chrono::seconds;
 class Walk : public testing::TestWithParam<Engine> {
  protected:
   void SetUp() override {
-    // On MySQL the load now and then misses a transaction that it counted as done (CHANGELOG, Known).
-    if (GetParam() == Engine::kMySql && std::getenv("CROSSFADE_LONG") == nullptr) GTEST_SKIP() << "only with CROSSFADE_LONG: see Known in CHANGELOG.md";
     auto server = Server::Start(GetParam());
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -137,8 +133,6 @@ TEST_P(Walk, UpAndDownUnderLoad) {
 }
 
 TEST_P(Walk, TheProxyIsKilledInEveryPhase) {
-  // Finds acknowledged work missing after some kills (CHANGELOG, Known); runs in `scripts/test --long` until that is understood.
-  if (std::getenv("CROSSFADE_LONG") == nullptr) GTEST_SKIP() << "only with CROSSFADE_LONG: see Known in CHANGELOG.md";
   Load load(Options(10));
   load.set_may_lose(true);
   load.Start();

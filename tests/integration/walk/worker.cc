@@ -18,8 +18,10 @@ constexpr auto kConnectWithin = std::chrono::seconds(60);
 }
 
 void Load::Worker::Run() {
-  while (!load_->stopping_ && report_.errors.size() < 3) {
+  // A loss is looked into even when the load stops: until then it is not known which rows this thread has.
+  while ((!load_->stopping_ || (client_ == nullptr && known_)) && report_.errors.size() < 3) {
     if (client_ == nullptr && !Connect()) break;
+    if (load_->stopping_) break;
     committed_ = rows_;
     touched_items_.clear();
     touched_orders_.clear();
@@ -58,7 +60,7 @@ bool Load::Worker::Connect() {
     if (!load_->may_lose_) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  if (!load_->stopping_) report_.errors.push_back(fmt::format("thread {}: cannot connect: {}", index_, why));
+  report_.errors.push_back(fmt::format("thread {}: cannot connect: {}", index_, why));
   return false;
 }
 
@@ -128,7 +130,7 @@ Load::Worker::Outcome Load::Worker::Judge(const std::string& what, const Reply& 
     return Outcome::kWaited;
   }
   // A server that stops answers so before it closes; a proxy without its lease, or just started, holds statements back.
-  if (load_->may_lose_ && (reply.error == 1053 || reply.error == 1927 || (reply.error == 1235 && reply.message.find("; try again") != std::string::npos))) {
+  if (load_->may_lose_ && (reply.error == 1053 || reply.error == 1927 || (reply.error == 1235 && reply.message.find("try again") != std::string::npos))) {
     client_->Drop();
     return Outcome::kLost;
   }

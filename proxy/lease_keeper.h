@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The proxy's sign of life, on a thread and a connection of its own, so that nothing else (a catalog that waits for a
+// metadata lock, a slow report) can keep it from being renewed. With each renewal goes what the migrator waits for: the epoch
+// that all io threads have taken up, and the oldest one that some open transaction still works under.
+//
+// A write to a migrating table needs a valid lease and a snapshot from fence() on: whoever comes back after its lease ran
+// out was not waited for, so what was begun before must not write any more.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "backfill/connection.h"
+#include "config/config.h"
+
+namespace crossfade::proxy {
+
+class Server;
+
+class LeaseKeeper {
+ public:
+  LeaseKeeper(Server* server, std::string id, std::string address) : server_(server), id_(std::move(id)), address_(std::move(address)) {}
+  ~LeaseKeeper() { Stop(); }
+  void Stop();  // ends the lease
+  // From the control thread: `epoch` has been sent to the io threads. The first call starts the lease.
+  void Published(std::shared_ptr<const config::Config> config, uint64_t epoch);
+
+  // Any thread.
+  bool Valid() const;
+  uint64_t fence() const { return fence_.load(std::memory_order_acquire); }
+
+ private:
+  void Run();
+  absl::Status Renew(const config::Config& config, bool* behind);
+
+  Server* const server_;
+  const std::string id_, address_;
+  std::thread thread_;
+  std::mutex mutex_;  // the members up to the next blank line
+  std::condition_variable wake_;
+  std::shared_ptr<const config::Config> config_;
+  uint64_t published_ = 0;
+  bool stop_ = false, news_ = false;
+
+  std::optional<backfill::Connection> connection_;
+  uint64_t acked_ = 0, oldest_ = 0;  // as last told
+  int64_t next_renewal_ = 0;
+  std::string last_error_;
+  std::atomic<int64_t> until_{0};  // BootTime
+  std::atomic<uint64_t> fence_{0};
+};
+
+}  // namespace crossfade::proxy
