@@ -62,6 +62,7 @@ Bound Binder::Resolve(const Expr& column, const Scope& start) const {
   for (const Scope* scope = &start; scope != nullptr; scope = scope->outer) {
     Bound found;
     bool any = false;
+    size_t originals = 0;
     for (const Source& source : scope->sources) {
       if (qualified) {
         if (!SameTableName(source.alias, parts[parts.size() - 2].text)) continue;
@@ -76,10 +77,13 @@ Bound Binder::Resolve(const Expr& column, const Scope& start) const {
       if (!has) continue;
       // Between an original column and one that only the migration added, the client means the original one.
       const bool hidden = bound.kind == Bound::kBase && bound.named_new;
+      if (!hidden) ++originals;
       if (!any || (found.kind == Bound::kBase && found.named_new && !hidden)) found = bound;
       any = true;
     }
     if (any) {
+      // Error 1052 already without the migration: the name stays as it is, and the server says so.
+      if (originals > 1 && !scope->merged) return {};
       found.scope = scope;
       // An unknown table of this very scope cannot have it too; one of an inner scope would have caught it.
       bool inner_unknown = false;

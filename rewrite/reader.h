@@ -35,6 +35,12 @@ struct QueryUse {
   Output* first_arm = nullptr;  // recursive CTE: where the output goes once the first SELECT is visited
 };
 
+// An ON condition: its names mean columns of the tables that it joins, sources [first, last) of the scope.
+struct JoinCondition {
+  Expr* on = nullptr;
+  size_t first = 0, last = 0;
+};
+
 class Reader {
  public:
   explicit Reader(Context& context) : ctx_(context), binder_(context.world) {}
@@ -43,8 +49,10 @@ class Reader {
   // WITH in front of a statement; the nodes live as long as the reader.
   const Ctes* VisitWith(std::vector<Cte>& with, bool recursive, const Scope* outer, const Ctes* ctes);
   // Adds the tables of `ref` to `scope`, visits derived tables, collects ON conditions.
-  void From(TableRef& ref, Scope* scope, const Ctes* ctes, std::vector<Expr*>* conditions);
+  void From(TableRef& ref, Scope* scope, const Ctes* ctes, std::vector<JoinCondition>* conditions);
+  void VisitConditions(const std::vector<JoinCondition>& conditions, const Scope& scope, const Ctes* ctes);
   Tag Visit(Expr& expr, const Scope& scope, const Ctes* ctes);
+  Tag VisitCondition(Expr& expr, const Scope& scope, const Ctes* ctes);  // WHERE, ON
   // The same, but mentions read the old side for as long as it is written.
   Tag VisitOld(Expr& expr, const Scope& scope, const Ctes* ctes);
   Output Items(std::vector<SelectItem>& items, const Scope& scope, const Ctes* ctes, const QueryUse& use);
@@ -70,6 +78,7 @@ class Reader {
   };
   enum class Operand : uint8_t { kKey, kValue, kQuery, kRow, kOther };
 
+  Tag VisitKind(Expr& expr, const Scope& scope, const Ctes* ctes);
   Output VisitSelect(Select& select, const Scope* outer, const Ctes* ctes, const QueryUse& use);
   Output Star(SelectItem& item, const Scope& scope, const QueryUse& use);
   Tag Mention(Expr& expr, const Scope& scope);
@@ -93,12 +102,19 @@ class Reader {
   Side SideOfShape(const Key& key, ValueShape shape) const;
   ValueShape ShapeOfExpression(const Expr& expr) const;
   bool Reachable(const Bound& bound, Side side) const;
-  // key IN (SELECT the side it has FROM own WHERE the other side <tokens of `rest`>)
-  void ByOtherSide(Expr& whole, Expr& left, const Bound& bound, Span rest);
+  // key IN (SELECT the side it has FROM own WHERE the other side `rest`)
+  std::string Rest(const Expr& whole, const Expr& left) const;  // what stands behind `left`, without its parentheses
+  void ByOtherSide(Expr& whole, Expr& left, const Bound& bound, const std::string& rest);
+  // A value that is surely not NULL, as the number of the row that has it; 0, which is never a key, if there is none.
+  std::string NumberOf(const Key& key, const Expr& value) const;
+  bool ListOfNumbers(Expr& left, const Bound& bound, const std::vector<Expr*>& old_values);
+  bool IsNull(Expr& expr, const Frame& frame);
 
   Context& ctx_;
   Binder binder_;
   bool prefer_old_ = false;
+  bool condition_ = false;   // of the expression visited next it only matters whether it is true
+  bool only_truth_ = false;  // … of the one under way
   std::set<uint32_t> qualified_;  // tokens where a mention was only qualified: it keeps its name
   std::vector<std::unique_ptr<Ctes>> cte_nodes_;
   std::vector<std::unique_ptr<Output>> cte_outputs_;

@@ -12,6 +12,19 @@ Side Other(Side side) { return side == Side::kNew ? Side::kOld : Side::kNew; }
 
 bool IsEquality(const Expr& expr) { return expr.op == Op::kEq; }
 
+// The operator of `b op a` for `a op b`; nullptr: no such comparison.
+const char* Flipped(const Expr& expr) {
+  if (expr.kind != ExprKind::kComparison) return nullptr;
+  switch (expr.op) {
+    case Op::kNe: return "<>";
+    case Op::kLt: return ">";
+    case Op::kLe: return ">=";
+    case Op::kGt: return "<";
+    case Op::kGe: return "<=";
+    default: return nullptr;
+  }
+}
+
 }  // namespace
 
 Reader::Operand Reader::Classify(Expr& wrapped, const Scope& scope, Bound* bound) {
@@ -156,7 +169,8 @@ void Reader::KeyToTag(Expr& left, const Bound& bound, Tag tag, const Expr& right
     }
     if (equality && key.spec->keep_old_lookup) {
       SetSide(left, bound, Other(side));
-      ctx_.editor.Replace(right.span, ctx_.Lookup(key, side == Side::kOld, ctx_.editor.Emit(right.span)));
+      const std::string text = ctx_.editor.Emit(right.span), lookup = ctx_.Lookup(key, side == Side::kOld, text);
+      ctx_.editor.Replace(right.span, side == Side::kNew ? lookup : fmt::format("COALESCE({}, IF({} IS NULL, NULL, 0))", lookup, text));
       return;
     }
   }
@@ -185,23 +199,42 @@ void Reader::KeyToValues(Expr& whole, Expr& left, const Bound& bound, const std:
     SetSide(left, bound, side);
     return;
   }
-  if (equality) {
+  if (key.new_only && !key.spec->keep_old_lookup) {
+    ctx_.Refuse(key, "old keys are not looked up any more", "use the new key");
+    return;
+  }
+  Expr& value = Unwrap(*values[0]);
+  const bool null_safe = whole.kind == ExprKind::kComparison && whole.op == Op::kNullSafeEq;
+  if (equality || null_safe) {
     SetSide(left, bound, Other(side));
-    if (key.new_only && !key.spec->keep_old_lookup)
-      ctx_.Refuse(key, "old keys are not looked up any more", "use the new key");
-    Expr& value = Unwrap(*values[0]);
-    ctx_.editor.Replace(value.span, ctx_.Lookup(key, side == Side::kOld, ctx_.editor.Emit(value.span)));
     ctx_.Note(side == Side::kOld ? "the old key is looked up" : "the new key is looked up");
+    if (side == Side::kOld) {
+      ctx_.editor.Replace(value.span, NumberOf(key, value));
+      return;
+    }
+    ctx_.editor.Replace(value.span, ctx_.Lookup(key, false, ctx_.editor.Emit(value.span)));
+    if (!null_safe) return;
+    // A number that is no key is equal to no row's, to those without a key neither.
+    ctx_.editor.Replace(whole.span, fmt::format("COALESCE({} = {}, FALSE)", ctx_.editor.Emit(left.span), ctx_.editor.Emit(value.span)));
     return;
   }
-  if (!key_is_left || whole.op == Op::kNullSafeEq) {
-    ctx_.Refuse(key, "such a comparison cannot be made by the other key", "write the column on the left, or use =");
-    return;
-  }
-  ByOtherSide(whole, left, bound, {left.span.end, whole.span.end});
+  if (key_is_left) return ByOtherSide(whole, left, bound, Rest(whole, left));
+  if (const char* flipped = Flipped(whole))
+    return ByOtherSide(whole, left, bound, fmt::format("{} {}", flipped, ctx_.editor.Emit(value.span)));
+  ctx_.Refuse(key, "such a comparison cannot be made by the other key", "write the column on the left, or use =");
 }
 
-void Reader::ByOtherSide(Expr& whole, Expr& left, const Bound& bound, Span rest) {
+std::string Reader::Rest(const Expr& whole, const Expr& left) const {
+  uint32_t begin = left.span.end;
+  while (ctx_.Word(begin) == ")") ++begin;
+  return ctx_.editor.Emit({begin, whole.span.end});
+}
+
+std::string Reader::NumberOf(const Key& key, const Expr& value) const {
+  return fmt::format("COALESCE({}, 0)", ctx_.Lookup(key, true, ctx_.editor.Emit(value.span)));
+}
+
+void Reader::ByOtherSide(Expr& whole, Expr& left, const Bound& bound, const std::string& rest) {
   const Key& key = *bound.tag.key;
   const Side has = bound.kind == Bound::kDerived ? bound.tag.side : Side::kNew;
   if (key.new_only && !key.spec->keep_old_lookup) {
@@ -210,9 +243,11 @@ void Reader::ByOtherSide(Expr& whole, Expr& left, const Bound& bound, Span rest)
   }
   const std::string& to = has == Side::kNew ? key.spec->new_column : key.spec->old_column;
   const std::string& from = has == Side::kNew ? key.spec->old_column : key.spec->new_column;
-  const std::string text =
-      fmt::format("{0} IN (SELECT {1}.{2} FROM {3} AS {1} WHERE {1}.{4} {5})", ColumnText(left, bound, has), ctx_.alias,
-                  QuoteName(to), Context::OwnTable(key), QuoteName(from), ctx_.editor.Emit(rest));
+  const std::string column = ColumnText(left, bound, has);
+  std::string text = fmt::format("{0} IN (SELECT {1}.{2} FROM {3} AS {1} WHERE {1}.{4} {5})", column, ctx_.alias, QuoteName(to),
+                                 Context::OwnTable(key), QuoteName(from), rest);
+  // NULL in no rows at all would be false.
+  if (!only_truth_ && has == Side::kNew) text = fmt::format("({} OR {} = 0)", text, column);
   ctx_.editor.Replace(whole.span, text);
   ctx_.Note(has == Side::kNew ? "the old key is looked up" : "the new key is looked up");
 }
@@ -299,9 +334,10 @@ void Reader::InList(Expr& expr, Expr& left, const Bound& bound, const Frame& fra
   home.insert(home.end(), neutral.begin(), neutral.end());
   if (old_values.empty() || new_values.empty()) {
     const Side side = old_values.empty() ? Side::kNew : Side::kOld;
-    if (Reachable(bound, side)) SetSide(left, bound, side);
-    else ByOtherSide(expr, left, bound, {left.span.end, expr.span.end});
-    return;
+    if (Reachable(bound, side)) {
+      SetSide(left, bound, side);
+      return;
+    }
   }
   if (bound.kind == Bound::kUncertain) {
     SetSide(left, bound, bound.named_new ? Side::kOld : Side::kNew);  // refuses
@@ -309,6 +345,8 @@ void Reader::InList(Expr& expr, Expr& left, const Bound& bound, const Frame& fra
   }
   if (key.new_only && !key.spec->keep_old_lookup)
     return ctx_.Refuse(key, "old keys are not looked up any more", "use the new key");
+  if (!Reachable(bound, Side::kOld) && ListOfNumbers(left, bound, old_values)) return;
+  if (new_values.empty() || old_values.empty()) return ByOtherSide(expr, left, bound, Rest(expr, left));
   const char* in = expr.negated ? "NOT IN" : "IN";
   const auto list = [&](const std::vector<Expr*>& values) {
     std::string text;
@@ -325,6 +363,35 @@ void Reader::InList(Expr& expr, Expr& left, const Bound& bound, const Frame& fra
   ctx_.editor.Replace(expr.span, fmt::format("({} {} {})", part(Side::kOld, old_values), expr.negated ? "AND" : "OR",
                                              part(Side::kNew, new_values)));
   ctx_.Note("a list of old and new keys");
+}
+
+// The list with the old keys in it looked up one by one. False: one of them is computed.
+bool Reader::ListOfNumbers(Expr& left, const Bound& bound, const std::vector<Expr*>& old_values) {
+  const Key& key = *bound.tag.key;
+  for (const Expr* value : old_values) {
+    bool is_value = false;
+    if (ctx_.ShapeOf(Unwrap(*const_cast<Expr*>(value)), &is_value) == ValueShape::kNull) continue;
+    if (!is_value) return false;
+  }
+  SetSide(left, bound, Side::kNew);
+  for (Expr* value : old_values) {
+    bool is_value = false;
+    if (ctx_.ShapeOf(Unwrap(*value), &is_value) != ValueShape::kNull) ctx_.editor.Replace(value->span, NumberOf(key, *value));
+  }
+  ctx_.Note("the old key is looked up");
+  return true;
+}
+
+// IS [NOT] NULL. As long as both sides are kept the old column answers: where it cannot be NULL, or other conditions on it
+// cannot hold at the same time, the server knows before it reads, and says so in its info text. False: nothing of the kind.
+bool Reader::IsNull(Expr& expr, const Frame& frame) {
+  if (expr.children.size() != 1 || !NameEq(expr.text, "null")) return false;
+  Bound bound;
+  Expr& column = Unwrap(*expr.children[0]);
+  if (Classify(column, frame.scope, &bound) != Operand::kKey || bound.kind != Bound::kBase || bound.named_new) return false;
+  if (bound.tag.key->new_only) return false;
+  SetSide(column, bound, Side::kOld);
+  return true;
 }
 
 void Reader::RowInList(Expr& expr, Expr& left, const Frame& frame) {

@@ -227,6 +227,7 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
     use.added = Rows(context, reader, insert, target);
   }
   use.insert = &insert;
+  use.ignore = insert.ignore;
   Assign(context, reader, insert.on_duplicate, scope, nullptr, use);
   reader.Items(insert.returning, scope, nullptr, {});
 }

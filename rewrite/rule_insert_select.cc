@@ -106,7 +106,7 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
     if (select->nested != nullptr || select->values_constructor || select->items.size() != columns.size())
       return context.Refuse(first, "INSERT … SELECT with a query that cannot be widened", advice);
     Scope scope;
-    std::vector<Expr*> conditions;
+    std::vector<JoinCondition> conditions;
     // The tables were visited already; only their names are wanted here.
     Plan scratch_plan;
     Context scratch(context.tokens, context.facts, context.dialect, context.world, &scratch_plan);

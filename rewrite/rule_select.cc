@@ -69,7 +69,8 @@ const MigratingTable* Reader::FindTable(const TableRef& ref, const Ctes* ctes) c
   return ctx_.world.Find(ref.schema.text, ref.table.text);
 }
 
-void Reader::From(TableRef& ref, Scope* scope, const Ctes* ctes, std::vector<Expr*>* conditions) {
+void Reader::From(TableRef& ref, Scope* scope, const Ctes* ctes, std::vector<JoinCondition>* conditions) {
+  const size_t first = scope->sources.size();
   Source source;
   source.alias = std::string(ref.alias.present() ? ref.alias.text : ref.table.text);
   switch (ref.kind) {
@@ -105,7 +106,7 @@ void Reader::From(TableRef& ref, Scope* scope, const Ctes* ctes, std::vector<Exp
       if (ref.right != nullptr) From(*ref.right, scope, ctes, conditions);
       if (ref.natural || !ref.using_columns.empty()) scope->merged = true;
       for (const Name& name : ref.using_columns) scope->using_names.emplace_back(name.text);
-      if (ref.on != nullptr) conditions->push_back(ref.on);
+      if (ref.on != nullptr) conditions->push_back({ref.on, first, scope->sources.size()});
       for (const Source& joined : scope->sources) {
         if (joined.table == nullptr) continue;
         for (const KeyColumn& key : joined.table->keys) {
@@ -126,13 +127,21 @@ void Reader::From(TableRef& ref, Scope* scope, const Ctes* ctes, std::vector<Exp
   }
 }
 
+void Reader::VisitConditions(const std::vector<JoinCondition>& conditions, const Scope& scope, const Ctes* ctes) {
+  for (const JoinCondition& condition : conditions) {
+    Scope joined = scope;
+    joined.sources.assign(scope.sources.begin() + static_cast<ptrdiff_t>(condition.first), scope.sources.begin() + static_cast<ptrdiff_t>(condition.last));
+    VisitCondition(*condition.on, joined, ctes);
+  }
+}
+
 Output Reader::VisitSelect(Select& select, const Scope* outer, const Ctes* ctes, const QueryUse& use) {
   if (select.nested != nullptr) return VisitQuery(*select.nested, outer, ctes, use);
   Scope scope;
   scope.outer = outer;
-  std::vector<Expr*> conditions;
+  std::vector<JoinCondition> conditions;
   for (TableRef* ref : select.from) From(*ref, &scope, ctes, &conditions);
-  for (Expr* condition : conditions) Visit(*condition, scope, ctes);
+  VisitConditions(conditions, scope, ctes);
   Output output = Items(select.items, scope, ctes, use);
   if (select.values_constructor && !select.from.empty()) {  // TABLE t: a star without a select list
     for (const Source& source : scope.sources)
@@ -142,7 +151,7 @@ Output Reader::VisitSelect(Select& select, const Scope* outer, const Ctes* ctes,
             ctx_.Refuse(*key.key, "TABLE shows the old columns", "use SELECT with the columns' names");
     output.opaque = true;
   }
-  if (select.where != nullptr) Visit(*select.where, scope, ctes);
+  if (select.where != nullptr) VisitCondition(*select.where, scope, ctes);
   for (OrderItem& item : select.group_by) {
     if (!GroupByAlias(select, Unwrap(*item.expr), scope)) Visit(*item.expr, scope, ctes);
   }
@@ -199,7 +208,25 @@ Output Reader::Items(std::vector<SelectItem>& items, const Scope& scope, const C
   return output;
 }
 
+Tag Reader::VisitCondition(Expr& expr, const Scope& scope, const Ctes* ctes) {
+  const bool before = condition_;
+  condition_ = true;
+  const Tag tag = Visit(expr, scope, ctes);
+  condition_ = before;
+  return tag;
+}
+
 Tag Reader::Visit(Expr& expr, const Scope& scope, const Ctes* ctes) {
+  const bool inherited = condition_, outer = only_truth_;
+  only_truth_ = inherited;
+  condition_ = inherited && (expr.op == Op::kAnd || expr.op == Op::kOr);
+  const Tag tag = VisitKind(expr, scope, ctes);
+  condition_ = inherited;
+  only_truth_ = outer;
+  return tag;
+}
+
+Tag Reader::VisitKind(Expr& expr, const Scope& scope, const Ctes* ctes) {
   const Frame frame{scope, ctes};
   QueryUse scalar;
   scalar.names_matter = false;
@@ -211,6 +238,9 @@ Tag Reader::Visit(Expr& expr, const Scope& scope, const Ctes* ctes) {
     case ExprKind::kIn:
     case ExprKind::kQuantified: In(expr, frame); return {};
     case ExprKind::kBetween: Between(expr, frame); return {};
+    case ExprKind::kIsNull:
+      if (IsNull(expr, frame)) return {};
+      break;
     case ExprKind::kLike: {
       Bound bound;
       bool is_value = false;

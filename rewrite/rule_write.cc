@@ -253,6 +253,7 @@ void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
       continue;
     }
     if (column.own) {
+      if (use.ignore) CheckIgnored(context, *bound.source->table, false);
       ValueForOwn(context, reader, key, value, scope, ctes);
       continue;
     }

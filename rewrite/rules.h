@@ -36,6 +36,9 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
 // What must hold for any write that keeps both sides (or the new one): see the refusals in rule_write.cc.
 void CheckWritable(Context& context, const MigratingTable& table, const char* verb);
 
+// DELETE IGNORE of a parent, UPDATE IGNORE of its key.
+void CheckIgnored(Context& context, const MigratingTable& parent, bool deletes);
+
 // The value of an assignment to a reference, made right for the side(s) that are written.
 // Dual: returns true if the value is of the new key's shape and was replaced by the old key.
 bool ValueForOld(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes);
@@ -49,6 +52,7 @@ struct AssignUse {
   std::vector<std::string> columns;            // … its columns, as the client gave them
   size_t added = 0;                            // … and how many were added to them
   bool single = true;
+  bool ignore = false;
 };
 void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,
             const AssignUse& use);

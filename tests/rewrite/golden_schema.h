@@ -45,6 +45,17 @@ inline std::string ReadGoldenFile(const std::string& name) {
   return text.str();
 }
 
+// FOREIGN KEY (column) REFERENCES table(column) [ON UPDATE CASCADE]
+inline ForeignKey GoldenForeignKey(const std::string& schema, const std::string& line) {
+  const auto inside = [&](size_t from) {
+    const size_t open = line.find('(', from);
+    return line.substr(open + 1, line.find(')', from) - open - 1);
+  };
+  const size_t at = line.find("REFERENCES ") + 11;
+  return {"", {inside(0)}, schema, line.substr(at, line.find('(', at) - at), {inside(at)},
+          line.find("ON UPDATE CASCADE") == std::string::npos ? "RESTRICT" : "CASCADE", "RESTRICT"};
+}
+
 // The CREATE TABLEs of schema.sql: a column to a line.
 inline std::vector<Table> GoldenTables() {
   std::vector<Table> tables;
@@ -72,6 +83,8 @@ inline std::vector<Table> GoldenTables() {
         column.collation = "utf8mb4_general_ci";
       }
       tables.back().columns.push_back(column);
+    } else if (first == "FOREIGN") {
+      tables.back().foreign_keys.push_back(GoldenForeignKey(tables.back().schema, line));
     } else if (first == "PRIMARY") {
       const size_t open = line.find('(');
       tables.back().indexes.push_back({"PRIMARY", true, {line.substr(open + 1, line.find(')') - open - 1)}});

@@ -48,6 +48,33 @@ TEST(Planner, ObserveSaysWhatWouldBe) {
   EXPECT_EQ(load->would_be_reason.rfind("names: ", 0), 0u) << load->would_be_reason;
 }
 
+// MySQL 9.6 and later; see rewrite/rule_ignore.cc.
+TEST(Planner, IgnoreThatIsHalfDone) {
+  const auto as = [](const Dialect& dialect, const char* on_delete, std::string_view sql) {
+    const auto golden = GoldenSnapshot({"", Phase::kDualWrite, false}, dialect);
+    Catalog catalog = golden->catalog;
+    for (Table& table : catalog.tables)
+      if (table.name == "dependencies") table.foreign_keys[0].on_delete = on_delete;
+    Planner planner;
+    return planner.PlanQuery(*MakeSnapshot(golden->epoch, golden->migrations, std::move(catalog)), Facts(), sql)->strategy;
+  };
+  const Dialect mysql{Flavor::kMySql, 90704}, older{Flavor::kMySql, 80042}, mariadb{Flavor::kMariaDb, 101119};
+  constexpr std::string_view kDelete = "DELETE IGNORE FROM packages WHERE name = 'a'";
+  EXPECT_EQ(as(mysql, "CASCADE", kDelete), Strategy::kRefuse);
+  EXPECT_EQ(as(mysql, "SET NULL", "DELETE IGNORE p FROM packages p JOIN staging s ON s.pkg = p.name"), Strategy::kRefuse);
+  EXPECT_EQ(as(mysql, "RESTRICT", kDelete), Strategy::kUntouched);  // all of them restrict
+  EXPECT_EQ(as(older, "CASCADE", kDelete), Strategy::kUntouched);
+  EXPECT_EQ(as(mariadb, "CASCADE", kDelete), Strategy::kUntouched);
+  EXPECT_EQ(as(mysql, "CASCADE", "DELETE FROM packages WHERE name = 'a'"), Strategy::kUntouched);
+  EXPECT_EQ(as(mysql, "CASCADE", "DELETE IGNORE FROM dependencies"), Strategy::kUntouched);
+  constexpr std::string_view kUpdate = "UPDATE IGNORE packages SET name = 'b' WHERE name = 'a'";
+  EXPECT_EQ(as(mysql, "RESTRICT", kUpdate), Strategy::kRefuse);  // ON UPDATE CASCADE
+  EXPECT_EQ(as(mysql, "RESTRICT", "INSERT IGNORE INTO packages (name) VALUES ('a') ON DUPLICATE KEY UPDATE name = 'b'"), Strategy::kRefuse);
+  EXPECT_EQ(as(mysql, "RESTRICT", "UPDATE IGNORE packages SET version = 'b' WHERE name = 'a'"), Strategy::kUntouched);
+  EXPECT_EQ(as(older, "RESTRICT", kUpdate), Strategy::kUntouched);
+  EXPECT_EQ(as(mariadb, "RESTRICT", kUpdate), Strategy::kUntouched);
+}
+
 TEST(Planner, Digest) {
   const auto snapshot = In(Phase::kDualWrite);
   Planner planner;

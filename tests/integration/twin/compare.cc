@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 
 #include "fmt/format.h"
 
@@ -114,8 +115,25 @@ class Comparer {
     return true;
   }
 
+  // The rows that only one side has, as far as they are shown the same way on both.
+  std::string Lone(const Reply& a, const Reply& b) const {
+    std::vector<Row> x = a.rows, y = b.rows, left;
+    std::sort(x.begin(), x.end());
+    std::sort(y.begin(), y.end());
+    std::string text;
+    for (const bool proxied : {true, false}) {
+      left.clear();
+      const auto &from = proxied ? x : y, &without = proxied ? y : x;
+      std::set_difference(from.begin(), from.end(), without.begin(), without.end(), std::back_inserter(left));
+      text += fmt::format("{} only {}", left.size(), proxied ? "proxied" : "direct");
+      for (size_t i = 0; i < left.size() && i < 4; ++i) text += fmt::format("{} {}", i == 0 ? ":" : ",", Show(left[i]));
+      if (proxied) text += "; ";
+    }
+    return text;
+  }
+
   std::string Rows(const Reply& a, const Reply& b) const {
-    if (a.rows.size() != b.rows.size()) return fmt::format("{} rows, not {}", a.rows.size(), b.rows.size());
+    if (a.rows.size() != b.rows.size()) return fmt::format("{} rows, not {}; {}", a.rows.size(), b.rows.size(), Lone(a, b));
     if (statement_.ordered) {
       for (size_t i = 0; i < a.rows.size(); ++i) {
         if (!SameRow(a.rows[i], b.rows[i])) return fmt::format("row {}: {}, not {}", i + 1, Show(a.rows[i]), Show(b.rows[i]));

@@ -53,6 +53,7 @@ class Generator {
   void Where(const Table& table, const std::string& alias);
   std::string OrderByKey(const Table& table, const std::string& alias);
   bool KeyOrderHolds(const Table& table) const;  // the order by key is the same for the new cohort
+  bool HalfDone(const Table& table) const;       // IGNORE of it is half done: see writes.cc
   bool Plain(const Column& column) const;        // its value is the same on both sides
   std::vector<const Column*> SomeColumns(const Table& table, bool with_key);
 
@@ -63,7 +64,7 @@ class Generator {
   void OnDuplicate(const Table& table);
   void InsertSelect(bool replace);
   void Update(const Table& table);
-  void Set(const Table& table, const std::string& alias, bool one_row);
+  bool Set(const Table& table, const std::string& alias, bool one_row);
   void Delete(const Table& table);
   void JoinWrite();
 

@@ -23,6 +23,7 @@ struct Runner::Session {
   bool in_transaction = false, autocommit = true;
   bool any_row = false;           // its last write visited rows in an order of the plan's
   bool after_select = false;
+  bool snapshot = false;          // its transaction has read: it sees the database as it was then
   int length = 0;                 // statements in the open transaction
   uint64_t parent_writes_at = 0;  // of all sessions, when the transaction began
   bool other_wrote_parent = false;
@@ -222,6 +223,13 @@ absl::Status Runner::Both(Session& session, const Statement& statement) {
   if (mode_.either_key && NumbersAllowed(session)) number = [&](const std::string& key) { return keys.Number(key); };
   const Rendered for_a = Render(statement, session.lexis, number);
   const Rendered for_b = Render(statement, session.lexis, nullptr);
+  // Where the server knows that no row matches (a = 'x' AND a = 'y') it reads nothing, and the transaction's snapshot is
+  // not taken yet. With the new key in one of the conditions it may have to read. So the snapshot is taken here.
+  const bool opens = !session.snapshot && (session.in_transaction || !session.autocommit) && statement.label.find("select") == 0 && !statement.locks;
+  if (opens && (mode_.new_cohort || for_a.sql != for_b.sql || for_a.parameters != for_b.parameters)) {
+    session.snapshot = true;
+    if (absl::Status status = BothText(session, "other", fmt::format("SELECT id FROM {} ORDER BY id LIMIT 1", schema.other.name)); !status.ok()) return status;
+  }
   script_.push_back(fmt::format("/* {} {} */ {}", session.index, schema.name, Script(for_a)));
   ++statements_;
   ++counts_[statement.label];
@@ -276,6 +284,7 @@ absl::Status Runner::Both(Session& session, const Statement& statement) {
   } else if (!session.autocommit && statement.locks) {
     session.in_transaction = true;  // the failed statement may have begun it, and holds locks
   }
+  if (!session.in_transaction) session.snapshot = false;
   if (!was_in_transaction && session.in_transaction) {
     session.length = 0;
     session.other_wrote_parent = false;

@@ -22,6 +22,7 @@ Schema Debian(Random& random) {
   Schema schema;
   schema.name = "debian";
   schema.keeps_old = true;
+  schema.cascades = true;
   schema.parent = {"packages",
                    {{"name", Kind::kKey, false, false, "package_id"},
                     {"version", Kind::kText, false, true, ""},

@@ -42,6 +42,7 @@ struct Table {
 struct Schema {
   std::string name;       // of the database and of the migration
   bool keeps_old = false; // keep_old_lookup: the parent's key stays readable for the new cohort
+  bool cascades = false;  // one reference to the parent follows it, another restricts it
   Table parent, child, other;  // `other` does not migrate; parent.other_column refers to it
   std::string other_column;
   std::vector<std::string> keys;      // every key that can occur
