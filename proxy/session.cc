@@ -312,7 +312,7 @@ awaitable<bool> Session::RelayReply(ErrorCode ec, size_t fed, std::string_view b
   for (int chunks = 1;; ++chunks) {
     if (ec) {
       if (ec != asio::error::operation_aborted || closing_) {
-        co_return Fail(fmt::format("the backend closed in the middle of a reply: {}", ec.message()));
+        co_return Fail(fmt::format("the backend closed before or within a reply: {}", ec.message()));
       }
     } else if (tracker_.state() == ReplyTracker::State::kMalformed) {
       (void)co_await SendError(tracker_.last_sequence(), 1105, "HY000", "crossfade: malformed packet from the backend");
