@@ -72,7 +72,7 @@ bool Context::ComparesAs(const Expr& expr, ValueShape shape) {
   if (expr.kind == ExprKind::kHex || expr.kind == ExprKind::kNull || NameEq(expr.charset, "binary")) return false;
   bool is_value = false;
   const ValueShape own = ShapeOf(expr, &is_value);
-  return is_value && (own == shape || (expr.kind == ExprKind::kParam && (own == ValueShape::kUnknown || own == ValueShape::kNull)));
+  return is_value && (own == shape || (expr.kind == ExprKind::kParam && own == ValueShape::kUnknown));
 }
 
 std::string Context::OwnTable(const Key& key) { return QuoteName(key.schema) + "." + QuoteName(key.spec->table); }

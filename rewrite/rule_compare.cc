@@ -231,7 +231,10 @@ std::string Reader::Rest(const Expr& whole, const Expr& left) const {
 }
 
 std::string Reader::NumberOf(const Key& key, const Expr& value) const {
-  return fmt::format("COALESCE({}, 0)", ctx_.Lookup(key, true, ctx_.editor.Emit(value.span)));
+  const std::string text = ctx_.editor.Emit(value.span);
+  // A parameter may be NULL, which shows in the flags of a column `ro = ?`.
+  const std::string none = value.kind == ExprKind::kParam ? fmt::format("IF({} IS NULL, NULL, 0)", text) : "0";
+  return fmt::format("COALESCE({}, {})", ctx_.Lookup(key, true, text), none);
 }
 
 void Reader::ByOtherSide(Expr& whole, Expr& left, const Bound& bound, const std::string& rest) {
@@ -343,7 +346,8 @@ void Reader::InList(Expr& expr, Expr& left, const Bound& bound, const Frame& fra
     SetSide(left, bound, bound.named_new ? Side::kOld : Side::kNew);  // refuses
     return;
   }
-  if (key.new_only && !key.spec->keep_old_lookup)
+  const bool looks_up = !Reachable(bound, Side::kOld) || !Reachable(bound, Side::kNew);
+  if (looks_up && key.new_only && !key.spec->keep_old_lookup)
     return ctx_.Refuse(key, "old keys are not looked up any more", "use the new key");
   if (!Reachable(bound, Side::kOld) && ListOfNumbers(left, bound, old_values)) return;
   if (new_values.empty() || old_values.empty()) return ByOtherSide(expr, left, bound, Rest(expr, left));

@@ -32,6 +32,7 @@ std::string OwnValue(Context& context, Insert& insert, const Target& target, con
   if (!insert.replace) return fresh;
   const size_t index = target.Find(column.old_name);
   Expr* value = index == kAbsent ? nullptr : ValueAt(insert, row, index);
+  if (value == nullptr && index != kAbsent) return fresh;  // too few values in this row: error 1136
   if (value != nullptr) value = &Unwrap(*value);
   // The comparison that finds the row must be the one of its unique key: no conversion, no binary collation.
   if (value == nullptr || !context.ComparesAs(*value, key.old_shape)) {
@@ -39,7 +40,13 @@ std::string OwnValue(Context& context, Insert& insert, const Target& target, con
                    "give it as a literal or a parameter of its own kind");
     return fresh;
   }
-  const std::string old = context.editor.Emit(value->span), number = QuoteName(column.new_name), name = QuoteName(column.old_name);
+  std::string old = context.editor.Emit(value->span);
+  // Where the mode is not strict, a value that does not fit is cut and stored: the row that has it then is the one.
+  if ((context.facts.sql_mode & kStrict) == 0 && key.old_shape == ValueShape::kString) {
+    old = AsStored(target.table.table != nullptr ? target.table.table->FindColumn(column.old_name) : nullptr, old);
+    if (old.empty()) context.Refuse(key, fmt::format("REPLACE of {} where the mode is not strict", column.old_name), "use a strict sql_mode");
+  }
+  const std::string number = QuoteName(column.new_name), name = QuoteName(column.old_name);
   // MariaDB reads the table it replaces in directly; through a derived table it would take DEFAULT for NULL
   // (error 1048, or the wrong value where sql_mode is not strict). MySQL wants the derived table (error 1093).
   if (context.dialect.flavor == Flavor::kMariaDb) {

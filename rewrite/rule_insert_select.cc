@@ -2,8 +2,6 @@
 // INSERT … SELECT into a table with references. An INSERT … SELECT has no forward references, so the lookup of the new
 // reference repeats the item of the select list; that is only done where the item is a plain column or value and is
 // stored as it is. See rules.h, docs/rewriting.md.
-#include <cctype>
-
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/rules.h"
@@ -25,13 +23,8 @@ std::string Repeat(Context& context, Reader& reader, const Key& key, Expr& item,
       text = QuoteName(source->alias) + "." + text;
     }
     if (bound.kind == Bound::kBase && bound.tag.key == &key) return text;
-    if (!strict || stored == nullptr || key.old_shape != ValueShape::kString) return "";
-    const size_t open = stored->type.find('(');
-    if (open == std::string::npos) return "";
-    const int length = std::atoi(stored->type.c_str() + open + 1);
-    if (length <= 0 || stored->charset.empty() || stored->collation.empty()) return "";
     // As the foreign key compares what is stored, whatever the column's own character set and collation are.
-    return fmt::format("LEFT(CONVERT({} USING {}), {}) COLLATE {}", text, stored->charset, length, stored->collation);
+    return strict && key.old_shape == ValueShape::kString ? AsStored(stored, text) : "";
   }
   if (item.kind == ExprKind::kNull) return "NULL";
   return strict && item.kind != ExprKind::kParam && context.ComparesAs(item, key.old_shape) ? context.editor.Emit(item.span) : "";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What all writes share: the conditions for them, and the values and assignments of key columns. See rules.h.
+#include <cstdlib>
 #include <optional>
 
 #include "fmt/format.h"
@@ -112,6 +113,14 @@ void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const 
 }
 
 }  // namespace
+
+std::string AsStored(const Column* column, const std::string& value) {
+  const size_t open = column == nullptr ? std::string::npos : column->type.find('(');
+  if (open == std::string::npos) return "";
+  const int length = std::atoi(column->type.c_str() + open + 1);
+  if (length <= 0 || column->charset.empty() || column->collation.empty()) return "";
+  return fmt::format("LEFT(CONVERT({} USING {}), {}) COLLATE {}", value, column->charset, length, column->collation);
+}
 
 void CheckWritable(Context& context, const MigratingTable& table, const char* verb) {
   for (const KeyColumn& key : table.keys) {

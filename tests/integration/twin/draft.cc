@@ -12,6 +12,7 @@ void Generator::Begin(size_t schema, const Lexis& lexis, const std::string& labe
   lexis_ = lexis;
   statement_ = Statement{};
   statement_.schema = schema;
+  statement_.no_old_keys = mode_.retired && !schema_->keeps_old;
   statement_.label = label;
   statement_.prepared = random_.Chance(35);
   lower_ = random_.Chance(40);
@@ -61,7 +62,9 @@ std::string Generator::OneKey() { return random_.Pick(schema_->keys); }
 Value Generator::KeyValue(bool number_allowed) {
   Value value{OneKey(), false};
   if (!number_allowed || !mode_.either_key) return value;
-  value.as_number = random_.Chance(mode_.retired && !schema_->keeps_old ? 95 : 40);
+  const bool new_only = mode_.retired && !schema_->keeps_old;
+  value.as_number = random_.Chance(new_only ? 95 : 40);
+  if (new_only && !value.as_number) statement_.refusable = true;  // an old key where the file has given them up
   return value;
 }
 
@@ -146,7 +149,6 @@ std::vector<const Column*> Generator::SomeColumns(const Table& table, bool with_
 void Generator::KeyComparison(const Column& column, const std::string& prefix) {
   const std::string name = prefix + Id(column.name);
   const bool old_only = mode_.retired && !schema_->keeps_old && column.kind == Kind::kReference;
-  if (old_only) statement_.refusable = true;
   switch (random_.Below(old_only ? 6 : 12)) {
     case 0: case 1: case 2:
       T(name + " = ");

@@ -130,7 +130,9 @@ absl::Status Run(const Options& options) {
     fmt::print("{:8} {:20} {:5.1f} s  {}\n", options.engine, stage.name, seconds, runner.Summary());
     std::fflush(stdout);
     for (const Schema& schema : schemas) {
-      if (status.ok()) status = Scan(*on_a, *on_b, schema, proxy ? stage.side : NewSide::kAbsent, first_serial);
+      if (!status.ok()) break;
+      status = Scan(*on_a, *on_b, schema, proxy ? stage.side : NewSide::kAbsent, first_serial);
+      if (!status.ok()) runner.SaveScript();
     }
     if (!status.ok()) {
       const std::string log = proxy ? servers::LastLines(proxy->log(), 15) : "";

@@ -34,6 +34,7 @@ class Runner {
   absl::Status Run(const std::string& phase, const Mode& mode, int count);
 
   std::string Summary() const;  // of the last Run
+  void SaveScript() const;
   int64_t last_serial() const { return last_serial_; }
   uint64_t refused() const { return refused_; }
 

@@ -23,7 +23,8 @@ Rendered Render(const Statement& statement, const Lexis& lexis,
     }
     servers::Parameter data = piece.value->data;
     if (piece.value->as_number && number != nullptr && std::holds_alternative<std::string>(data)) {
-      if (const auto found = number(std::get<std::string>(data))) data = *found;
+      const auto found = number(std::get<std::string>(data));
+      if (found || statement.no_old_keys) data = found.value_or(kNoKey);
     }
     if (statement.prepared && piece.bound) {
       out.sql += "?";

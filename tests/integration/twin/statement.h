@@ -45,9 +45,12 @@ struct Statement {
   bool locks = false;        // writes or locks rows
   bool ddl = false;          // ends the transaction and waits for all others
   bool refusable = false;    // its shape may be refused where both sides are written
+  bool no_old_keys = false;  // a key that no row has is given as a number too
   bool folds = false;        // merges values that differ in case: any of them may be shown
   std::vector<KeyColumn> key_columns;
 };
+
+constexpr int64_t kNoKey = 3'999'999'999;  // a new key that no row ever gets
 
 struct Rendered {
   std::string sql;
