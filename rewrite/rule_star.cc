@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Select lists that show a key: * is the columns of the original schema, and a changed item keeps its name. See reader.h.
+#include <cctype>
+
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/reader.h"
@@ -16,7 +18,13 @@ void Reader::KeepName(SelectItem& item, const QueryUse& use) {
     name = std::string(expr.parts.back().text);
   } else {
     const auto& tokens = ctx_.tokens.tokens;
-    const uint32_t begin = tokens[item.expr->span.begin].begin, end = tokens[item.expr->span.end - 1].end;
+    uint32_t begin = tokens[item.expr->span.begin].begin;
+    const uint32_t end = tokens[item.expr->span.end - 1].end;
+    // MariaDB lets the name begin right behind the comma, comments included.
+    if (ctx_.dialect.flavor == Flavor::kMariaDb && ctx_.Word(item.expr->span.begin - 1) == ",") {
+      begin = tokens[item.expr->span.begin - 1].end;
+      while (std::isspace(static_cast<unsigned char>(ctx_.tokens.source[begin])) != 0) ++begin;
+    }
     name = std::string(ctx_.tokens.source.substr(begin, end - begin));
     ctx_.cacheable = false;
     if (name.size() > 250 || name.find_first_of(std::string_view("\x00\x01\x02\x03", 4)) != std::string::npos) {

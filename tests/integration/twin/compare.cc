@@ -99,7 +99,8 @@ class Comparer {
         x.charset = y.charset;
         x.type = y.type;
       }
-      if (statement_.folds) {  // a temporary table may stand between, or not: then key flags differ
+      // A temporary table may stand between, or not: then key flags differ. From retire on so it is with ranges of old keys.
+      if (statement_.folds || how_.mode->retired) {
         x.flags &= kTypeFlags;
         y.flags &= kTypeFlags;
         if (y.org_table.empty() && x.org_table.empty()) {  // the temporary table's column for an expression
