@@ -111,6 +111,8 @@ void Session::WatchBackend() {
 awaitable<bool> Session::ReadMessage(Stream* stream, uint8_t* sequence, std::string* payload, uint64_t limit) {
   MessageReader reader(limit);
   const bool from_client = stream == &client_;
+  // Behind a TLS request the handshake may come at once: it is OpenSSL's to read.
+  const bool exact = from_client && !authenticated_ && !stream->tls();
   for (;;) {
     if (!stream->in().empty()) {
       std::string_view view;
@@ -124,7 +126,17 @@ awaitable<bool> Session::ReadMessage(Stream* stream, uint8_t* sequence, std::str
       if (result == MessageReader::Result::kTooLarge) co_return Fail("a packet of the connection phase is too large");
       if (result == MessageReader::Result::kBadSequence) co_return Fail("packets out of order");
     }
-    Stream::ReadResult read = stream->in().empty() ? co_await stream->Read() : co_await stream->ReadMore();
+    Stream::ReadResult read;
+    if (exact) {
+      const std::string_view head = stream->in().empty() ? std::string_view() : stream->in().data();
+      const size_t whole = protocol::kFrameHeader +
+                           (head.size() < protocol::kFrameHeader ? 0 : protocol::ParseFrameHeader(head.data()).length);
+      read = co_await stream->ReadAtMost(whole - head.size());
+    } else if (stream->in().empty()) {
+      read = co_await stream->Read();
+    } else {
+      read = co_await stream->ReadMore();
+    }
     const ErrorCode ec = std::get<0>(read);
     if (ec) co_return Fail(fmt::format("{}: {}", from_client ? "client" : "backend", ec.message()));
   }

@@ -152,7 +152,6 @@ awaitable<bool> Session::ReadLogin(protocol::Login* login, uint8_t* sequence) {
       (void)co_await SendError(*sequence, 1043, "08S01", "Bad handshake");
       co_return Fail("an unexpected TLS request");
     }
-    if (!client_.in().empty()) co_return Fail("bytes in clear behind the TLS request");
     const ErrorCode ec = co_await client_.TlsAccept(listener_->tls.get());
     if (ec) co_return Fail(fmt::format("TLS with the client: {}", client_.tls_error()));
   }

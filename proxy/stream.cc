@@ -32,6 +32,22 @@ awaitable<Stream::ReadResult> Stream::ReadMore() {
   co_return co_await ReadPlain();
 }
 
+awaitable<Stream::ReadResult> Stream::ReadAtMost(size_t most) {
+  for (;;) {
+    size_t room = 0;
+    char* memory = in_.Prepare(&room);
+    const ssize_t n = ::recv(socket_.native_handle(), memory, std::min(room, most), MSG_DONTWAIT);
+    const int error = errno;
+    in_.Commit(n > 0 ? static_cast<size_t>(n) : 0);
+    if (n > 0) co_return ReadResult(ErrorCode(), static_cast<size_t>(n));
+    if (n == 0) co_return ReadResult(asio::error::eof, 0);
+    if (error != EAGAIN && error != EWOULDBLOCK && error != EINTR) co_return ReadResult(SystemError(error), 0);
+    ErrorCode ec;
+    std::tie(ec) = co_await socket_.async_wait(asio::socket_base::wait_read, kAsTuple);
+    if (ec) co_return ReadResult(ec, 0);
+  }
+}
+
 awaitable<ErrorCode> Stream::WaitFor(int ssl_error) {
   ErrorCode ec;
   if (ssl_error == SSL_ERROR_WANT_READ) {

@@ -40,6 +40,8 @@ class Stream {
   // The same where more bytes are expected right away: looks before it waits, so that a close behind the last bytes
   // is not missed (see lazy_receive.h).
   awaitable<ReadResult> ReadMore();
+  // At most so many; without TLS only. What is left stays in the socket.
+  awaitable<ReadResult> ReadAtMost(size_t most);
 
   // Sends what goes without waiting; true: all of it. Else `*bytes` is what is left, for WriteRest.
   bool TryWrite(std::string_view* bytes);

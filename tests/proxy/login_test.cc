@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include <cstdio>
@@ -12,6 +13,7 @@
 
 #include "proxy/server.h"
 #include "tests/servers/client.h"
+#include "tests/proxy/peers.h"
 #include "tests/servers/server.h"
 
 namespace crossfade::proxy {
@@ -200,6 +202,70 @@ INSTANTIATE_TEST_SUITE_P(Servers, LoginTest,
                            return servers::EngineName(info.param.engine) + (info.param.client_tls ? "_tls" : "_clear") +
                                   (info.param.backend_tls ? "_tls" : "_clear");
                          });
+
+// A client need not wait for anything behind its TLS request: the handshake may come in the same segment.
+TEST(ClientTls, AHandshakeRightBehindTheRequest) {
+  ScriptedBackend backend([](Peer& peer) { BackendLogin(peer); });
+  TestCertificate certificate;
+  ProxyUnderTest proxy(backend.port(), [&](config::Config* config) {
+    config->listeners[0].tls_certificate = certificate.certificate;
+    config->listeners[0].tls_key = certificate.key;
+  });
+  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  for (const bool stuffed : {false, true}) {
+    Peer peer = ConnectTo(proxy.port());
+    ASSERT_TRUE(peer.ReceiveFrame().has_value());
+    SSL* ssl = SSL_new(context);
+    BIO* from_proxy = BIO_new(BIO_s_mem());
+    BIO* to_proxy = BIO_new(BIO_s_mem());
+    SSL_set_bio(ssl, from_proxy, to_proxy);
+    SSL_set_connect_state(ssl);
+    EXPECT_LT(SSL_do_handshake(ssl), 0);
+    const auto made = [&] {
+      char* data = nullptr;
+      const long size = BIO_get_mem_data(to_proxy, &data);
+      std::string bytes(data, static_cast<size_t>(size));
+      (void)BIO_reset(to_proxy);
+      return bytes;
+    };
+    protocol::Login login;
+    login.capabilities = kPeerCapabilities;
+    login.max_packet = 1 << 24;
+    login.charset = 45;
+    std::string bytes;
+    protocol::AppendFrames(protocol::BuildSslRequest(login), 1, &bytes);
+    if (stuffed) protocol::AppendFrames(LoginPayload(), 2, &bytes);  // in clear: never taken for a login
+    ASSERT_TRUE(peer.Send(bytes + made()));
+    if (!stuffed) {
+      while (SSL_is_init_finished(ssl) == 0) {
+        const std::string byte = peer.Receive(1);
+        ASSERT_EQ(byte.size(), 1u);
+        BIO_write(from_proxy, byte.data(), 1);
+        SSL_do_handshake(ssl);
+        ASSERT_TRUE(peer.Send(made()));
+      }
+      std::string frame;
+      protocol::AppendFrames(LoginPayload(), 2, &frame);
+      ASSERT_GT(SSL_write(ssl, frame.data(), static_cast<int>(frame.size())), 0);
+      ASSERT_TRUE(peer.Send(made()));
+      char reply[64];
+      int n = 0;
+      while ((n = SSL_read(ssl, reply, sizeof reply)) <= 0) {
+        const std::string byte = peer.Receive(1);
+        ASSERT_EQ(byte.size(), 1u);
+        BIO_write(from_proxy, byte.data(), 1);
+      }
+      EXPECT_GT(n, 4);
+      EXPECT_EQ(reply[4], 0) << "an OK";
+    } else {
+      std::string answer;
+      for (std::string byte = peer.Receive(1); !byte.empty(); byte = peer.Receive(1)) answer += byte;
+      EXPECT_LE(answer.size(), 16u) << "no more than a TLS alert: " << answer;
+    }
+    SSL_free(ssl);
+  }
+  SSL_CTX_free(context);
+}
 
 TEST(BackendTls, ACertificateThatDoesNotFitIsRefusedBeforeTheLogin) {
   servers::Server* server = RunningServer(Engine::kMySql);
