@@ -25,6 +25,7 @@ struct Context {
   Plan* plan;
   Editor editor;
   bool prepared = false;
+  bool ignore = false;  // of the statement under way: IGNORE
   const std::vector<ValueShape>* shapes = nullptr;  // of the client's parameters, prepared only
   bool cacheable = true;   // false: the plan took something from a literal's value or the exact white space
   bool refused = false;

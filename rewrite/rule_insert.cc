@@ -222,6 +222,7 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
     return key;
   }();
   CheckWritable(context, *table, insert.replace ? "REPLACE" : "INSERT");
+  context.ignore = insert.ignore;
   if (insert.delayed) context.Refuse(first, "INSERT DELAYED", "leave DELAYED out");
   if (!insert.has_columns && insert.set.empty() && table->table == nullptr)
     context.Refuse(first, "the columns of the table are not known", "list the columns");

@@ -15,7 +15,7 @@ void RuleUpdate(Context& context, Reader& reader, Statement& statement) {
   reader.VisitConditions(conditions, scope, ctes);
   AssignUse use;
   use.single = update.tables.size() == 1 && update.tables[0]->kind == TableRef::kTable;
-  use.ignore = update.ignore;
+  use.ignore = context.ignore = update.ignore;
   Assign(context, reader, update.set, scope, ctes, use);
   if (update.where != nullptr) reader.VisitCondition(*update.where, scope, ctes);
   reader.OrderBy(update.order_by, scope, nullptr, ctes);

@@ -180,6 +180,9 @@ void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr
   }
   if (is_value) {
     if (shape == ValueShape::kUnknown) shape = key.old_shape;
+    // Stored as '', which may be an old key.
+    if (shape == ValueShape::kNull && !column.nullable && (context.ignore || (context.facts.sql_mode & kStrict) == 0))
+      context.Refuse(key, fmt::format("{} is given NULL, which it does not take", column.old_name), "give the new key");
     if (shape == key.new_shape || shape == ValueShape::kNull) return;
     if (shape == key.old_shape && key.spec->keep_old_lookup) {
       // 0 is never a key: a value that is none is refused by the foreign key.

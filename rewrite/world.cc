@@ -102,6 +102,7 @@ World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
     for (KeyColumn& key : table.keys) {
       const Column* old = table.table != nullptr ? table.table->FindColumn(key.old_name) : nullptr;
       key.has_default = old == nullptr || old->has_default;
+      key.nullable = old != nullptr && old->nullable;
       key.siblings = &table.keys;
     }
   }

@@ -36,6 +36,7 @@ struct KeyColumn {
   bool own = false;
   std::string old_name, new_name;
   bool has_default = false;  // the old column, other than NULL
+  bool nullable = false;     // the old column
   const std::vector<KeyColumn>* siblings = nullptr;  // all of its table
 };
 

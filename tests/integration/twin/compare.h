@@ -34,7 +34,9 @@ class KeyMap {
 struct Comparison {
   const Mode* mode = nullptr;
   const KeyMap* keys = nullptr;
-  bool other_text = false;  // a number stands for an old key on one side: the server may see sooner that nothing matches
+  // A number stands for an old key on one side: the server may see sooner that nothing matches. (From retire on so may it
+  // with a range of old keys, which is looked up.)
+  bool other_text = false;
   bool any_row = false;  // the row number in a message depends on the plan
 };
 

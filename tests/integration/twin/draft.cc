@@ -69,7 +69,10 @@ Value Generator::KeyValue(bool number_allowed) {
 }
 
 Value Generator::ValueFor(const Column& column) {
-  if (random_.Chance(column.nullable ? 12 : 1)) return {nullptr};
+  if (random_.Chance(column.nullable ? 12 : 1)) {
+    if (mode_.retired && column.kind == Kind::kReference && !column.nullable) statement_.refusable = true;  // may mean ''
+    return {nullptr};
+  }
   switch (column.kind) {
     case Kind::kKey:
       if (random_.Chance(1)) return {std::string(100, 'k')};

@@ -282,7 +282,8 @@ absl::Status Runner::Both(Session& session, const Statement& statement) {
   if (!b.ok()) ++errors_;
   if (b.insert_id > 0 && schema.child.key().kind == twin::Kind::kSerial) last_serial_ = std::max<int64_t>(last_serial_, static_cast<int64_t>(b.insert_id + b.affected));
 
-  session.after_select = b.ok() && b.has_rows && statement.label.find("select") == 0;
+  // MariaDB leaves FOUND_ROWS() as it was after an aggregate over no rows at all: it may be that of a hidden SELECT.
+  session.after_select = b.ok() && b.has_rows && statement.label.find("select") == 0 && statement.label != "select aggregate";
   const bool was_in_transaction = session.in_transaction;
   if (b.ok()) {
     session.in_transaction = (b.status & kInTransaction) != 0;

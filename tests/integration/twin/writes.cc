@@ -147,7 +147,12 @@ void Generator::InsertSelect(bool replace) {
   T(Id(reference.name) + ", " + Id(child.columns.back().kind == Kind::kStamp ? "weight" : "weight") + ") SELECT ");
   if (!serial) T("CONCAT('c', SUBSTR(p." + Id(parent.columns[1].name) + ", 1, 9), " + std::to_string(random_.Between(0, 99)) + "), ");
   T("p." + Id(parent.key().name) + ", " + std::to_string(random_.Between(0, 99)) + " FROM " + TableName(parent) + " p");
-  Where(parent, "p");
+  if (KeyOrderHolds(parent)) {
+    Where(parent, "p");
+  } else {  // of several rows that are equal but for the key another one may be the first
+    T(" WHERE p." + Id(parent.key().name) + " = ");
+    V(KeyValue(true));
+  }
   // The order decides which row gets which serial key.
   T(" ORDER BY " + std::string(KeyOrderHolds(parent) ? "p." + parent.key().name : "p." + parent.columns[1].name + ", p." + parent.columns[2].name) + " LIMIT 4");
   if (!KeyOrderHolds(parent) || mode_.retired) statement_.refusable = true;
