@@ -107,6 +107,11 @@ class Comparer {
           x.org_name = y.org_name;
           x.decimals = y.decimals;
           x.flags = y.flags;
+          const auto text = [](const ReplyColumn& c) { return c.type >= MYSQL_TYPE_TINY_BLOB && c.type <= MYSQL_TYPE_BLOB; };
+          if (text(x) && text(y)) {
+            x.type = y.type;
+            x.length = y.length;
+          }
           if (x.type == MYSQL_TYPE_LONG && y.type == MYSQL_TYPE_LONGLONG) x.type = y.type;
           if (y.type == MYSQL_TYPE_LONG && x.type == MYSQL_TYPE_LONGLONG) x.type = y.type;
         }

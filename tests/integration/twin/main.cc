@@ -152,12 +152,12 @@ int main(int argc, char** argv) {
   CLI::App app("The twin run: every reply through the proxy equals the direct one.");
   app.add_option("--engine", options.engine)->check(CLI::IsMember({"mariadb", "mysql"}));
   app.add_option("--stages", options.stages)->delimiter(',');
-  app.add_option("--statements", options.statements, "in each phase; default 1500, 20000 with CROSSFADE_LONG set");
+  app.add_option("--statements", options.statements, "in each phase; default 800, 20000 with CROSSFADE_LONG set");
   app.add_option("--seed", options.seed, "default: of the clock");
   app.add_flag("--direct", options.direct);
   app.add_flag("--survey", options.survey, "list what is refused instead of failing at a shape that should not be");
   CLI11_PARSE(app, argc, argv);
-  if (options.statements == 0) options.statements = std::getenv("CROSSFADE_LONG") != nullptr ? 20'000 : 1'500;
+  if (options.statements == 0) options.statements = std::getenv("CROSSFADE_LONG") != nullptr ? 20'000 : 800;
   if (options.seed == 0) options.seed = static_cast<uint64_t>(std::time(nullptr));
   fmt::print("twin run on {}, {} statements in each phase, --seed {}\n", options.engine, options.statements, options.seed);
   std::fflush(stdout);
