@@ -117,6 +117,7 @@ awaitable<bool> Session::ReadMessage(Stream* stream, uint8_t* sequence, std::str
     if (!stream->in().empty()) {
       std::string_view view;
       size_t size = 0;
+      const uint8_t expected = *sequence;
       const MessageReader::Result result = reader.Next(stream->in().data(), sequence, &view, &size);
       if (result == MessageReader::Result::kMessage) {
         payload->assign(view);
@@ -124,7 +125,10 @@ awaitable<bool> Session::ReadMessage(Stream* stream, uint8_t* sequence, std::str
         co_return true;
       }
       if (result == MessageReader::Result::kTooLarge) co_return Fail("a packet of the connection phase is too large");
-      if (result == MessageReader::Result::kBadSequence) co_return Fail("packets out of order");
+      if (result == MessageReader::Result::kBadSequence) {
+        if (from_client) (void)co_await SendError(expected, 1156, "08S01", "Got packets out of order");
+        co_return Fail("packets out of order");
+      }
     }
     Stream::ReadResult read;
     if (exact) {
@@ -271,6 +275,7 @@ awaitable<void> Session::Serve() {
         if (!replied) co_return;
       }
     }
+    if (command == Command::kStmtPrepare && !tracker_.is_error() && HasLoadLocal(payload)) load_local_.insert(tracker_.statement_id());
     if (snapshot != nullptr) {
       if (command == Command::kStmtPrepare) RememberPrepared(payload);
       if (command == Command::kSetOption && !tracker_.is_error() && payload.size() > 1) multi_statements_ = payload[1] == 0;
@@ -355,9 +360,11 @@ awaitable<bool> Session::RelayReply(ErrorCode ec, size_t fed, std::string_view b
 // The server asks for a file of the client's. Only a client that asked for it itself, by LOAD ... LOCAL, and that
 // offers files at all, is told; any other request is a theft.
 awaitable<bool> Session::RelayLocalInfile(size_t request_size, bool forwarded) {
+  const std::string_view bytes = client_.in().data().substr(0, command_size_);
+  const auto command = static_cast<Command>(last_command_);
   const bool asked = (capabilities_ & protocol::kClientLocalFiles) != 0 &&
-                     static_cast<Command>(last_command_) == Command::kQuery &&
-                     HasLoadLocal(client_.in().data().substr(0, command_size_));
+                     ((command == Command::kQuery && HasLoadLocal(bytes)) ||
+                      (command == Command::kStmtExecute && PreparedLoadLocal(bytes.substr(protocol::kFrameHeader))));
   if (!asked) {
     // With the start of the request sent already, an error would only complete it.
     if (!forwarded) (void)co_await SendError(AfterCommand(), 1105, "HY000", "crossfade: the backend asked for a local file that was not offered");

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,6 +75,8 @@ class Session {
   awaitable<bool> FullAuth(std::string_view request_key, uint8_t* client_sequence, uint8_t* backend_sequence);
   awaitable<bool> ChangeUser(std::string_view payload);
   bool LeaksPassword(std::string_view plugin) const;
+  void HoldPassword(std::string_view plugin, std::string* response);
+  void DropPassword();
   void ResetState();
 
   // session_facts.cc
@@ -103,6 +106,7 @@ class Session {
   awaitable<Action> OtherStatementCommand(std::string_view payload);
   PreparedStatement* FindPrepared(std::string_view payload);
   bool PreparedTouches(std::string_view payload);
+  bool PreparedLoadLocal(std::string_view payload) const;
   void RememberPrepared(std::string_view payload);
   awaitable<bool> HiddenPrepare(std::string_view text, uint32_t* id);
   awaitable<bool> HiddenReset(uint32_t id);
@@ -129,12 +133,13 @@ class Session {
   SnapshotStore::Entry* pinned_ = nullptr;
   std::chrono::steady_clock::time_point deadline_{};  // of the connection phase; zero: none
   std::string outgoing_;  // what is sent in place of the client's bytes
-  std::string user_, scramble_;
+  std::string user_, scramble_, held_password_;
   std::string fault_;
   std::unique_ptr<rewrite::SessionFacts> facts_;
   // By the client's id; kept only where migrations are declared.
   std::map<uint32_t, std::unique_ptr<PreparedStatement>> prepared_;
   uint32_t last_prepared_ = 0;
+  std::set<uint32_t> load_local_;  // prepared statements that ask for a file of the client's (MariaDB)
 };
 
 }  // namespace crossfade::proxy

@@ -123,7 +123,8 @@ awaitable<bool> Session::Login() {
   capabilities_ = agreed;
   multi_statements_ = (agreed & protocol::kClientMultiStatements) != 0;
   const std::string& plugin = (agreed & kClientPluginAuth) != 0 && !login.auth_plugin.empty() ? login.auth_plugin : greeting->auth_plugin;
-  if (LeaksPassword(plugin)) {
+  HoldPassword(plugin, &login.auth_response);
+  if (plugin != "sha256_password" && LeaksPassword(plugin)) {
     (void)co_await SendError(client_sequence, 1105, "HY000", fmt::format("crossfade: {} would send the password in clear to the backend", plugin));
     co_return Fail("a plugin that would send the password in clear to the backend");
   }
@@ -162,6 +163,18 @@ bool Session::LeaksPassword(std::string_view plugin) const {
   return !backend_.secure() && client_.secure() && (plugin == "mysql_clear_password" || plugin == "sha256_password");
 }
 
+// Behind TLS a client of sha256_password sends its password at once. A backend in clear is asked for its key instead.
+void Session::HoldPassword(std::string_view plugin, std::string* response) {
+  if (plugin != "sha256_password" || !LeaksPassword(plugin) || response->size() <= 1) return;
+  held_password_ = std::move(*response);
+  *response = kSha256Key;
+}
+
+void Session::DropPassword() {
+  OPENSSL_cleanse(held_password_.data(), held_password_.size());
+  held_password_.clear();
+}
+
 // Passes packets to and fro until the server says OK or ERR.
 awaitable<bool> Session::Authenticate(uint8_t client_sequence, uint8_t backend_sequence) {
   std::string payload;
@@ -173,6 +186,18 @@ awaitable<bool> Session::Authenticate(uint8_t client_sequence, uint8_t backend_s
       co_return false;
     }
     const AuthStep step = ClassifyAuth(payload);
+    if (step == AuthStep::kMoreData && !held_password_.empty()) {
+      absl::StatusOr<std::string> encrypted = EncryptPassword(held_password_, scramble_, std::string_view(payload).substr(1));
+      DropPassword();
+      if (!encrypted.ok()) {
+        (void)co_await SendError(client_sequence, 1105, "HY000", "crossfade: the backend's public key is unusable");
+        co_return Fail("the backend's public key is unusable");
+      }
+      ok = co_await WriteMessage(&backend_, &backend_sequence, *encrypted);
+      if (!ok) co_return false;
+      continue;
+    }
+    DropPassword();  // the server goes another way
     if (step == AuthStep::kSwitch && payload.size() > 1) {
       absl::StatusOr<AuthSwitch> request = ParseAuthSwitch(payload);
       if (!request.ok()) co_return Fail("malformed authentication switch from the backend");
@@ -249,6 +274,7 @@ awaitable<bool> Session::FullAuth(std::string_view request_key, uint8_t* client_
 void Session::ResetState() {
   facts_known_ = false;
   prepared_.clear();
+  load_local_.clear();
 }
 
 // The command is forwarded by Serve's rules of order: request, authentication exchange, OK or ERR.
@@ -258,13 +284,14 @@ awaitable<bool> Session::ChangeUser(std::string_view payload) {
     (void)co_await SendError(AfterCommand(), 1047, "08S01", "Unknown command");
     co_return Fail("malformed COM_CHANGE_USER");
   }
-  if (LeaksPassword(request->auth_plugin)) {
+  if (request->auth_plugin != "sha256_password" && LeaksPassword(request->auth_plugin)) {
     (void)co_await SendError(AfterCommand(), 1105, "HY000", "crossfade: the plugin would send the password in clear to the backend");
     co_return Fail("a plugin that would send the password in clear to the backend");
   }
   user_ = request->user;
   uint8_t backend_sequence = 0;
-  const std::string forwarded(payload);
+  HoldPassword(request->auth_plugin, &request->auth_response);
+  const std::string forwarded = held_password_.empty() ? std::string(payload) : BuildChangeUser(*request, capabilities_);
   const bool ok = co_await WriteMessage(&backend_, &backend_sequence, forwarded);
   if (!ok) co_return false;
   ResetState();

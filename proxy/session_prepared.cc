@@ -62,6 +62,11 @@ bool Session::PreparedTouches(std::string_view payload) {
   return statement->touches || !statement->variants.empty() || statement->types_elsewhere;
 }
 
+bool Session::PreparedLoadLocal(std::string_view payload) const {
+  const uint32_t id = StatementId(payload);
+  return load_local_.count(id) != 0 || (id == kLastPrepared && !load_local_.empty());
+}
+
 // The reply to a COM_STMT_PREPARE has gone out: keep what a later execution may need.
 void Session::RememberPrepared(std::string_view payload) {
   last_prepared_ = 0;
@@ -281,6 +286,7 @@ Session::Action Session::Build(PreparedStatement* statement, uint32_t id, const 
 }
 
 awaitable<Session::Action> Session::OtherStatementCommand(std::string_view payload) {
+  if (static_cast<Command>(last_command_) == Command::kStmtClose) load_local_.erase(StatementId(payload));
   PreparedStatement* statement = FindPrepared(payload);
   if (statement == nullptr) co_return kRelay;
   const auto command = static_cast<Command>(last_command_);

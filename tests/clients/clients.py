@@ -37,3 +37,9 @@ def python(name, **more):
 CLIENTS = {
     "pymysql": python("pymysql_client"),
 }
+CLIENTS.update({
+    "dbd-mysql": Client(["perl", f"{HERE}/perl_client.pl", "mysql"]),
+    "dbd-mariadb": Client(["perl", f"{HERE}/perl_client.pl", "MariaDB"]),
+    "mysqli": Client(["php", f"{HERE}/php_client.php", "mysqli"]),
+    "pdo": Client(["php", f"{HERE}/php_client.php", "pdo"]),
+})

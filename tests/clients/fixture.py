@@ -177,6 +177,6 @@ class Fixture:
 
     def environment(self, port):
         """What a program is told, through its environment."""
-        return {**os.environ, "CF_PORT": str(port), "CF_CA": self.dir + "/ca.pem", "CF_ENGINE": self.engine, "CF_DIR": self.dir,
+        return {**os.environ, "CF_PORT": str(port), "CF_CA": self.dir + "/ca.pem", "CF_ENGINE": self.engine, "CF_DIR": self.dir, "CF_STATEMENTS": HERE + "/statements.txt",
                 "CF_USERS": json.dumps([{"user": u, "password": p, "plugin": q} for u, p, q in users(self.engine)]),
                 "LC_ALL": "C.UTF-8", "PYTHONPATH": HERE, "HOME": self.dir}

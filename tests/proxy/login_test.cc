@@ -163,6 +163,30 @@ TEST_P(LoginTest, ChangeUser) {
   mysql_close(connection);
 }
 
+// A client whose own choice is sha256_password sends the password at once when it is behind TLS.
+TEST_P(LoginTest, Sha256AsTheClientsFirstChoice) {
+  if (GetParam().engine == Engine::kMariaDb) GTEST_SKIP() << "MySQL's";
+  auto direct = Client::Connect({.port = server_->port()});
+  ASSERT_TRUE(direct.ok());
+  direct->Query("CREATE USER IF NOT EXISTS older@'%' IDENTIFIED WITH sha256_password BY 'canary-password'");
+  direct->Query("ALTER USER keeper@'%' IDENTIFIED BY 'canary-password'");
+  direct->Query("GRANT SELECT ON zoo.* TO older@'%'");
+  for (const auto& [user, password, error] : {std::tuple{"older", "canary-password", 0u}, {"older", "wrong", 1045u}, {"older", "", 1045u},
+                                              {"keeper", "canary-password", 0u}, {"keeper", "wrong", 1045u}}) {
+    MYSQL* connection = mysql_init(nullptr);
+    my_bool enforce = GetParam().client_tls ? 1 : 0;
+    mysql_options(connection, MYSQL_OPT_SSL_ENFORCE, &enforce);
+    mysql_options(connection, MYSQL_DEFAULT_AUTH, "sha256_password");
+    mysql_real_connect(connection, "127.0.0.1", user, password, "zoo", proxy_->port(0), nullptr, 0);
+    EXPECT_EQ(mysql_errno(connection), error) << user << " " << mysql_error(connection);
+    if (error == 0) {
+      EXPECT_EQ(mysql_change_user(connection, "older", "canary-password", "zoo"), 0) << mysql_error(connection);
+      EXPECT_EQ(mysql_change_user(connection, "nobody", "", "zoo"), 0) << mysql_error(connection);
+    }
+    mysql_close(connection);
+  }
+}
+
 TEST_P(LoginTest, BigRepliesAndCommandsPrepareAndMultiResults) {
   auto client = Client::Connect({.port = proxy_->port(0), .flags = CLIENT_MULTI_STATEMENTS});
   ASSERT_TRUE(client.ok()) << client.status();
