@@ -11,8 +11,8 @@ namespace crossfade::rewrite {
 // An item that was changed goes on under the name that the server would have given it.
 void Reader::KeepName(SelectItem& item, const QueryUse& use) {
   if (item.alias.present() || !use.names_matter || use.only_exists || !ctx_.editor.Touched(item.expr->span)) return;
-  if (qualified_.count(item.expr->span.begin) != 0) return;
   const Expr& expr = Unwrap(*item.expr);
+  if (expr.kind == ExprKind::kColumn && qualified_.count(expr.span.begin) != 0) return;
   std::string name;
   if (expr.kind == ExprKind::kColumn) {
     name = std::string(expr.parts.back().text);

@@ -149,6 +149,7 @@ void Generator::SelectAggregate() {
     default:
       if (!mode_.new_cohort) {
         T(fmt::format("SELECT MIN({0}), MAX({0}) FROM {1}", Id(reference), TableName(child)));
+        statement_.key_columns = {{0, true}, {1, true}};
         return Where(child, "");
       }
       T(fmt::format("SELECT MAX(weight) FROM {}", TableName(child)));
