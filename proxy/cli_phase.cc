@@ -48,8 +48,12 @@ bool Confirm(const std::string& question) {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-bool Arrived(const backfill::MigrationRow& row, Phase phase, double percent) {
-  return row.phase == phase && (phase != Phase::kCutover || row.percent == percent) && !row.held;
+// In force: the proxies serve by it. Whoever waits may go on with statements that need the phase.
+bool Arrived(const backfill::StatusReport& report, const backfill::MigrationRow& row, Phase phase, double percent) {
+  const bool there = row.phase == phase && (phase != Phase::kCutover || row.percent == percent) && !row.held;
+  return there && std::all_of(report.proxies.begin(), report.proxies.end(), [&](const backfill::ProxyRow& proxy) {
+    return !proxy.alive || proxy.acked_epoch >= row.changed_epoch;
+  });
 }
 
 // One line that changes in place on a terminal; elsewhere a line where what it says changed.
@@ -114,7 +118,7 @@ int WaitFor(Opened& opened, const PhaseOptions& options, Phase phase, double per
     }
     const backfill::MigrationStatus& status = report->migrations[0];
     ticker.Show(status);
-    if (Arrived(status.row, phase, percent)) {
+    if (Arrived(*report, status.row, phase, percent)) {
       ticker.End();
       fmt::print("{}: {}{}\n", options.migration, options.phase, phase == Phase::kCutover ? fmt::format(" at {:g} %", percent) : "");
       return 0;
