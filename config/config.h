@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "config/network.h"
+
 namespace crossfade::config {
 
 // The way a migration walks, one step at a time:
@@ -22,18 +24,35 @@ std::optional<Phase> ParsePhase(std::string_view name);      // nullopt: no such
 
 enum class TlsMode : uint8_t { kDisabled, kPreferred, kRequired, kVerify };
 
+enum class ClientCertificate : uint8_t { kIgnored, kOptional, kRequired };
+enum class ProxyProtocol : uint8_t { kNone, kV1, kV2 };
+
 struct Listener {
   std::string address;  // "HOST:PORT", "[V6]:PORT" or "unix:PATH"
   std::string backend;  // a name of Config::backends
-  std::string tls_certificate;  // PEM file; empty: TLS is not offered
+  std::string tls_certificate;  // PEM file
   std::string tls_key;
+  bool tls_generate = false;    // make a certificate at start, in tls_folder where that is set
+  std::string tls_folder;
+  bool tls_required = false;    // who does not ask for TLS gets error 3159
+  std::string tls_client_ca;    // PEM file that certificates of clients are checked against
+  ClientCertificate client_certificate = ClientCertificate::kIgnored;
+  std::vector<Network> proxy_protocol;  // peers from here send a PROXY protocol header first, all others none
+
+  bool offers_tls() const { return tls_generate || !tls_certificate.empty(); }
+  bool operator==(const Listener&) const = default;
 };
 
 struct Backend {
   std::string name;
   std::string address;  // as Listener::address
   TlsMode tls = TlsMode::kPreferred;
-  std::string ca;  // PEM file; needed by kVerify
+  std::string ca;           // PEM file; needed by kVerify
+  std::string certificate;  // PEM files: what the proxy shows to a server that wants a client's certificate; may be empty
+  std::string key;
+  ProxyProtocol proxy_protocol = ProxyProtocol::kNone;  // the header sent ahead of each client's connection
+
+  bool operator==(const Backend&) const = default;
 };
 
 struct Control {
@@ -91,12 +110,19 @@ struct Migration {
 struct Limits {
   std::chrono::milliseconds connect_timeout{10'000};    // to a backend
   std::chrono::milliseconds handshake_timeout{10'000};  // a client from accept to authenticated
+  std::chrono::milliseconds idle_timeout{0};              // between two commands, outside of a transaction; 0: the server's own
+  std::chrono::milliseconds idle_transaction_timeout{0};  // the same in a transaction; 0: the server's own
+  std::chrono::milliseconds statement_timeout{0};         // one command; 0: none
   std::chrono::milliseconds drain_timeout{30'000};      // SIGTERM: how long sessions may finish
   std::chrono::milliseconds lease{5'000};               // a proxy that did not renew for so long counts as dead
   std::chrono::milliseconds control_poll{200};          // how often a proxy looks for a new epoch
   std::chrono::milliseconds hold_limit{2'000};          // statement gate: held longer than this, it is given up
   std::chrono::milliseconds quiet_before_expand{0};     // refused digests seen within it hold the gate to expand; 0: since the proxy started
   uint32_t max_connections = 10'000;                    // clients, in all
+  uint32_t max_user_connections = 0;                    // of one user; 0: no limit
+  uint32_t max_connections_per_address = 0;             // from one IP address; 0: no limit
+  uint32_t max_prepared_statements = 1'048'576;         // of all clients
+  uint32_t max_client_prepared_statements = 16'382;     // of one client
   uint64_t max_packet = 1ull << 30;                     // bytes of one command, 1 KiB to 1 GiB
   uint32_t plan_cache_entries = 10'000;                 // for each io thread
   uint32_t key_block = 1'000;                           // new keys a proxy reserves at once

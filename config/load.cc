@@ -64,6 +64,20 @@ Backend ReadBackend(const std::string& name, const YAML::Node& node, const std::
   backend.ca = Beside(path, section.String("ca"));
   if (backend.tls == TlsMode::kVerify && backend.ca.empty()) section.Fail("tls", "verify needs 'ca:', a PEM file");
   if (backend.tls != TlsMode::kVerify && !backend.ca.empty()) section.Fail("ca", "is used with 'tls: verify' only");
+  backend.certificate = Beside(path, section.String("certificate"));
+  backend.key = Beside(path, section.String("key"));
+  if (backend.certificate.empty() != backend.key.empty()) {
+    section.Fail(backend.key.empty() ? "certificate" : "key", "'certificate' and 'key' stand together");
+  }
+  if (backend.tls == TlsMode::kDisabled && !backend.certificate.empty()) section.Fail("certificate", "is of no use with 'tls: disabled'");
+  const std::string header = section.String("proxy_protocol");
+  if (header == "v1") {
+    backend.proxy_protocol = ProxyProtocol::kV1;
+  } else if (header == "v2") {
+    backend.proxy_protocol = ProxyProtocol::kV2;
+  } else if (!header.empty()) {
+    section.Fail("proxy_protocol", fmt::format("'{}' is neither v1 nor v2", header));
+  }
   section.Done();
   return backend;
 }
@@ -85,6 +99,54 @@ std::string BackendName(Section& section, const Config& config) {
   return name;
 }
 
+void ReadListenerTls(Section& section, const std::string& path, Listener* listener) {
+  Section tls(section.Mapping("tls"), section.what() + ".tls", section.diagnostics());
+  listener->tls_generate = tls.Bool("generate");
+  if (listener->tls_generate) {
+    listener->tls_folder = Beside(path, tls.String("folder"));
+    for (const char* key : {"certificate", "key"}) {
+      if (tls.Has(key)) tls.Fail(key, "is of no use with 'generate: true'");
+    }
+  } else {
+    listener->tls_certificate = Beside(path, tls.Required("certificate"));
+    listener->tls_key = Beside(path, tls.Required("key"));
+    if (tls.Has("folder")) tls.Fail("folder", "is used with 'generate: true' only");
+  }
+  listener->tls_required = tls.Bool("required");
+  listener->tls_client_ca = Beside(path, tls.String("client_ca"));
+  const std::string certificate = tls.String("client_certificate");
+  if (certificate == "optional") {
+    listener->client_certificate = ClientCertificate::kOptional;
+  } else if (certificate == "required") {
+    listener->client_certificate = ClientCertificate::kRequired;
+    listener->tls_required = true;
+  } else if (!certificate.empty()) {
+    tls.Fail("client_certificate", fmt::format("'{}' is neither optional nor required", certificate));
+  }
+  if (listener->client_certificate != ClientCertificate::kIgnored && listener->tls_client_ca.empty()) {
+    tls.Fail("client_certificate", "needs 'client_ca:', a PEM file");
+  }
+  if (listener->client_certificate == ClientCertificate::kIgnored && !listener->tls_client_ca.empty()) {
+    tls.Fail("client_ca", "is used with 'client_certificate: optional' or 'required'");
+  }
+  tls.Done();
+}
+
+// Which peers are load balancers that say who the client is.
+void ReadNetworks(Section& section, Listener* listener) {
+  const bool is_unix = listener->address.substr(0, 5) == "unix:";
+  for (const std::string& text : section.Strings("proxy_protocol")) {
+    const std::optional<Network> network = ParseNetwork(text);
+    if (!network) {
+      section.Fail("proxy_protocol", fmt::format("'{}' is no network; write 10.0.0.0/8, 2001:db8::/32, or unix", text));
+    } else if (network->is_unix != is_unix) {
+      section.Fail("proxy_protocol", is_unix ? "the peers of a unix socket are listed as 'unix'" : "'unix' is for listeners on a unix socket");
+    } else {
+      listener->proxy_protocol.push_back(*network);
+    }
+  }
+}
+
 void ReadListeners(Section& root, Config* config, Diagnostics* diagnostics) {
   std::set<std::string> addresses;
   const std::vector<YAML::Node> nodes = root.List("listen");
@@ -94,12 +156,8 @@ void ReadListeners(Section& root, Config* config, Diagnostics* diagnostics) {
     Listener listener;
     listener.address = Address(section, "address");
     listener.backend = BackendName(section, *config);
-    if (section.Has("tls")) {
-      Section tls(section.Mapping("tls"), section.what() + ".tls", diagnostics);
-      listener.tls_certificate = Beside(config->path, tls.Required("certificate"));
-      listener.tls_key = Beside(config->path, tls.Required("key"));
-      tls.Done();
-    }
+    if (section.Has("tls")) ReadListenerTls(section, config->path, &listener);
+    ReadNetworks(section, &listener);
     section.Done();
     if (!addresses.insert(listener.address).second) section.Fail("address", fmt::format("{} stands here twice", listener.address));
     config->listeners.push_back(std::move(listener));
