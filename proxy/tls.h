@@ -5,10 +5,12 @@
 #include <openssl/ssl.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "config/config.h"
+#include "proxy/certificate.h"
 
 namespace crossfade::proxy {
 
@@ -17,8 +19,19 @@ struct SslFree { void operator()(SSL* ssl) const { SSL_free(ssl); } };
 using SslCtxPtr = std::unique_ptr<SSL_CTX, SslCtxFree>;
 using SslPtr = std::unique_ptr<SSL, SslFree>;
 
-// Null where TLS is not offered.
-absl::StatusOr<SslCtxPtr> MakeListenerTls(const config::Listener& listener);
+// A context that is replaced when its files change. Asked once for each TLS handshake; what it gave out lives on.
+class TlsSlot {
+ public:
+  void Set(SslCtxPtr ctx);
+  SslCtxPtr Get() const;  // null: no TLS
+
+ private:
+  mutable std::mutex mutex_;
+  SslCtxPtr ctx_;
+};
+
+// Null where TLS is not offered. `generated`: for `generate: true`.
+absl::StatusOr<SslCtxPtr> MakeListenerTls(const config::Listener& listener, const CertificatePem* generated);
 // Null for TlsMode::kDisabled. Only kVerify checks the certificate: the chain against `ca`, and the host name.
 absl::StatusOr<SslCtxPtr> MakeBackendTls(const config::Backend& backend);
 // A client-side SSL for `host`, which is checked under kVerify and sent as SNI where it is a name.
