@@ -150,23 +150,32 @@ std::string BuildSslRequest(const Login& login) {
   return writer.Take();
 }
 
-absl::StatusOr<AuthSwitch> ParseAuthSwitch(std::string_view payload) {
+namespace {
+
+absl::StatusOr<AuthSwitch> ParsePluginRequest(std::string_view payload, uint8_t first, const char* what) {
   Reader reader(payload);
   AuthSwitch request;
-  const uint8_t first = reader.U8();
+  const bool fits = reader.U8() == first;
   request.plugin = reader.NulString();
   request.data = reader.Rest();
-  if (first != 0xFE || !reader.ok()) return Malformed("authentication switch");
+  if (!fits || !reader.ok()) return Malformed(what);
   return request;
 }
 
-std::string BuildAuthSwitch(const AuthSwitch& request) {
+std::string BuildPluginRequest(const AuthSwitch& request, uint8_t first) {
   Writer writer;
-  writer.U8(0xFE);
+  writer.U8(first);
   writer.NulString(request.plugin);
   writer.Bytes(request.data);
   return writer.Take();
 }
+
+}  // namespace
+
+absl::StatusOr<AuthSwitch> ParseAuthSwitch(std::string_view payload) { return ParsePluginRequest(payload, 0xFE, "authentication switch"); }
+std::string BuildAuthSwitch(const AuthSwitch& request) { return BuildPluginRequest(request, 0xFE); }
+absl::StatusOr<AuthSwitch> ParseNextFactor(std::string_view payload) { return ParsePluginRequest(payload, 0x02, "next authentication factor"); }
+std::string BuildNextFactor(const AuthSwitch& request) { return BuildPluginRequest(request, 0x02); }
 
 absl::StatusOr<ChangeUser> ParseChangeUser(std::string_view payload, uint64_t capabilities) {
   Reader reader(payload);

@@ -45,6 +45,9 @@ std::string BuildSslRequest(const Login& login);  // the first 32 bytes, with CL
 struct AuthSwitch { std::string plugin, data; };   // 0xFE
 absl::StatusOr<AuthSwitch> ParseAuthSwitch(std::string_view payload);
 std::string BuildAuthSwitch(const AuthSwitch& request);
+// AuthNextFactor, 0x02: the same fields (page_protocol_connection_phase_packets_protocol_auth_next_factor_request).
+absl::StatusOr<AuthSwitch> ParseNextFactor(std::string_view payload);
+std::string BuildNextFactor(const AuthSwitch& request);
 
 struct ChangeUser {  // COM_CHANGE_USER, without the command byte
   std::string user, auth_response, database;

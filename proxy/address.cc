@@ -3,6 +3,7 @@
 #include "proxy/address.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <sys/un.h>
 
 #include <cstring>
@@ -53,6 +54,25 @@ absl::StatusOr<std::vector<Endpoint>> Resolve(const Address& address) {
   }
   ::freeaddrinfo(found);
   return endpoints;
+}
+
+protocol::SocketAddress ToSocketAddress(const Endpoint& endpoint) {
+  protocol::SocketAddress address;
+  if (endpoint.size() >= sizeof(sockaddr_in) && endpoint.data()->sa_family == AF_INET) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, endpoint.data(), sizeof v4);
+    address.bytes[10] = address.bytes[11] = 0xFF;
+    std::memcpy(address.bytes.data() + 12, &v4.sin_addr, 4);
+    address.port = ntohs(v4.sin_port);
+    address.known = true;
+  } else if (endpoint.size() >= sizeof(sockaddr_in6) && endpoint.data()->sa_family == AF_INET6) {
+    sockaddr_in6 v6{};
+    std::memcpy(&v6, endpoint.data(), sizeof v6);
+    std::memcpy(address.bytes.data(), &v6.sin6_addr, 16);
+    address.port = ntohs(v6.sin6_port);
+    address.known = true;
+  }
+  return address;
 }
 
 }  // namespace crossfade::proxy

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "protocol/proxy_header.h"
 
 namespace crossfade::proxy {
 
@@ -22,5 +23,8 @@ absl::StatusOr<Address> ParseAddress(std::string_view text);
 
 // Blocking (getaddrinfo): at start only, or for names off the io threads. At least one endpoint.
 absl::StatusOr<std::vector<Endpoint>> Resolve(const Address& address);
+
+// Of an IPv4 or IPv6 socket; of any other: not known.
+protocol::SocketAddress ToSocketAddress(const Endpoint& endpoint);
 
 }  // namespace crossfade::proxy

@@ -82,6 +82,21 @@ std::string Admin::MetricsText(const Server& server) {
   count("hidden_statements_total", "statements of the proxy's own on clients' connections", &Metrics::hidden_statements);
   count("waits_for_keys_total", "waits of statements for new keys", &Metrics::waited_for_keys);
   count("waits_at_gate_total", "waits of statements at the statement gate", &Metrics::waited_for_gate);
+  const auto labelled = [&](const char* name, const char* help, const char* label, auto array, const auto& names) {
+    prometheus::MetricFamily family;
+    family.name = fmt::format("crossfade_{}", name);
+    family.help = help;
+    family.type = prometheus::MetricType::Counter;
+    for (size_t i = 0; i < std::size(names); ++i) {
+      prometheus::ClientMetric metric;
+      metric.label.push_back({label, names[i]});
+      for (const auto& thread : server.threads()) metric.counter.value += static_cast<double>((thread->metrics()->*array)[i].value());
+      family.metric.push_back(metric);
+    }
+    families.push_back(std::move(family));
+  };
+  labelled("connections_refused_total", "clients that did not get through the connection phase", "reason", &Metrics::refusals, kRefusalNames);
+  labelled("limits_reached_total", "times that a session ran into one of its limits", "limit", &Metrics::overruns, kOverrunNames);
   uint32_t sessions = 0;
   uint64_t epoch = UINT64_MAX, oldest = UINT64_MAX;
   for (const auto& thread : server.threads()) {

@@ -62,7 +62,7 @@ void Buffer::Grow(size_t capacity) {
 
 void Buffer::Reserve(size_t total) {
   if (total > capacity_) {
-    Grow(total <= ChunkPool::kSmall ? ChunkPool::kSmall : total <= ChunkPool::kLarge ? ChunkPool::kLarge : total);
+    Grow(total <= ChunkPool::kSmall ? ChunkPool::kSmall : frugal_ || total > ChunkPool::kLarge ? total : ChunkPool::kLarge);
   } else if (begin_ + total > capacity_) {
     std::memmove(memory_, memory_ + begin_, size());
     end_ -= begin_;
@@ -72,12 +72,12 @@ void Buffer::Reserve(size_t total) {
 
 char* Buffer::Prepare(size_t* room) {
   if (memory_ == nullptr) {
-    Grow(filled_ ? ChunkPool::kLarge : ChunkPool::kSmall);
+    Grow(filled_ && !frugal_ ? ChunkPool::kLarge : ChunkPool::kSmall);
   } else if (end_ == capacity_) {
     if (begin_ > capacity_ / 2) {
       Reserve(capacity_ - begin_ + 1);
     } else {
-      Grow(capacity_ < ChunkPool::kLarge ? ChunkPool::kLarge : capacity_ * 2);
+      Grow(frugal_ ? capacity_ + 1024 : capacity_ < ChunkPool::kLarge ? ChunkPool::kLarge : capacity_ * 2);
     }
   }
   *room = capacity_ - end_;

@@ -41,6 +41,9 @@ class Buffer {
   void Commit(size_t n);
   // Makes sure that data() can grow to `total` bytes without another allocation.
   void Reserve(size_t total);
+  // Of a client that has not logged in: memory as asked for by Reserve, and never more ahead than one small chunk.
+  void set_frugal(bool frugal) { frugal_ = frugal; }
+  size_t capacity() const { return capacity_; }
 
  private:
   void Release();
@@ -49,6 +52,7 @@ class Buffer {
   ChunkPool* pool_;
   char* memory_ = nullptr;
   size_t capacity_ = 0, begin_ = 0, end_ = 0;
+  bool frugal_ = false;
   bool filled_ = false;  // the last read filled all the room: a stream
 };
 

@@ -47,7 +47,7 @@ void IoThread::Join() {
   thread_.join();
 }
 
-void IoThread::Adopt(Socket socket, const ListenerContext* listener) {
+void IoThread::Adopt(Socket socket, const ListenerContext* listener, const protocol::SocketAddress& peer) {
   if (draining_) {
     server_->connections().fetch_sub(1, std::memory_order_relaxed);
     return;
@@ -55,7 +55,7 @@ void IoThread::Adopt(Socket socket, const ListenerContext* listener) {
   ErrorCode ignored;
   if (!listener->address.is_unix) socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   const uint64_t id = (next_session_++ << 8) | index_;
-  auto session = std::make_unique<Session>(this, id, std::move(socket), listener);
+  auto session = std::make_unique<Session>(this, id, std::move(socket), listener, peer);
   sessions_.emplace(id, session.get());
   session_count_.store(static_cast<uint32_t>(sessions_.size()), std::memory_order_relaxed);
   asio::co_spawn(io_, Session::Run(std::move(session)), [id](std::exception_ptr error) {
@@ -97,6 +97,13 @@ void IoThread::KeysCame(const KeyPool::Key& key, uint64_t first, uint64_t count)
   });
 }
 
+void IoThread::KillDone(uint64_t session, bool killed) {
+  asio::post(io_, [this, session, killed] {
+    if (Session* found = Find(session); found != nullptr) found->KillDone(killed);
+    kill_done_.Notify();
+  });
+}
+
 void IoThread::StartDrain() {
   asio::post(io_, [this] {
     draining_ = true;
@@ -109,6 +116,7 @@ void IoThread::CloseSessions() {
     for (auto& [id, session] : sessions_) session->Abort("closed: the proxy stops");
     snapshot_changed_.Notify();
     keys_came_.Notify();
+    kill_done_.Notify();
   });
 }
 

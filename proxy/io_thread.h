@@ -12,6 +12,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "protocol/proxy_header.h"
 #include "proxy/buffers.h"
 #include "proxy/digest_counts.h"
 #include "proxy/event.h"
@@ -35,12 +36,13 @@ class IoThread {
   void Start();
   void Join();
 
-  // On this thread: a client has come in.
-  void Adopt(Socket socket, const ListenerContext* listener);
+  // On this thread: a client has come in, from `peer`.
+  void Adopt(Socket socket, const ListenerContext* listener, const protocol::SocketAddress& peer);
 
   // From any thread.
   void PublishSnapshot(std::shared_ptr<const rewrite::Snapshot> snapshot, bool known);
   void KeysCame(const KeyPool::Key& key, uint64_t first, uint64_t count);  // count 0: the order failed
+  void KillDone(uint64_t session, bool killed);  // what Killer came to
   void StartDrain();    // sessions end once they are idle outside a transaction
   void CloseSessions(); // all of them, now
   uint32_t session_count() const { return session_count_.load(std::memory_order_relaxed); }
@@ -57,6 +59,7 @@ class IoThread {
   DigestCounts* digests() { return &digests_; }
   Event* snapshot_changed() { return &snapshot_changed_; }
   Event* keys_came() { return &keys_came_; }
+  Event* kill_done() { return &kill_done_; }
   bool draining() const { return draining_; }
   void Forget(Session* session);
   Session* Find(uint64_t id);
@@ -75,7 +78,7 @@ class IoThread {
   rewrite::Planner planner_;
   Metrics metrics_;
   DigestCounts digests_;
-  Event snapshot_changed_{io_}, keys_came_{io_};
+  Event snapshot_changed_{io_}, keys_came_{io_}, kill_done_{io_};
   boost::asio::steady_timer tick_{io_};
   std::unordered_map<uint64_t, Session*> sessions_;
   uint64_t next_session_ = 1;

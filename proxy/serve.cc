@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -42,6 +43,12 @@ struct FileStamp {
   }
 };
 
+std::vector<FileStamp> Stamps(const std::vector<std::string>& paths) {
+  std::vector<FileStamp> stamps;
+  for (const std::string& path : paths) stamps.emplace_back(path);
+  return stamps;
+}
+
 class Main {
  public:
   explicit Main(std::shared_ptr<const config::Config> config) : config_(std::move(config)), server_(config_) {}
@@ -63,6 +70,7 @@ class Main {
       if (!status.ok()) return status;
       spdlog::info("admin page on {}", config_->admin);
     }
+    tls_stamps_ = Stamps(server_.TlsFiles());
     WaitForSignal();
     WatchFile();
     io_.run();
@@ -98,6 +106,10 @@ class Main {
       if (!(stamp == stamp_) && stamp.inode != 0) {
         stamp_ = stamp;
         Reload();
+      } else if (std::vector<FileStamp> stamps = Stamps(server_.TlsFiles()); !(stamps == tls_stamps_)) {
+        tls_stamps_ = std::move(stamps);
+        spdlog::info("certificates are read anew");
+        server_.ReloadTls();
       }
       WatchFile();
     });
@@ -113,6 +125,7 @@ class Main {
     const auto config = std::make_shared<const config::Config>(*std::move(loaded));
     spdlog::info("{} is read anew", config_->path);
     server_.Reload(config);
+    tls_stamps_ = Stamps(server_.TlsFiles());
     if (migrator_) migrator_->Reload(config);
   }
 
@@ -121,6 +134,7 @@ class Main {
   asio::signal_set signals_{io_, SIGHUP, SIGTERM, SIGINT};
   asio::steady_timer timer_{io_};
   FileStamp stamp_{config_->path};
+  std::vector<FileStamp> tls_stamps_;
   Server server_;
   Admin admin_{io_, &server_};
   std::unique_ptr<backfill::Migrator> migrator_;

@@ -24,8 +24,8 @@ constexpr int kChunksBeforeYield = 16;  // of one reply, so that other sessions 
 bool MayEndTransaction(uint16_t error) { return error == 1020 || error == 1205 || error == 1213; }
 }
 
-Session::Session(IoThread* thread, uint64_t id, Socket client, const ListenerContext* listener)
-    : thread_(thread), id_(id), listener_(listener), client_(std::move(client), thread->pool()),
+Session::Session(IoThread* thread, uint64_t id, Socket client, const ListenerContext* listener, const protocol::SocketAddress& peer)
+    : thread_(thread), id_(id), listener_(listener), peer_(peer), client_(std::move(client), thread->pool()),
       backend_(Socket(thread->io()), thread->pool()), reader_(thread->server()->config().limits.max_packet) {
   client_.set_unix_socket(listener->address.is_unix);
   backend_.set_unix_socket(listener->backend->address.is_unix);
@@ -37,15 +37,18 @@ Session::Session(IoThread* thread, uint64_t id, Socket client, const ListenerCon
 Session::~Session() = default;
 
 awaitable<void> Session::Run(std::unique_ptr<Session> self) {
-  self->deadline_ = std::chrono::steady_clock::now() + self->thread_->server()->config().limits.handshake_timeout;
+  self->login_deadline_ = self->deadline_ = Clock::now() + self->thread_->server()->config().limits.handshake_timeout;
   const bool in = co_await self->Login();
   if (in) {
     self->deadline_ = {};
+    self->since_ = Clock::now();
     self->authenticated_ = true;
     self->thread_->metrics()->connections.Add();
     co_await self->Serve();
   } else {
     self->thread_->metrics()->connection_failures.Add();
+    self->thread_->metrics()->Count(self->refusal_);
+    if (self->ending_ == Ending::kLogin && self->greeted_) co_await self->LastWords();
   }
   self->Finish();
 }
@@ -53,10 +56,19 @@ awaitable<void> Session::Run(std::unique_ptr<Session> self) {
 void Session::Finish() {
   closing_ = true;
   Unpin();
+  GiveBack();
   client_.Close();
   backend_.Close();
-  if (!fault_.empty()) spdlog::warn("session {} of '{}': {}", id_, user_, fault_);
+  if (!fault_.empty()) {
+    const std::string through = identity_.source == peer_ ? "" : " through " + protocol::ToText(peer_);
+    spdlog::warn("session {} of '{}' from {}{}: {}", id_, user_, protocol::ToText(identity_.source), through, fault_);
+  }
   thread_->Forget(this);
+}
+
+bool Session::Refused(Refusal refusal, std::string reason) {
+  if (fault_.empty()) refusal_ = refusal;
+  return Fail(std::move(reason));
 }
 
 bool Session::Fail(std::string reason) {
@@ -74,25 +86,6 @@ void Session::Abort(const char* reason) {
 
 void Session::Drain() {
   if (idle_ && (status_ & protocol::kStatusInTrans) == 0) Abort(nullptr);
-}
-
-void Session::Tick(std::chrono::steady_clock::time_point now) {
-  if (deadline_ != std::chrono::steady_clock::time_point{} && now > deadline_) {
-    if (backend_.open() && client_.open() && capabilities_ == 0) {
-      deadline_ = now + std::chrono::seconds(5);  // time for the error to go out
-    }
-    Abort("the connection phase took too long");
-    return;
-  }
-  if (!idle_ || watched_ || commands_ != ticked_commands_) {
-    ticked_commands_ = commands_;
-    return;
-  }
-  if (client_.Look() == Stream::Peek::kClosed) {
-    Abort(nullptr);
-  } else {
-    WatchBackend();
-  }
 }
 
 // An idle session's backend may close or send its last words; whoever is idle for a tick is told at once from then on.
@@ -123,6 +116,9 @@ awaitable<bool> Session::ReadMessage(Stream* stream, uint8_t* sequence, std::str
         payload->assign(view);
         stream->in().Consume(size);
         co_return true;
+      }
+      if (result == MessageReader::Result::kNeedMore && stream->in().size() >= protocol::kFrameHeader) {
+        stream->in().Reserve(protocol::ParseFrameHeader(stream->in().data().data()).length + protocol::kFrameHeader);
       }
       if (result == MessageReader::Result::kTooLarge) co_return Fail("a packet of the connection phase is too large");
       if (result == MessageReader::Result::kBadSequence) {
@@ -155,7 +151,8 @@ awaitable<bool> Session::WriteMessage(Stream* stream, uint8_t* sequence, std::st
 }
 
 awaitable<bool> Session::SendError(uint8_t sequence, uint16_t code, const char* state, std::string message) {
-  const uint64_t capabilities = capabilities_ != 0 ? capabilities_ : protocol::kClientProtocol41;
+  // Ahead of the greeting there is no SQLSTATE; the servers leave it out as well.
+  const uint64_t capabilities = capabilities_ != 0 ? capabilities_ : greeted_ ? uint64_t{protocol::kClientProtocol41} : uint64_t{0};
   const std::string payload = protocol::BuildErr(code, state, message, capabilities);
   co_return co_await WriteMessage(&client_, &sequence, payload);
 }
@@ -163,6 +160,10 @@ awaitable<bool> Session::SendError(uint8_t sequence, uint16_t code, const char* 
 // The client's read ended: it left, or the session was woken because the backend has something to say.
 awaitable<bool> Session::ClientLeft(ErrorCode ec) {
   if (closing_) co_return false;
+  if (ending_ != Ending::kNone) {
+    co_await LastWords();
+    co_return false;
+  }
   if (ec == asio::error::operation_aborted && backend_.open()) {
     const Stream::Peek peek = backend_.Look();
     if (peek == Stream::Peek::kQuiet) co_return true;  // nothing: go on
@@ -205,7 +206,9 @@ awaitable<bool> Session::NextCommand(std::string_view* payload, size_t* size) {
         const uint32_t length = protocol::ParseFrameHeader(in.data().data()).length;
         if (length < protocol::kMaxFramePayload) in.Reserve(length + protocol::kFrameHeader);
       }
+      half_command_ = true;
       read = co_await client_.ReadMore();
+      half_command_ = false;
     }
     if (std::get<0>(read)) {
       const bool go_on = co_await ClientLeft(std::get<0>(read));
@@ -251,6 +254,7 @@ awaitable<void> Session::Serve() {
       const Action action = co_await Special(payload);
       if (action == kEnd) co_return;
       if (action == kAnswered) {
+        if (command == Command::kStmtPrepare) prepare_refused_ = true;
         outgoing_.clear();
         CommandDone();
         continue;
@@ -285,7 +289,12 @@ awaitable<void> Session::Serve() {
         tracker_.set_status(status_);
       }
     }
+    if (command == Command::kStmtPrepare) CountPrepared();
     CommandDone();
+    if (kill_ != Kill::kNone) {
+      const bool go_on = co_await KillSettled();
+      if (!go_on) co_return;
+    }
   }
 }
 
@@ -295,11 +304,13 @@ bool Session::IsPlain(Command command, std::string_view payload, const rewrite::
     case Command::kPing: return true;
     case Command::kQuery:
     case Command::kStmtPrepare:
+      if (command == Command::kStmtPrepare && !MayPrepare()) return false;
       if (snapshot == nullptr) return true;
       if (rewrite::MightTouch(*snapshot, payload)) return false;
       if (facts_known_ && MayChangeFacts(payload.substr(std::min(TextOffset(payload), payload.size())))) facts_known_ = false;
       return true;
     case Command::kStmtExecute:
+      if (prepare_refused_ && NamesRefused(payload)) return false;
       if (prepared_.empty()) return true;
       if (PreparedTouches(payload)) return false;
       if (PreparedStatement* statement = FindPrepared(payload); statement == nullptr) {
@@ -328,6 +339,10 @@ awaitable<bool> Session::RelayReply(ErrorCode ec, size_t fed, std::string_view b
   bool forwarded = false;
   for (int chunks = 1;; ++chunks) {
     if (ec) {
+      if (ending_ != Ending::kNone) {
+        if (!forwarded) co_await LastWords();
+        co_return false;
+      }
       if (ec != asio::error::operation_aborted || closing_) {
         co_return Fail(fmt::format("the backend closed before or within a reply: {}", ec.message()));
       }
@@ -337,6 +352,7 @@ awaitable<bool> Session::RelayReply(ErrorCode ec, size_t fed, std::string_view b
     } else if (tracker_.state() == ReplyTracker::State::kLocalInfile) {
       const bool sent = co_await RelayLocalInfile(fed, forwarded);
       if (!sent) co_return false;
+      forwarded = true;
     } else {
       if (!bytes.empty() && !client_.TryWrite(&bytes)) {
         ec = co_await client_.WriteRest(bytes);

@@ -4,7 +4,9 @@
 //   connect -> greeting -> [TLS] -> login, authentication passed through -> commands, one at a time -> close
 //
 //   session.cc           life and death, the command loop, relaying
+//   session_arrival.cc   who the client is: PROXY headers, limits on users and addresses
 //   session_auth.cc      connection phase and COM_CHANGE_USER
+//   session_time.cc      time limits
 //   session_query.cc     text statements that may touch a migrating table
 //   session_prepared.cc  prepared statements that do
 //   session_facts.cc     what the session's text means: sql_mode, character set, schema
@@ -18,10 +20,12 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "protocol/frame.h"
 #include "protocol/handshake.h"
+#include "protocol/proxy_header.h"
 #include "protocol/reply.h"
 #include "protocol/statement.h"
 #include "proxy/io_thread.h"
@@ -34,13 +38,14 @@ struct PreparedStatement;
 
 class Session {
  public:
-  Session(IoThread* thread, uint64_t id, Socket client, const ListenerContext* listener);
+  Session(IoThread* thread, uint64_t id, Socket client, const ListenerContext* listener, const protocol::SocketAddress& peer);
   ~Session();
   static awaitable<void> Run(std::unique_ptr<Session> self);
 
   uint64_t id() const { return id_; }
-  // From IoThread::Tick: deadlines; a session that has been idle for a tick gets its backend watched.
+  // From IoThread::Tick: time limits; a session that has been idle for a tick gets its backend watched.
   void Tick(std::chrono::steady_clock::time_point now);
+  void KillDone(bool killed);     // of a query that ran too long
   void Drain();                   // end now if idle and not in a transaction, else after that
   void Abort(const char* reason);
 
@@ -49,6 +54,9 @@ class Session {
   static constexpr Action kEnd = 0, kRelay = 1, kAnswered = 2;  // the session ends; send outgoing_; done with this command
   static constexpr Action kAgain = 3;                           // plan it once more: another snapshot is pinned
   static constexpr char kNoLease[] = "the lease on the control schema has run out, so writes to migrating tables are held back; try again";
+
+  // What a time limit has begun: pending operations are cancelled, and whoever waits on them sees it.
+  enum class Ending : uint8_t { kNone, kConnect, kLogin, kIdle, kStatement };
 
   // session.cc
   awaitable<void> Serve();
@@ -65,11 +73,29 @@ class Session {
   void WatchBackend();
   void Finish();
   bool Fail(std::string reason);  // false, to be returned; the first reason is logged
+  bool Refused(Refusal refusal, std::string reason);  // the same in the connection phase, counted by the first reason
   uint8_t AfterCommand() const { return static_cast<uint8_t>(command_frames_); }  // the reply's first sequence id
+
+  // session_arrival.cc
+  awaitable<bool> Arrive();
+  awaitable<bool> ReadProxyHeader();
+  awaitable<bool> SendProxyHeader();
+  bool AdmitUser();  // false: the user has as many as may be
+  void GiveBack();   // of all that Admission counts
+
+  // session_time.cc
+  using Clock = std::chrono::steady_clock;
+  void PhaseTooLong(Clock::time_point now);
+  void SitsTooLong(Clock::time_point now);
+  void RunsTooLong(Clock::time_point now, bool again);
+  void End(Ending ending, Clock::time_point now);
+  awaitable<void> LastWords();
+  awaitable<bool> KillSettled();
 
   // session_auth.cc
   awaitable<bool> Login();
   awaitable<bool> ConnectBackend();
+  awaitable<bool> ReadHead(bool tls_asked, uint8_t sequence);
   awaitable<bool> ReadLogin(protocol::Login* login, uint8_t* sequence);
   awaitable<bool> Authenticate(uint8_t client_sequence, uint8_t backend_sequence);
   awaitable<bool> FullAuth(std::string_view request_key, uint8_t* client_sequence, uint8_t* backend_sequence);
@@ -108,6 +134,10 @@ class Session {
   bool PreparedTouches(std::string_view payload);
   bool PreparedLoadLocal(std::string_view payload) const;
   void RememberPrepared(std::string_view payload);
+  bool MayPrepare() const;
+  void CountPrepared();
+  bool NamesRefused(std::string_view payload) const;
+  awaitable<Action> NoSuchStatement(std::string_view payload);
   awaitable<bool> HiddenPrepare(std::string_view text, uint32_t* id);
   awaitable<bool> HiddenReset(uint32_t id);
   void KeepTypes(const protocol::Execute& execute, PreparedStatement* statement);
@@ -117,6 +147,8 @@ class Session {
   IoThread* const thread_;
   const uint64_t id_;
   const ListenerContext* const listener_;
+  const protocol::SocketAddress peer_;  // whose socket it is
+  protocol::ProxyHeader identity_;      // whose connection it is; the destination is set where a header told it
   Stream client_, backend_;
   protocol::MessageReader reader_;
   protocol::ReplyTracker tracker_;
@@ -131,7 +163,20 @@ class Session {
   uint8_t last_command_ = 0;
   uint16_t ticket_ = 0;  // decides the cohort, 0 to 9,999
   SnapshotStore::Entry* pinned_ = nullptr;
-  std::chrono::steady_clock::time_point deadline_{};  // of the connection phase; zero: none
+  Clock::time_point deadline_{}, login_deadline_{};  // of the connection phase; zero: none
+  Clock::time_point since_{};        // as far as Tick has seen, the session has been as it is since then
+  bool ticked_idle_ = false;
+  bool half_command_ = false;        // waits for the rest of a command
+  bool greeted_ = false;             // the client has a greeting: errors carry an SQLSTATE from now on
+  bool mariadb_ = false;
+  Ending ending_ = Ending::kNone;
+  enum class Kill : uint8_t { kNone, kOrdered, kDone } kill_ = Kill::kNone;
+  uint32_t backend_thread_ = 0;
+  Refusal refusal_ = Refusal::kOther;
+  bool address_counted_ = false, user_counted_ = false;
+  std::string counted_user_;
+  std::unordered_set<uint32_t> statements_;  // the client's prepared statements
+  bool prepare_refused_ = false;              // the last PREPARE never reached the backend
   std::string outgoing_;  // what is sent in place of the client's bytes
   std::string user_, scramble_, held_password_;
   std::string fault_;

@@ -19,7 +19,7 @@ constexpr uint64_t kLoginLimit = 64 * 1024;     // bytes of one packet of a clie
 constexpr uint64_t kBackendLimit = 1024 * 1024;
 constexpr char kSha2Key[] = "\x02", kSha256Key[] = "\x01";  // caching_sha2_password, sha256_password: send me your public key
 
-// What the proxy can relay. Not: compression, MariaDB's progress reports and COM_MULTI, further authentication factors.
+// What the proxy can relay. Not: compression, MariaDB's progress reports and COM_MULTI.
 // Nor MariaDB's cached metadata: the server would leave out the columns of a variant, taking them as known, while the
 // client knows those of its own statement (a reference that was a string is a number for the new cohort).
 constexpr uint64_t kSupported =
@@ -28,12 +28,13 @@ constexpr uint64_t kSupported =
     (1u << 12) /* ignore SIGPIPE */ | kClientTransactions | (1u << 14) /* reserved */ | kClientSecureConnection |
     kClientMultiStatements | kClientMultiResults | kClientPsMultiResults | kClientPluginAuth | kClientConnectAttrs |
     kClientPluginAuthLenencData | kClientCanHandleExpiredPasswords | kClientSessionTrack | kClientDeprecateEof |
-    kClientOptionalResultsetMetadata | kClientQueryAttributes | kMariaDbStmtBulk | kMariaDbExtendedMetadata;
+    kClientOptionalResultsetMetadata | kClientQueryAttributes | kClientMultiFactor | kMariaDbStmtBulk | kMariaDbExtendedMetadata;
 
 }  // namespace
 
 awaitable<bool> Session::ConnectBackend() {
   const BackendContext& backend = *listener_->backend;
+  deadline_ = std::min(login_deadline_, Clock::now() + thread_->server()->config().limits.connect_timeout);
   ErrorCode ec;
   std::vector<Endpoint> endpoints = backend.endpoints;
   if (endpoints.empty()) {
@@ -49,35 +50,41 @@ awaitable<bool> Session::ConnectBackend() {
     socket.open(endpoint.protocol(), ec);
     if (ec) continue;
     std::tie(ec) = co_await socket.async_connect(endpoint, kAsTuple);
+    if (ending_ != Ending::kNone) break;
     if (!ec) {
       if (!backend.address.is_unix) socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+      deadline_ = login_deadline_;
       co_return true;
     }
   }
-  if (closing_) ec = asio::error::timed_out;
+  if (closing_ || ending_ != Ending::kNone) ec = asio::error::timed_out;
   (void)co_await SendError(0, 1105, "HY000", fmt::format("crossfade: cannot reach backend {} ({}): {}", backend.spec.name,
                                                          backend.spec.address, ec.message()));
-  co_return Fail(fmt::format("cannot reach backend {}: {}", backend.spec.name, ec.message()));
+  co_return Refused(Refusal::kBackend, fmt::format("cannot reach backend {}: {}", backend.spec.name, ec.message()));
 }
 
 awaitable<bool> Session::Login() {
-  const bool connected = co_await ConnectBackend();
-  if (!connected) co_return false;
+  client_.in().set_frugal(true);
+  bool ok = co_await Arrive();
+  if (ok) ok = co_await ConnectBackend();
+  if (ok) ok = co_await SendProxyHeader();
+  if (!ok) co_return false;
   uint8_t backend_sequence = 0, client_sequence = 0;
   std::string payload;
-  bool ok = co_await ReadMessage(&backend_, &backend_sequence, &payload, kBackendLimit);
+  ok = co_await ReadMessage(&backend_, &backend_sequence, &payload, kBackendLimit);
   if (!ok) {
+    refusal_ = ending_ == Ending::kNone ? Refusal::kBackend : refusal_;
     (void)co_await SendError(0, 1105, "HY000", fmt::format("crossfade: backend {} sent no greeting", listener_->backend->spec.name));
     co_return false;
   }
   if (!payload.empty() && static_cast<uint8_t>(payload[0]) == 0xFF) {  // "Too many connections", "Host is blocked"
     (void)co_await WriteMessage(&client_, &client_sequence, payload);
-    co_return Fail("the backend refused the connection");
+    co_return Refused(Refusal::kBackend, "the backend refused the connection");
   }
   absl::StatusOr<Greeting> greeting = ParseGreeting(payload);
   if (!greeting.ok()) {
     (void)co_await SendError(0, 1105, "HY000", "crossfade: malformed greeting from the backend");
-    co_return Fail("malformed greeting from the backend");
+    co_return Refused(Refusal::kBackend, "malformed greeting from the backend");
   }
   const uint64_t server_capabilities = greeting->capabilities;
   const bool server_tls = (server_capabilities & kClientSsl) != 0;
@@ -85,14 +92,17 @@ awaitable<bool> Session::Login() {
   if (!server_tls && (mode == config::TlsMode::kRequired || mode == config::TlsMode::kVerify)) {
     (void)co_await SendError(0, 1105, "HY000", fmt::format("crossfade: backend {} offers no TLS, which its configuration asks for",
                                                            listener_->backend->spec.name));
-    co_return Fail("the backend offers no TLS");
+    co_return Refused(Refusal::kBackendTls, "the backend offers no TLS");
   }
   scramble_ = greeting->scramble;
   status_ = greeting->status;
-  greeting->capabilities = (server_capabilities & kSupported) | (listener_->tls ? kClientSsl : 0);
+  backend_thread_ = greeting->thread_id;
+  mariadb_ = greeting->server_version.find("MariaDB") != std::string::npos;
+  greeting->capabilities = (server_capabilities & kSupported) | (listener_->spec.offers_tls() ? uint64_t{kClientSsl} : 0);
   const std::string shown = BuildGreeting(*greeting);
   ok = co_await WriteMessage(&client_, &client_sequence, shown);
   if (!ok) co_return false;
+  greeted_ = true;
 
   protocol::Login login;
   ok = co_await ReadLogin(&login, &client_sequence);
@@ -100,24 +110,25 @@ awaitable<bool> Session::Login() {
   user_ = login.user;
   if ((login.capabilities & kClientProtocol41) == 0) {
     (void)co_await SendError(client_sequence, 1251, "08004", "Client does not support authentication protocol requested by server; consider upgrading MySQL client");
-    co_return Fail("the client speaks a protocol older than 4.1");
+    co_return Refused(Refusal::kMalformed, "the client speaks a protocol older than 4.1");
   }
   const uint64_t agreed = login.capabilities & server_capabilities & kSupported;
   // Flags that a client sends whatever the server offers pass; the server ignores what it does not know.
   login.capabilities = agreed | (login.capabilities & kClientConnectAttrs & server_capabilities);
 
-  const bool use_tls = server_tls && listener_->backend->tls != nullptr && !listener_->backend->address.is_unix;
-  if (use_tls) {
+  SslCtxPtr backend_tls;
+  if (server_tls && !listener_->backend->address.is_unix) backend_tls = listener_->backend->tls.Get();
+  if (backend_tls != nullptr) {
     login.capabilities |= kClientSsl;
     const std::string request = BuildSslRequest(login);
     ok = co_await WriteMessage(&backend_, &backend_sequence, request);
     if (!ok) co_return false;
-    if (!backend_.in().empty()) co_return Fail("the backend sent bytes before its TLS handshake");
-    const ErrorCode ec = co_await backend_.TlsConnect(listener_->backend->tls.get(), listener_->backend->address.host);
+    if (!backend_.in().empty()) co_return Refused(Refusal::kBackendTls, "the backend sent bytes before its TLS handshake");
+    const ErrorCode ec = co_await backend_.TlsConnect(backend_tls.get(), listener_->backend->address.host);
     if (ec) {
       (void)co_await SendError(client_sequence, 1105, "HY000", fmt::format("crossfade: TLS to backend {}: {}",
                                listener_->backend->spec.name, backend_.tls_error()));
-      co_return Fail(fmt::format("TLS to the backend: {}", backend_.tls_error()));
+      co_return Refused(Refusal::kBackendTls, fmt::format("TLS to the backend: {}", backend_.tls_error()));
     }
   }
   capabilities_ = agreed;
@@ -128,34 +139,75 @@ awaitable<bool> Session::Login() {
     (void)co_await SendError(client_sequence, 1105, "HY000", fmt::format("crossfade: {} would send the password in clear to the backend", plugin));
     co_return Fail("a plugin that would send the password in clear to the backend");
   }
-  const std::string forwarded = BuildLogin(login);
-  ok = co_await WriteMessage(&backend_, &backend_sequence, forwarded);
+  payload = BuildLogin(login);
+  ok = co_await WriteMessage(&backend_, &backend_sequence, payload);
   if (!ok) co_return false;
-  co_return co_await Authenticate(client_sequence, backend_sequence);
+  // What a client sent is not kept while it takes its time over the next packet.
+  std::string().swap(payload);
+  login = protocol::Login();
+  ok = co_await Authenticate(client_sequence, backend_sequence);
+  client_.in().set_frugal(false);
+  co_return ok;
 }
 
 awaitable<bool> Session::ReadLogin(protocol::Login* login, uint8_t* sequence) {
   std::string payload;
   for (bool tls_asked = false;; tls_asked = true) {
-    const bool ok = co_await ReadMessage(&client_, sequence, &payload, kLoginLimit);
+    bool ok = co_await ReadHead(tls_asked, *sequence);
+    if (ok) ok = co_await ReadMessage(&client_, sequence, &payload, kLoginLimit);
     if (!ok) co_return false;
     absl::StatusOr<protocol::Login> parsed = ParseLogin(payload);
     if (!parsed.ok()) {
       (void)co_await SendError(*sequence, 1043, "08S01", "Bad handshake");
-      co_return Fail("malformed login");
+      co_return Refused(Refusal::kMalformed, "malformed login");
     }
     const bool ssl_request = payload.size() == 32 && (parsed->capabilities & kClientSsl) != 0;
     if (!ssl_request) {
       *login = std::move(*parsed);
       co_return true;
     }
-    if (listener_->tls == nullptr || tls_asked) {
+    const SslCtxPtr tls = listener_->tls.Get();
+    if (tls == nullptr || tls_asked) {
       (void)co_await SendError(*sequence, 1043, "08S01", "Bad handshake");
-      co_return Fail("an unexpected TLS request");
+      co_return Refused(Refusal::kMalformed, "an unexpected TLS request");
     }
-    const ErrorCode ec = co_await client_.TlsAccept(listener_->tls.get());
-    if (ec) co_return Fail(fmt::format("TLS with the client: {}", client_.tls_error()));
+    const ErrorCode ec = co_await client_.TlsAccept(tls.get());
+    if (ec) co_return Refused(Refusal::kTls, fmt::format("TLS with the client: {}", client_.tls_error()));
   }
+}
+
+// Looks at the head of a client's packet before the rest of it is read: bytes that are no packet at all, a length that no
+// login has, and a login in clear where TLS is required, whose user and password then are never looked at.
+awaitable<bool> Session::ReadHead(bool tls_asked, uint8_t sequence) {
+  constexpr size_t kHead = kFrameHeader + 4;  // up to the capabilities
+  while (client_.in().size() < kHead) {
+    const std::string_view seen = client_.in().data();
+    if (seen.size() >= kFrameHeader && ParseFrameHeader(seen.data()).length < 4) co_return true;  // ParseLogin says it
+    Stream::ReadResult read;
+    if (client_.tls()) {
+      read = co_await client_.Read();
+    } else {
+      read = co_await client_.ReadAtMost(kHead - seen.size());  // behind a TLS request, all is OpenSSL's to read
+    }
+    if (std::get<0>(read)) co_return Refused(Refusal::kOther, fmt::format("client: {}", std::get<0>(read).message()));
+  }
+  const std::string_view head = client_.in().data().substr(0, kHead);
+  ProxyHeader header;
+  size_t consumed = 0;
+  if (!tls_asked && ParseProxyHeader(head, &header, &consumed) != ProxyHeaderResult::kNotOne) {
+    co_return Refused(Refusal::kProxyProtocol, "a PROXY header from a peer that proxy_protocol does not list");
+  }
+  if (ParseFrameHeader(head.data()).length > kLoginLimit) {
+    (void)co_await SendError(static_cast<uint8_t>(sequence + 1), 1043, "08S01", "Bad handshake");
+    co_return Refused(Refusal::kMalformed, "a login that is too large");
+  }
+  const bool wants_tls = (static_cast<uint8_t>(head[kFrameHeader + 1]) << 8 & kClientSsl) != 0;
+  if (listener_->spec.tls_required && !client_.secure() && !wants_tls) {
+    (void)co_await SendError(static_cast<uint8_t>(sequence + 1), 3159, mariadb_ ? "08004" : "HY000",
+                             "Connections using insecure transport are prohibited while --require_secure_transport=ON.");
+    co_return Refused(Refusal::kTlsRequired, "a login without TLS, which tls.required asks for");
+  }
+  co_return true;
 }
 
 // A client behind TLS hands these plugins its password as it is.
@@ -182,7 +234,7 @@ awaitable<bool> Session::Authenticate(uint8_t client_sequence, uint8_t backend_s
     bool sha256 = false;
     bool ok = co_await ReadMessage(&backend_, &backend_sequence, &payload, kBackendLimit);
     if (!ok) {
-      (void)co_await SendError(client_sequence, 1105, "HY000", "crossfade: the backend closed during authentication");
+      if (ending_ == Ending::kNone) (void)co_await SendError(client_sequence, 1105, "HY000", "crossfade: the backend closed during authentication");
       co_return false;
     }
     const AuthStep step = ClassifyAuth(payload);
@@ -198,9 +250,13 @@ awaitable<bool> Session::Authenticate(uint8_t client_sequence, uint8_t backend_s
       continue;
     }
     DropPassword();  // the server goes another way
-    if (step == AuthStep::kSwitch && payload.size() > 1) {
-      absl::StatusOr<AuthSwitch> request = ParseAuthSwitch(payload);
-      if (!request.ok()) co_return Fail("malformed authentication switch from the backend");
+    if (step == AuthStep::kOk && !AdmitUser()) {
+      (void)co_await SendError(client_sequence, 1203, "42000", fmt::format("User {} already has more than 'max_user_connections' active connections", user_));
+      co_return Refused(Refusal::kMaxPerUser, "limits.max_user_connections is reached");
+    }
+    if ((step == AuthStep::kSwitch && payload.size() > 1) || step == AuthStep::kNextFactor) {
+      absl::StatusOr<AuthSwitch> request = step == AuthStep::kSwitch ? ParseAuthSwitch(payload) : ParseNextFactor(payload);
+      if (!request.ok()) co_return Refused(Refusal::kBackend, "malformed authentication switch from the backend");
       sha256 = request->plugin == "sha256_password";
       if (!sha256 && LeaksPassword(request->plugin)) {
         (void)co_await SendError(client_sequence, 1105, "HY000", fmt::format("crossfade: {} would send the password in clear to the backend", request->plugin));
@@ -217,6 +273,7 @@ awaitable<bool> Session::Authenticate(uint8_t client_sequence, uint8_t backend_s
     }
     if (step == AuthStep::kError) {
       closing_ = true;  // the server has said why; nothing to log
+      refusal_ = Refusal::kAccessDenied;
       co_return false;
     }
     if (step == AuthStep::kFastAuthOk) continue;  // an OK follows
@@ -275,6 +332,9 @@ void Session::ResetState() {
   facts_known_ = false;
   prepared_.clear();
   load_local_.clear();
+  thread_->server()->admission().statements.fetch_sub(statements_.size(), std::memory_order_relaxed);
+  statements_.clear();
+  prepare_refused_ = false;
 }
 
 // The command is forwarded by Serve's rules of order: request, authentication exchange, OK or ERR.
@@ -297,7 +357,9 @@ awaitable<bool> Session::ChangeUser(std::string_view payload) {
   ResetState();
   client_.in().Consume(command_size_);
   command_size_ = 0;
+  login_deadline_ = deadline_ = Clock::now() + thread_->server()->config().limits.handshake_timeout;
   const bool in = co_await Authenticate(AfterCommand(), backend_sequence);
+  if (ending_ == Ending::kNone) deadline_ = {};
   tracker_.set_status(status_);
   co_return in;
 }

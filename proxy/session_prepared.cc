@@ -82,8 +82,49 @@ void Session::RememberPrepared(std::string_view payload) {
   prepared_[statement->id] = std::move(statement);
 }
 
+// Both servers hold statements per server; the proxy's own caps keep what it knows of them bounded.
+bool Session::MayPrepare() const {
+  const config::Limits& limits = thread_->server()->config().limits;
+  return statements_.size() < limits.max_client_prepared_statements &&
+         thread_->server()->admission().statements.load(std::memory_order_relaxed) < limits.max_prepared_statements;
+}
+
+// The reply to a PREPARE has come.
+void Session::CountPrepared() {
+  prepare_refused_ = false;
+  if (tracker_.is_error()) return;
+  if (statements_.insert(tracker_.statement_id()).second) {
+    thread_->server()->admission().statements.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+// MariaDB's clients send an execution behind its PREPARE without waiting. Where the backend has not seen the PREPARE, "the last
+// one" would be another statement there.
+bool Session::NamesRefused(std::string_view payload) const {
+  return prepare_refused_ && payload.size() >= 5 && StatementId(payload) == kLastPrepared;
+}
+
+awaitable<Session::Action> Session::NoSuchStatement(std::string_view payload) {
+  const auto command = static_cast<Command>(payload[0]);
+  if (command == Command::kStmtSendLongData || command == Command::kStmtClose) co_return kAnswered;  // these have no reply
+  const char* where = command == Command::kStmtReset   ? "mysqld_stmt_reset"
+                      : command == Command::kStmtFetch ? "mysqld_stmt_fetch"
+                      : command == Command::kStmtBulkExecute ? "mysqld_stmt_bulk_execute" : "mysqld_stmt_execute";
+  const bool sent = co_await SendError(AfterCommand(), 1243, "HY000", fmt::format("Unknown prepared statement handler ({}) given to {}", kLastPrepared, where));
+  co_return sent ? kAnswered : kEnd;
+}
+
 // A statement that is refused whatever its values are is refused here; all else is prepared as the client wrote it.
 awaitable<Session::Action> Session::Prepare(std::string_view payload) {
+  if (!MayPrepare()) {
+    const config::Limits& limits = thread_->server()->config().limits;
+    const uint32_t limit = statements_.size() >= limits.max_client_prepared_statements ? limits.max_client_prepared_statements
+                                                                                       : limits.max_prepared_statements;
+    thread_->metrics()->Count(Overrun::kPreparedStatements);
+    const bool sent = co_await SendError(AfterCommand(), 1461, "42000",
+        fmt::format("Can't create more than max_prepared_stmt_count statements (current value: {})", limit));
+    co_return sent ? kAnswered : kEnd;
+  }
   const bool learnt = co_await LearnFacts();
   if (!learnt) co_return kEnd;
   if (!facts_known_ || !pinned_->known) co_return kRelay;  // what can be refused is refused when it is executed
@@ -141,6 +182,7 @@ awaitable<bool> Session::HiddenReset(uint32_t id) {
 }
 
 awaitable<Session::Action> Session::Execute(std::string_view payload) {
+  if (NamesRefused(payload)) co_return co_await NoSuchStatement(payload);
   PreparedStatement* statement = FindPrepared(payload);
   const bool learnt = co_await LearnFacts();
   if (!learnt) co_return kEnd;
@@ -287,6 +329,10 @@ Session::Action Session::Build(PreparedStatement* statement, uint32_t id, const 
 
 awaitable<Session::Action> Session::OtherStatementCommand(std::string_view payload) {
   if (static_cast<Command>(last_command_) == Command::kStmtClose) load_local_.erase(StatementId(payload));
+  if (NamesRefused(payload)) co_return co_await NoSuchStatement(payload);
+  if (static_cast<Command>(last_command_) == Command::kStmtClose && payload.size() >= 5 && statements_.erase(StatementId(payload)) > 0) {
+    thread_->server()->admission().statements.fetch_sub(1, std::memory_order_relaxed);
+  }
   PreparedStatement* statement = FindPrepared(payload);
   if (statement == nullptr) co_return kRelay;
   const auto command = static_cast<Command>(last_command_);
