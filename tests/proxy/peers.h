@@ -40,6 +40,7 @@ class Peer {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
   }
+  int fd() const { return fd_; }
   void ShutdownWrite() { ::shutdown(fd_, SHUT_WR); }
   bool Send(std::string_view bytes) {
     while (!bytes.empty()) {

@@ -296,6 +296,7 @@ TEST(Login, ASlowClientIsClosed) {
   Peer client = ConnectTo(proxy.port());
   ASSERT_TRUE(client.ReceiveFrame().has_value());
   client.Send("\x20");  // one byte, and no more
+  EXPECT_EQ(Error(client.ReceiveFrame()).code, 1159);
   EXPECT_TRUE(client.AtEnd());
 }
 
@@ -321,6 +322,7 @@ TEST(Login, ALoginOfSeveralMegabytesIsRefused) {
   Peer client = ConnectTo(proxy.port());
   ASSERT_TRUE(client.ReceiveFrame().has_value());
   client.Send(std::string("\0\0\x50\x01", 4) + std::string(100'000, 'x'));
+  EXPECT_EQ(Error(client.ReceiveFrame()).code, 1043);
   EXPECT_TRUE(client.AtEnd());
 }
 
