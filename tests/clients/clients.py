@@ -43,3 +43,48 @@ CLIENTS.update({
     "mysqli": Client(["php", f"{HERE}/php_client.php", "mysqli"]),
     "pdo": Client(["php", f"{HERE}/php_client.php", "pdo"]),
 })
+
+
+def cli_line(line):
+    # Differ from run to run: what was measured, and the connection's number.
+    line = re.sub(r"\(?\b\d+\.\d+ sec\b\)?|\(\d+ min [\d.]+ sec\)", "TIME", line)
+    line = re.sub(r"^(\s*(?:Connection id|\S*Connection id):\s+)\d+", r"\1N", line)
+    line = re.sub(r"(Connection id:\s+)\d+", r"\1N", line)
+    line = re.sub(r"(Uptime:\s+).*", r"\1T", line)
+    if re.search(r"Threads: \d+\s+Questions: ", line):
+        return "  statistics"
+    # Negotiated between the client and whom it speaks to: the engines prefer other ciphers than OpenSSL's defaults.
+    line = re.sub(r"TLS_AES_\d+_GCM_SHA\d+", "CIPHER", line)
+    line = re.sub(r"KILL QUERY \d+", "KILL QUERY N", line)
+    return line
+
+
+CLIENTS.update({
+    "cli-mariadb": python("cli_client", normalise=cli_line),
+    "cli-mysql": python("cli_client", normalise=cli_line),
+})
+for name in ("mariadb", "mysql"):
+    CLIENTS["cli-" + name]._command = ["/usr/bin/python3", f"{HERE}/cli_client.py", name]
+
+NODE = os.environ.get("CROSSFADE_CLIENTS_NODE", "/var/cache/crossfade/clients-node")
+
+
+def no_node(name):
+    return lambda: None if os.path.isdir(f"{NODE}/node_modules/{name}") else f"npm's package {name} is not in {NODE}: scripts/deps --long could not install it"
+
+
+CLIENTS.update({
+    "mysqlclient": python("mysqlclient_client", long=True),
+    "sqlalchemy": python("sqlalchemy_client", long=True),
+    "node-mysql2": Client(["node", f"{HERE}/node_client.js", "mysql2"], long=True, missing=no_node("mysql2")),
+    "node-mariadb": Client(["node", f"{HERE}/node_client.js", "mariadb"], long=True, missing=no_node("mariadb")),
+})
+
+
+CLIENTS.update({
+    "ruby": Client(["ruby", f"{HERE}/ruby_client.rb"], long=True),
+    "dump-mariadb": Client(["/usr/bin/python3", f"{HERE}/dump_client.py", "mariadb"], long=True),
+    "dump-mysql": Client(["/usr/bin/python3", f"{HERE}/dump_client.py", "mysql"], long=True),
+    "sysbench": python("sysbench_client", long=True),
+    "go": Client(["sh", "-c", f'GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="${{XDG_CACHE_HOME:-/tmp}}/crossfade-go" GOFLAGS= go run {HERE}/go/main.go'], long=True),
+})

@@ -99,7 +99,7 @@ class Fixture:
             os.makedirs(self.dir + "/server")
             subprocess.run(["cp", "-r", ready, data], check=True)
         arguments = [f"--ssl-ca={self.dir}/ca.pem", f"--ssl-cert={self.dir}/server.pem", f"--ssl-key={self.dir}/server.key",
-                     "--max-allowed-packet=32M", "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0", "--event-scheduler=ON"]
+                     "--max-allowed-packet=48M", "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0", "--event-scheduler=ON"]
         if self.engine == "mariadb":
             plugins = EXTRA + "/usr/lib/mysql/plugin"
             arguments += [f"--plugin-dir={plugins}" if os.path.isdir(plugins) else "--plugin-maturity=unknown",
@@ -177,6 +177,6 @@ class Fixture:
 
     def environment(self, port):
         """What a program is told, through its environment."""
-        return {**os.environ, "CF_PORT": str(port), "CF_CA": self.dir + "/ca.pem", "CF_ENGINE": self.engine, "CF_DIR": self.dir, "CF_STATEMENTS": HERE + "/statements.txt",
+        return {**os.environ, "CF_PORT": str(port), "CF_CA": self.dir + "/ca.pem", "CF_ENGINE": self.engine, "CF_DIR": self.dir, "CF_NODE_MODULES": os.environ.get("CROSSFADE_CLIENTS_NODE", "/var/cache/crossfade/clients-node") + "/node_modules", "CF_STATEMENTS": HERE + "/statements.txt",
                 "CF_USERS": json.dumps([{"user": u, "password": p, "plugin": q} for u, p, q in users(self.engine)]),
                 "LC_ALL": "C.UTF-8", "PYTHONPATH": HERE, "HOME": self.dir}
