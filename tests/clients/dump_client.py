@@ -20,7 +20,7 @@ for more in (["--single-transaction", "--quick"], ["--lock-tables", "--extended-
         print(" ", line)
     if more[0] == "--single-transaction":
         kept = text
-for line in tools.run("mysqldump", dump + ["--single-transaction", "--no-create-info", "--skip-triggers", "shop", "kinds", "wares", "items", "orders"]).splitlines():
+for line in tools.run("mysqldump", dump + ["--single-transaction", "--no-create-info", "--skip-triggers", "shop", "kinds", "wares"]).splitlines():
     print(" ", line)
 tools.run("mysql", ["-e", "CREATE DATABASE copied"])
 tools.run("mysql", ["copied"], input=kept)

@@ -180,3 +180,10 @@ class Fixture:
         return {**os.environ, "CF_PORT": str(port), "CF_CA": self.dir + "/ca.pem", "CF_ENGINE": self.engine, "CF_DIR": self.dir, "CF_NODE_MODULES": os.environ.get("CROSSFADE_CLIENTS_NODE", "/var/cache/crossfade/clients-node") + "/node_modules", "CF_STATEMENTS": HERE + "/statements.txt",
                 "CF_USERS": json.dumps([{"user": u, "password": p, "plugin": q} for u, p, q in users(self.engine)]),
                 "LC_ALL": "C.UTF-8", "PYTHONPATH": HERE, "HOME": self.dir}
+
+
+def client_test(engine):
+    """The command that runs the engine's own mysql_client_test."""
+    if engine == "mariadb":
+        return [EXTRA + "/usr/bin/mysql_client_test"]
+    return mysql_program("mysql_client_test")

@@ -43,6 +43,8 @@ def prepared(c, sql, *values)
     r.nil? ? puts(" affected #{s.affected_rows} id #{s.last_id}") : show(c, r)
   rescue Mysql2::Error => e
     failure(e)
+  rescue ArgumentError => e # a time beyond a day
+    puts " #{e.message}"
   end
   s.close
 rescue Mysql2::Error => e
@@ -83,7 +85,6 @@ run(c, "LOAD DATA LOCAL INFILE '#{DIR}/texts.csv' INTO TABLE texts FIELDS TERMIN
 run(c, "LOAD DATA LOCAL INFILE '#{DIR}/nowhere' INTO TABLE texts")
 large = (0..255).to_a.pack('C*') * (17 * 4096)
 c.prepare('INSERT INTO blobs (v) VALUES (?)').execute(large)
-run(c, "INSERT INTO blobs (v) VALUES (_binary '#{c.escape(large.dup.force_encoding('utf-8').scrub('?')) && 'x'}')")
 puts "back #{c.query('SELECT v FROM blobs ORDER BY id LIMIT 1').first[0] == large}"
 puts "streamed #{c.query('SELECT REPEAT("r", 1000) FROM kinds a, kinds b, kinds c, kinds d, kinds e, kinds f', stream: true, cache_rows: false).sum { |row| row[0].size }}"
 c.query('SELECT SLEEP(0.1), 1', async: true)
@@ -92,7 +93,7 @@ puts "select_db #{c.select_db('other').inspect}"
 run(c, 'SELECT DATABASE()')
 run(c, 'SELECT COUNT(*) FROM shop.items')
 victim = connect
-run(c, "KILL #{victim.thread_id}".tap { |sql| c.query(sql) } && 'SELECT 1')
+c.query("KILL #{victim.thread_id}")
 begin
   victim.query('SELECT 1')
 rescue Mysql2::Error => e

