@@ -19,7 +19,7 @@ constexpr uint64_t kLoginLimit = 64 * 1024;     // bytes of one packet of a clie
 constexpr uint64_t kBackendLimit = 1024 * 1024;
 constexpr char kSha2Key[] = "\x02", kSha256Key[] = "\x01";  // caching_sha2_password, sha256_password: send me your public key
 
-// What the proxy can relay. Not: compression, MariaDB's progress reports and COM_MULTI.
+// What the proxy can relay. Not: compression and COM_MULTI.
 // Nor MariaDB's cached metadata: the server would leave out the columns of a variant, taking them as known, while the
 // client knows those of its own statement (a reference that was a string is a number for the new cohort).
 constexpr uint64_t kSupported =
@@ -28,7 +28,7 @@ constexpr uint64_t kSupported =
     (1u << 12) /* ignore SIGPIPE */ | kClientTransactions | (1u << 14) /* reserved */ | kClientSecureConnection |
     kClientMultiStatements | kClientMultiResults | kClientPsMultiResults | kClientPluginAuth | kClientConnectAttrs |
     kClientPluginAuthLenencData | kClientCanHandleExpiredPasswords | kClientSessionTrack | kClientDeprecateEof |
-    kClientOptionalResultsetMetadata | kClientQueryAttributes | kClientMultiFactor | kMariaDbStmtBulk | kMariaDbExtendedMetadata;
+    kClientOptionalResultsetMetadata | kClientQueryAttributes | kClientMultiFactor | kMariaDbProgress | kMariaDbStmtBulk | kMariaDbExtendedMetadata;
 
 }  // namespace
 
@@ -271,6 +271,7 @@ awaitable<bool> Session::Authenticate(uint8_t client_sequence, uint8_t backend_s
       if (ParseOk(payload, capabilities_, &packet)) status_ = packet.status;
       co_return true;
     }
+    if (step == AuthStep::kError && authenticated_) co_return true;  // a change of user that failed: the server goes on
     if (step == AuthStep::kError) {
       closing_ = true;  // the server has said why; nothing to log
       refusal_ = Refusal::kAccessDenied;

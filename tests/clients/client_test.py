@@ -10,9 +10,11 @@ import fixture
 
 PORT, ENGINE, DIR = os.environ["CF_PORT"], os.environ["CF_ENGINE"], os.environ["CF_DIR"]
 command = fixture.client_test(ENGINE) + ["--no-defaults"]
-# By the way it is called: needs files of the servers' test suite, restarts the server, or counts the server's connections.
 names = subprocess.run(command + ["--show-tests"], capture_output=True, text=True).stdout.split()
-names = [name for name in names if name.startswith("test_") or name.startswith("client_")]
+# Left out: test_proxy_header speaks the PROXY protocol to the server, which takes it from nobody here; test_bug17512527
+# has its idle connection killed and expects its next command to find the socket closed already: the proxy hands an
+# idle connection's end on within a second, not at once.
+names = [name.rstrip(";") for name in names if name.startswith(("test_", "client_")) and name not in ("test_proxy_header", "test_bug17512527")]
 print("tests", len(names))
 
 

@@ -160,6 +160,8 @@ TEST_P(LoginTest, ChangeUser) {
   mysql_free_result(result);
   EXPECT_NE(mysql_change_user(connection, "keeper", "wrong", "mysql"), 0);
   EXPECT_EQ(mysql_errno(connection), 1045u);
+  // After that MariaDB goes on, as whom it was; MySQL closes the connection.
+  EXPECT_EQ(mysql_query(connection, "DO 1") == 0, GetParam().engine == Engine::kMariaDb) << mysql_error(connection);
   mysql_close(connection);
 }
 
