@@ -186,4 +186,5 @@ def client_test(engine):
     """The command that runs the engine's own mysql_client_test."""
     if engine == "mariadb":
         return [EXTRA + "/usr/bin/mysql_client_test"]
-    return mysql_program("mysql_client_test")
+    path = MYSQL_ROOT + "/usr/bin/mysql_client_test"
+    return mysql_program("mysql_client_test") if os.path.exists(path) else [path]
