@@ -124,6 +124,7 @@ struct Limits {
   uint32_t max_prepared_statements = 1'048'576;         // of all clients
   uint32_t max_client_prepared_statements = 16'382;     // of one client
   uint64_t max_packet = 1ull << 30;                     // bytes of one command, 1 KiB to 1 GiB
+  uint64_t max_buffered = 4ull << 30;                   // bytes of commands under way that are larger than 256 KiB, in all
   uint32_t plan_cache_entries = 10'000;                 // for each io thread
   uint32_t key_block = 1'000;                           // new keys a proxy reserves at once
   uint32_t chunk_rows = 2'000;                          // backfill: rows in the first chunk

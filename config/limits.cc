@@ -51,6 +51,7 @@ constexpr Limit kLimits[] = {
     {"max_prepared_statements", &Limits::max_prepared_statements, 0, 100'000'000},
     {"max_client_prepared_statements", &Limits::max_client_prepared_statements, 0, 100'000'000},
     {"max_packet", &Limits::max_packet, 1024, 1ull << 30},
+    {"max_buffered", &Limits::max_buffered, 1ull << 20, 1ull << 50},
     {"plan_cache_entries", &Limits::plan_cache_entries, 0, 10'000'000},
     {"key_block", &Limits::key_block, 1, 1'000'000},
     {"chunk_rows", &Limits::chunk_rows, 1, 1'000'000},

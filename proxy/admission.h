@@ -43,6 +43,7 @@ struct Admission {
   KeyedCount<std::string> users;
   KeyedCount<config::AddressBytes> addresses;
   std::atomic<uint64_t> statements{0};
+  std::atomic<uint64_t> buffered{0};  // bytes of large commands
 };
 
 }  // namespace crossfade::proxy

@@ -28,9 +28,9 @@ inline constexpr const char* kRefusalNames[] = {"other", "max_connections", "max
                                                 "malformed", "backend", "backend_tls", "access_denied"};
 
 // A limit that a session ran into after its login.
-enum class Overrun : uint8_t { kIdle, kIdleTransaction, kStatement, kStatementKilled, kPreparedStatements };
+enum class Overrun : uint8_t { kIdle, kIdleTransaction, kStatement, kStatementKilled, kPreparedStatements, kBuffered };
 inline constexpr const char* kOverrunNames[] = {"idle_timeout", "idle_transaction_timeout", "statement_timeout",
-                                                "statement_timeout_killed", "max_prepared_statements"};
+                                                "statement_timeout_killed", "max_prepared_statements", "max_buffered"};
 
 struct Metrics {
   Counter connections, connection_failures, commands, rewritten, refused, waited_for_keys, waited_for_gate,

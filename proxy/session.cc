@@ -202,10 +202,17 @@ awaitable<bool> Session::NextCommand(std::string_view* payload, size_t* size) {
         (void)co_await SendError(1, 1156, "08S01", "Got packets out of order");
         co_return Fail("the client's packets are out of order");
       }
+      size_t needed = in.capacity();
       if (in.size() >= protocol::kFrameHeader) {
-        const uint32_t length = protocol::ParseFrameHeader(in.data().data()).length;
-        if (length < protocol::kMaxFramePayload) in.Reserve(length + protocol::kFrameHeader);
+        needed = std::max<size_t>(needed, protocol::ParseFrameHeader(in.data().data()).length + protocol::kFrameHeader);
       }
+      if (!HoldMemory(needed)) {
+        thread_->metrics()->Count(Overrun::kBuffered);
+        (void)co_await SendError(1, 1041, "HY000", "Out of memory; check if mysqld or some other process uses all available memory; if not, "
+                                                   "you may have to use 'ulimit' to allow mysqld to use more memory or you can add more swap space");
+        co_return Fail("limits.max_buffered is reached");
+      }
+      if (needed < protocol::kMaxFramePayload) in.Reserve(needed);
       half_command_ = true;
       read = co_await client_.ReadMore();
       half_command_ = false;
@@ -330,6 +337,7 @@ void Session::CommandDone() {
   command_size_ = 0;
   status_ = tracker_.status();
   if (pinned_ != nullptr && (status_ & protocol::kStatusInTrans) == 0) Unpin();
+  if (held_memory_ != 0) GiveMemory();
   if (outgoing_.capacity() > 64 * 1024) std::string().swap(outgoing_);
 }
 

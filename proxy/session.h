@@ -81,6 +81,8 @@ class Session {
   awaitable<bool> ReadProxyHeader();
   awaitable<bool> SendProxyHeader();
   bool AdmitUser();  // false: the user has as many as may be
+  bool HoldMemory(size_t bytes);  // for a large command; false: too much for all of them together
+  void GiveMemory();
   void GiveBack();   // of all that Admission counts
 
   // session_time.cc
@@ -175,6 +177,7 @@ class Session {
   Refusal refusal_ = Refusal::kOther;
   bool address_counted_ = false, user_counted_ = false;
   std::string counted_user_;
+  size_t held_memory_ = 0;
   std::unordered_set<uint32_t> statements_;  // the client's prepared statements
   bool prepare_refused_ = false;              // the last PREPARE never reached the backend
   std::string outgoing_;  // what is sent in place of the client's bytes

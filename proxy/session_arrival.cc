@@ -80,8 +80,26 @@ bool Session::AdmitUser() {
   return user_counted_;
 }
 
+bool Session::HoldMemory(size_t bytes) {
+  if (bytes <= ChunkPool::kLarge || bytes <= held_memory_) return true;
+  const size_t more = bytes - held_memory_;
+  std::atomic<uint64_t>& buffered = thread_->server()->admission().buffered;
+  if (buffered.fetch_add(more, std::memory_order_relaxed) + more > thread_->server()->config().limits.max_buffered) {
+    buffered.fetch_sub(more, std::memory_order_relaxed);
+    return false;
+  }
+  held_memory_ = bytes;
+  return true;
+}
+
+void Session::GiveMemory() {
+  thread_->server()->admission().buffered.fetch_sub(held_memory_, std::memory_order_relaxed);
+  held_memory_ = 0;
+}
+
 void Session::GiveBack() {
   Admission& admission = thread_->server()->admission();
+  GiveMemory();
   if (address_counted_) admission.addresses.Give(identity_.source.bytes);
   if (user_counted_) admission.users.Give(counted_user_);
   if (!statements_.empty()) admission.statements.fetch_sub(statements_.size(), std::memory_order_relaxed);

@@ -324,6 +324,30 @@ TEST(Limits, RefusalsAreCountedByReason) {
   EXPECT_THAT(Admin::MetricsText(proxy.server()), HasSubstr("crossfade_connections_refused_total{reason=\"max_connections\"} 1"));
 }
 
+TEST(Limits, LargeCommandsOfAllTogether) {
+  CountingBackend backend;
+  ProxyUnderTest proxy(backend.port(), [](config::Config* config) { config->limits.max_buffered = 3 << 20; });
+  const std::string command = QueryPayload(std::string(2 << 20, 'x'));
+  std::string frames;
+  protocol::AppendFrames(command, 0, &frames);
+  Peer one = ConnectTo(proxy.port()), two = ConnectTo(proxy.port()), small = ConnectTo(proxy.port());
+  ASSERT_TRUE(ClientLogin(one));
+  ASSERT_TRUE(ClientLogin(two));
+  ASSERT_TRUE(ClientLogin(small));
+  ASSERT_TRUE(one.Send(frames.substr(0, 1 << 20)));  // half of it
+  for (int i = 0; i < 200 && proxy.server().admission().buffered == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  ASSERT_TRUE(two.Send(frames.substr(0, 1 << 10)));
+  const auto refused = two.ReceiveFrame();
+  EXPECT_EQ(Error(refused).code, 1041);
+  EXPECT_TRUE(two.AtEnd());
+  ASSERT_TRUE(small.SendMessage(QueryPayload("select 1"), 0));
+  EXPECT_EQ((*small.ReceiveFrame())[0], 0);
+  ASSERT_TRUE(one.Send(frames.substr(1 << 20)));
+  EXPECT_EQ((*one.ReceiveFrame())[0], 0);
+  for (int i = 0; i < 200 && proxy.server().admission().buffered > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(proxy.server().admission().buffered, 0u);
+}
+
 // Memory of a client that has not logged in: forty that send all but the last byte of as long a login as is taken.
 TEST(Limits, AHalfSentLoginHoldsNoMoreThanItself) {
   CountingBackend backend;
