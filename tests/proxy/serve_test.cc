@@ -68,6 +68,7 @@ TEST(Identity, MariaDbSeesTheClientsAddress) {
   ASSERT_TRUE(direct.ok());
   ASSERT_TRUE(direct->Query("CREATE USER traveller@'192.0.2.%' IDENTIFIED BY ''").ok());
   ASSERT_TRUE(direct->Query("GRANT ALL ON *.* TO traveller@'192.0.2.%'").ok());
+  ASSERT_TRUE(direct->Query("CREATE USER another@'198.51.100.%' IDENTIFIED BY ''").ok());
   for (const bool v2 : {false, true}) {
     ProxyUnderTest proxy(static_cast<uint16_t>(server.port()), [&](config::Config* config) {
       config->listeners[0].proxy_protocol.push_back(*config::ParseNetwork("127.0.0.1"));
