@@ -28,6 +28,7 @@ Bound Binder::InSource(const Source& source, std::string_view column, bool* has,
     }
     if (source.table->table == nullptr) *maybe = true;
     else *has = source.table->table->FindColumn(column) != nullptr;
+    bound.hidden = source.table->FindSet(column, &named_new) != nullptr && named_new;
     return bound;
   }
   for (const OutputColumn& output : source.output.columns) {
@@ -61,7 +62,7 @@ Bound Binder::Resolve(const Expr& column, const Scope& start) const {
 
   for (const Scope* scope = &start; scope != nullptr; scope = scope->outer) {
     Bound found;
-    bool any = false;
+    bool any = false, found_hidden = false;
     size_t originals = 0;
     for (const Source& source : scope->sources) {
       if (qualified) {
@@ -76,9 +77,9 @@ Bound Binder::Resolve(const Expr& column, const Scope& start) const {
       }
       if (!has) continue;
       // Between an original column and one that only the migration added, the client means the original one.
-      const bool hidden = bound.kind == Bound::kBase && bound.named_new;
+      const bool hidden = bound.hidden || (bound.kind == Bound::kBase && bound.named_new);
       if (!hidden) ++originals;
-      if (!any || (found.kind == Bound::kBase && found.named_new && !hidden)) found = bound;
+      if (!any || (found_hidden && !hidden)) found = bound, found_hidden = hidden;
       any = true;
     }
     if (any) {
@@ -91,7 +92,8 @@ Bound Binder::Resolve(const Expr& column, const Scope& start) const {
         for (const Source& source : inner->sources)
           inner_unknown = inner_unknown || (source.table == nullptr && source.output.opaque) ||
                           (source.table != nullptr && source.table->table == nullptr);
-      if (inner_unknown && found.kind != Bound::kPlain) found.kind = Bound::kUncertain;
+      if (found.kind == Bound::kPlain) found.unsure = inner_unknown;
+      else if (inner_unknown) found.kind = Bound::kUncertain;
       return found;
     }
   }

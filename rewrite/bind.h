@@ -59,6 +59,8 @@ struct Bound {
   const KeyColumn* column = nullptr;  // kBase, kUncertain
   bool named_new = false;             // by the new column's name
   bool via_alias = false;             // it is a name of the select list
+  bool hidden = false;                // kPlain: a new column of a column migration, which the application may not know
+  bool unsure = false;                // kPlain: a table that is not known may have the name instead
   Tag tag;
 };
 

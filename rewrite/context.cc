@@ -27,9 +27,6 @@ void Context::Touch(const MigratingTable& table, bool write) {
   if (!write) return;
   plan->writes = true;
   writes |= table.migrations;
-  if (table.columns_of != nullptr && table.active)
-    Refuse(*table.columns_of, fmt::format("{} has migrating columns, which are not written on both sides yet", table.name),
-           "take this migration back to observe");
 }
 
 uint32_t Context::NewSlot(const Key& key) {

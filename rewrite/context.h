@@ -37,6 +37,7 @@ struct Context {
   // Refuses the text. `why` and `advice` without a final stop.
   void Refuse(const config::Migration& migration, std::string_view why, std::string_view advice);
   void Refuse(const Key& key, std::string_view why, std::string_view advice) { Refuse(*key.spec_migration, why, advice); }
+  void Refuse(const ColumnSet& set, std::string_view why, std::string_view advice) { Refuse(*set.spec_migration, why, advice); }
   void Note(std::string_view text);
 
   void Touch(const MigratingTable& table, bool write);

@@ -83,7 +83,13 @@ class Reader {
   Output Star(SelectItem& item, const Scope& scope, const QueryUse& use);
   Tag Mention(Expr& expr, const Scope& scope);
   void KeepName(SelectItem& item, const QueryUse& use);
-  static const KeyColumn* AddedColumn(const Source& source, std::string_view name);
+  // The migration that added the column `name`, if it is there by now (or would be); nullptr: none.
+  struct Addition {
+    const config::Migration* migration = nullptr;
+    bool active = false, either = false;
+  };
+  static Addition AddedBy(const Source& source, std::string_view name);
+  bool FromNewColumns(Expr& column, const Bound& bound);
   void Qualify(Expr& column, const Source& source);
   bool GroupByAlias(Select& select, Expr& expr, const Scope& scope);
 

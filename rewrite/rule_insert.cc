@@ -69,8 +69,10 @@ void GivenKey(Context& context, const KeyColumn& column, Expr* value) {
 
 // Which columns have to be added, with the values for each row.
 struct Addition {
-  const KeyColumn* column;
-  bool own;
+  const KeyColumn* column;  // nullptr: of a column migration
+  bool own = false;
+  AddedColumn plain = {};
+  const std::string& Name() const { return column != nullptr ? column->new_name : plain.name; }
 };
 
 // Returns how many columns were added.
@@ -122,6 +124,13 @@ size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
     }
   }
 
+  for (AddedColumn& column : ColumnsToAdd(context, target.table, target.columns)) additions.push_back({nullptr, false, std::move(column)});
+  const auto value_of = [&](const Addition& addition, size_t row) {
+    if (addition.column == nullptr) return addition.plain.value;
+    if (addition.own) return OwnValue(context, insert, target, *addition.column, row);
+    return context.LookupToWrite(*addition.column->key, true, QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name));
+  };
+
   const bool listed = insert.has_columns || !insert.set.empty();
   std::string list;
   if (!listed) {
@@ -129,17 +138,12 @@ size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
   }
   const bool no_columns = names.empty();
   for (const Addition& addition : additions) {
-    const std::string name = QuoteName(addition.column->new_name);
+    const std::string name = QuoteName(addition.Name());
     list += (list.empty() && (no_columns || insert.has_columns) && !(insert.has_columns && !no_columns) ? "" : ", ") + name;
   }
   if (!insert.set.empty()) {
     std::string text;
-    for (const Addition& addition : additions) {
-      const std::string ro = QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name);
-      text += fmt::format(", {} = {}", QuoteName(addition.column->new_name),
-                          addition.own ? OwnValue(context, insert, target, *addition.column, 0)
-                                       : context.LookupToWrite(*addition.column->key, true, ro));
-    }
+    for (const Addition& addition : additions) text += fmt::format(", {} = {}", QuoteName(addition.Name()), value_of(addition, 0));
     if (!text.empty()) context.editor.After(insert.set.back().span.end - 1, text);
     return additions.size();
   }
@@ -151,10 +155,8 @@ size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
   for (size_t row = 0; row < rows; ++row) {
     std::string text;
     for (const Addition& addition : additions) {
-      const std::string ro = QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name);
       if (!text.empty() || !insert.rows[row].values.empty()) text += ", ";
-      text += addition.own ? OwnValue(context, insert, target, *addition.column, row)
-                           : context.LookupToWrite(*addition.column->key, true, ro);
+      text += value_of(addition, row);
     }
     if (!text.empty()) context.editor.After(insert.rows[row].span.end - 2, text);
   }
@@ -193,8 +195,17 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
   }
 
   bool active_keys = false;
-  if (table != nullptr)
+  const config::Migration* first = nullptr;  // that is active
+  if (table != nullptr) {
     for (const KeyColumn& key : table->keys) active_keys = active_keys || key.key->active;
+    for (const KeyColumn& key : table->keys)
+      if (key.key->active && first == nullptr) first = key.key->spec_migration;
+    for (const ColumnSet* set : table->sets)
+      if (set->active && first == nullptr) first = set->spec_migration;
+  }
+  // Values that name columns of their own row mean what is written there, which is the old side.
+  const bool sets = table != nullptr && table->AnySet();
+  const auto visit = [&](Expr& value) { sets ? reader.VisitOld(value, scope, nullptr) : reader.Visit(value, scope, nullptr); };
   // Values that are no key: subqueries and the like may still read migrating tables.
   const auto is_key = [&](size_t index) {
     bool named_new = false;
@@ -204,31 +215,27 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
   };
   for (InsertRow& row : insert.rows)
     for (size_t i = 0; i < row.values.size(); ++i)
-      if (!is_key(i)) reader.Visit(*row.values[i], scope, nullptr);
+      if (!is_key(i)) visit(*row.values[i]);
   for (size_t i = 0; i < insert.set.size(); ++i)
-    if (!is_key(i)) reader.Visit(*insert.set[i].value, scope, nullptr);
+    if (!is_key(i)) visit(*insert.set[i].value);
 
-  if (!active_keys) {
+  if (first == nullptr) {
     if (insert.query != nullptr) reader.VisitQuery(*insert.query, nullptr, nullptr, {});
     for (Assignment& assignment : insert.on_duplicate) reader.Visit(*assignment.value, scope, nullptr);
     reader.Items(insert.returning, scope, nullptr, {});
     return;
   }
 
-  const Key& first = *[&] {
-    const Key* key = nullptr;
-    for (const KeyColumn& column : table->keys)
-      if (column.key->active && key == nullptr) key = column.key;
-    return key;
-  }();
   CheckWritable(context, *table, insert.replace ? "REPLACE" : "INSERT");
   context.ignore = insert.ignore;
-  if (insert.delayed) context.Refuse(first, "INSERT DELAYED", "leave DELAYED out");
+  if (insert.delayed) context.Refuse(*first, "INSERT DELAYED", "leave DELAYED out");
   if (!insert.has_columns && insert.set.empty() && table->table == nullptr)
-    context.Refuse(first, "the columns of the table are not known", "list the columns");
+    context.Refuse(*first, "the columns of the table are not known", "list the columns");
   AssignUse use;
   use.columns = columns;
-  if (insert.query != nullptr) {
+  if (insert.query != nullptr && sets) {
+    context.Refuse(*first, fmt::format("INSERT … SELECT into {}, whose new columns are made of what is stored", table->name), "insert the rows with VALUES");
+  } else if (insert.query != nullptr) {
     InsertSelect(context, reader, insert, *table, columns);
   } else {
     Target target{*table, columns, scope};

@@ -12,28 +12,32 @@ void Reader::Qualify(Expr& column, const Source& source) {
   qualified_.insert(column.span.begin);
 }
 
-// The new column `name` of a migrating table, if it is there by now (or would be).
-const KeyColumn* Reader::AddedColumn(const Source& source, std::string_view name) {
-  bool named_new = false;
-  const KeyColumn* key = source.table != nullptr ? source.table->FindKey(name, &named_new) : nullptr;
-  if (key == nullptr || !named_new) return nullptr;
+Reader::Addition Reader::AddedBy(const Source& source, std::string_view name) {
+  if (source.table == nullptr) return {};
   const bool there = source.table->table != nullptr && source.table->table->FindColumn(name) != nullptr;
-  return there || key->key->active ? key : nullptr;
+  bool named_new = false;
+  if (const KeyColumn* key = source.table->FindKey(name, &named_new); key != nullptr) {
+    if (!named_new || (!there && !key->key->active)) return {};
+    return {key->key->spec_migration, key->key->active, key->key->either};
+  }
+  const ColumnSet* set = source.table->FindSet(name, &named_new);
+  if (set == nullptr || !named_new || (!there && !set->active)) return {};
+  return {set->spec_migration, set->active, false};
 }
 
 Bound Reader::Resolve(Expr& column, const Scope& scope) {
   Bound bound = binder_.Resolve(column, scope);
   if (column.parts.size() != 1 || bound.via_alias || bound.scope == nullptr) return bound;
   const std::string_view name = column.parts[0].text;
-  const auto added = [&](const Source& source) { return AddedColumn(source, name); };
-  if (bound.kind == Bound::kPlain) {
+  const auto added = [&](const Source& source) { return AddedBy(source, name).migration != nullptr; };
+  if (bound.kind == Bound::kPlain && !bound.hidden) {
     for (const Source& source : bound.scope->sources)
-      if (&source != bound.source && added(source) != nullptr) Qualify(column, *bound.source);
+      if (&source != bound.source && added(source)) Qualify(column, *bound.source);
     return bound;
   }
-  if (!bound.named_new || bound.source == nullptr) return bound;
-  const KeyColumn* key = added(*bound.source);
-  if (key == nullptr) return bound;
+  if ((!bound.named_new && !bound.hidden) || bound.source == nullptr) return bound;
+  const Addition addition = AddedBy(*bound.source, name);
+  if (addition.migration == nullptr) return bound;
   // A table that is not known may have had the name all along.
   const auto unknown = [](const Source& source) { return source.table == nullptr && source.output.opaque; };
   const Source* holder = nullptr;
@@ -43,15 +47,13 @@ Bound Reader::Resolve(Expr& column, const Scope& scope) {
   const bool same_scope = holders > 0;
   for (const Scope* outer = bound.scope->outer; !same_scope && outer != nullptr; outer = outer->outer) {
     for (const Source& source : outer->sources) {
-      bool named_new = false;
-      const bool has = source.table != nullptr && source.table->table != nullptr && source.table->table->FindColumn(name) != nullptr &&
-                       !(source.table->FindKey(name, &named_new) != nullptr && named_new);
+      const bool has = source.table != nullptr && source.table->table != nullptr && source.table->table->FindColumn(name) != nullptr && !source.table->IsNewColumn(name);
       if (has || unknown(source)) holder = &source, ++holders;
     }
   }
   if (holders == 0) return bound;
-  if (holders > 1 || (!same_scope && key->key->either)) {
-    if (key->key->active) ctx_.Refuse(*key->key, fmt::format("the name {} may be the new column of {} or another table's", name, bound.source->table->name),
+  if (holders > 1 || (!same_scope && addition.either)) {
+    if (addition.active) ctx_.Refuse(*addition.migration, fmt::format("the name {} may be the new column of {} or another table's", name, bound.source->table->name),
                 "qualify it with its table");
     return bound;
   }
@@ -65,7 +67,7 @@ Bound Reader::Resolve(Expr& column, const Scope& scope) {
 bool Reader::GroupByAlias(Select& select, Expr& expr, const Scope& scope) {
   if (expr.kind != ExprKind::kColumn || expr.parts.size() != 1) return false;
   const Bound bound = binder_.Resolve(expr, scope);
-  if (bound.kind != Bound::kBase || bound.scope != &scope || AddedColumn(*bound.source, expr.parts[0].text) == nullptr) return false;
+  if ((bound.kind != Bound::kBase && !bound.hidden) || bound.scope != &scope || AddedBy(*bound.source, expr.parts[0].text).migration == nullptr) return false;
   for (size_t i = 0; i < select.items.size(); ++i) {
     const SelectItem& item = select.items[i];
     if (item.expr->kind == ExprKind::kStar) return false;
@@ -81,8 +83,35 @@ bool Reader::GroupByAlias(Select& select, Expr& expr, const Scope& scope) {
 
 Tag Reader::Mention(Expr& expr, const Scope& scope) {
   const Bound bound = Resolve(expr, scope);
-  if (bound.tag.key == nullptr) return {};
+  if (bound.tag.key == nullptr) {
+    FromNewColumns(expr, bound);
+    return {};
+  }
   return SetSide(expr, bound, MentionSide(bound));
+}
+
+// An old column that the session reads from the new ones: everywhere, so that what it reads is what it finds by.
+bool Reader::FromNewColumns(Expr& column, const Bound& bound) {
+  if (prefer_old_ || bound.kind != Bound::kPlain || bound.source == nullptr || bound.source->table == nullptr || bound.via_alias) return false;
+  const std::string_view name = column.parts.back().text;
+  bool named_new = false;
+  const ColumnSet* set = bound.source->table->FindSet(name, &named_new);
+  if (set == nullptr || named_new || !set->new_reader) return false;
+  const ColumnExpression* back = set->Back(name);
+  if (back == nullptr) {
+    if (set->new_only) ctx_.Refuse(*set, fmt::format("{} is retired", name), fmt::format("read {}", set->spec->new_columns[0].name));
+    return false;
+  }
+  bool merged = bound.unsure;
+  if (column.parts.size() == 1 && bound.scope != nullptr)
+    for (const std::string& each : bound.scope->using_names) merged = merged || NameEq(each, name);
+  if (merged) {
+    ctx_.Refuse(*set, fmt::format("the name {} may belong to more than one table", name), "qualify it with its table");
+    return false;
+  }
+  ctx_.editor.Replace(column.span, back->Text(bound.source->alias));
+  ctx_.Note("reads the old columns from the new ones");
+  return true;
 }
 
 Side Reader::MentionSide(const Bound& bound) const {

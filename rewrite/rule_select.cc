@@ -117,6 +117,12 @@ void Reader::From(TableRef& ref, Scope* scope, const Ctes* ctes, std::vector<Joi
             ctx_.Refuse(*key.key, fmt::format("USING or NATURAL joins over the key column {}", key.old_name),
                         "join with ON and qualified names");
         }
+        for (const ColumnSet* set : joined.table->sets) {
+          if (!set->new_reader) continue;
+          bool named = ref.natural;
+          for (const Name& name : ref.using_columns) named = named || set->Back(name.text) != nullptr;
+          if (named) ctx_.Refuse(*set, "USING or NATURAL joins over a migrating column", "join with ON and qualified names");
+        }
       }
       return;
     case TableRef::kOther:
@@ -149,6 +155,10 @@ Output Reader::VisitSelect(Select& select, const Scope* outer, const Ctes* ctes,
         for (const KeyColumn& key : source.table->keys)
           if (key.key->new_reader && !(key.own && key.key->own_stays))
             ctx_.Refuse(*key.key, "TABLE shows the old columns", "use SELECT with the columns' names");
+    for (const Source& source : scope.sources)
+      if (source.table != nullptr)
+        for (const ColumnSet* set : source.table->sets)
+          if (set->new_reader) ctx_.Refuse(*set, "TABLE shows the old columns", "use SELECT with the columns' names");
     output.opaque = true;
   }
   if (select.where != nullptr) VisitCondition(*select.where, scope, ctes);
@@ -279,7 +289,9 @@ Tag Reader::VisitKind(Expr& expr, const Scope& scope, const Ctes* ctes) {
           ctx_.Refuse(*bound.tag.key, fmt::format("{} of a key column cannot be read on the new side", ctx_.Word(expr.span.begin)),
                       "compare the column with = or IN");
       }
-      break;
+      if (expr.kind == ExprKind::kCase) break;
+      for (Expr* child : expr.children) VisitOld(*child, scope, ctes);
+      return {};
     }
     default: break;
   }

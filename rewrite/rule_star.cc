@@ -31,6 +31,9 @@ void Reader::KeepName(SelectItem& item, const QueryUse& use) {
       for (const MigratingTable& table : ctx_.world.tables())
         for (const KeyColumn& key : table.keys)
           if (key.key->active) ctx_.Refuse(*key.key, "a long expression over a key has no name", "give it an alias");
+      for (const MigratingTable& table : ctx_.world.tables())
+        for (const ColumnSet* set : table.sets)
+          if (set->active) ctx_.Refuse(*set, "a long expression over a migrating column has no name", "give it an alias");
       return;
     }
   }
@@ -42,7 +45,7 @@ Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
   const std::vector<Name>& parts = item.expr->parts;
   std::string text;
   bool expand = false;
-  const Key* why = nullptr;
+  const config::Migration* why = nullptr;
   for (const Source& source : scope.sources) {
     if (!parts.empty() && !binder_.SameTableName(source.alias, parts.back().text)) continue;
     if (!text.empty()) text += ", ";
@@ -53,6 +56,9 @@ Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
       if (source.table != nullptr)
         for (const KeyColumn& key : source.table->keys)
           if (key.key->new_reader) ctx_.Refuse(*key.key, "the columns of the table are not known", "name the columns");
+      if (source.table != nullptr)
+        for (const ColumnSet* set : source.table->sets)
+          if (set->new_reader) ctx_.Refuse(*set, "the columns of the table are not known", "name the columns");
       continue;
     }
     bool differs = false;
@@ -69,18 +75,33 @@ Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
         out.tag = {key->key, MentionSide(bound)};
         if (out.tag.side == Side::kNew) {
           differs = true;
-          why = key->key;
+          why = key->key->spec_migration;
           list += fmt::format("{}.{} AS {}", QuoteName(source.alias), QuoteName(key->new_name), QuoteName(column->name));
           output.columns.push_back(std::move(out));
           continue;
         }
       }
-      list += QuoteName(source.alias) + "." + QuoteName(column->name);
+      const ColumnSet* set = source.table->FindSet(column->name, &named_new);
+      const ColumnExpression* back = set != nullptr && set->new_reader ? set->Back(column->name) : nullptr;
+      if (set != nullptr && set->new_only && back == nullptr) ctx_.Refuse(*set, fmt::format("* shows {}, which is retired", column->name), "name the columns");
+      if (back != nullptr) {
+        differs = true;
+        why = set->spec_migration;
+        list += back->Text(source.alias) + " AS " + QuoteName(column->name);
+      } else {
+        list += QuoteName(source.alias) + "." + QuoteName(column->name);
+      }
       output.columns.push_back(std::move(out));
     }
     for (const KeyColumn& key : source.table->keys) {
       const Column* added = source.table->table->FindColumn(key.new_name);
-      if (key.key->active && added != nullptr && !added->invisible) differs = true, why = key.key;
+      if (key.key->active && added != nullptr && !added->invisible) differs = true, why = key.key->spec_migration;
+    }
+    for (const ColumnSet* set : source.table->sets) {
+      for (const config::NewColumn& fresh : set->spec->new_columns) {
+        const Column* added = source.table->table->FindColumn(fresh.name);
+        if (set->active && added != nullptr && !added->invisible) differs = true, why = set->spec_migration;
+      }
     }
     text += differs ? list : QuoteName(source.alias) + ".*";
     expand = expand || differs;

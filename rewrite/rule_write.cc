@@ -123,6 +123,11 @@ std::string AsStored(const Column* column, const std::string& value) {
 }
 
 void CheckWritable(Context& context, const MigratingTable& table, const char* verb) {
+  for (const ColumnSet* set : table.sets) {
+    if (!set->active) continue;
+    if (!set->parsed->fault.empty()) context.Refuse(*set, fmt::format("an expression of the file cannot be used: {}", set->parsed->fault), "mend the file");
+    if ((context.facts.sql_mode & kOracle) != 0) context.Refuse(*set, fmt::format("{} under sql_mode ORACLE", verb), "use another sql_mode");
+  }
   for (const KeyColumn& key : table.keys) {
     if (!key.key->active) continue;
     if (!context.facts.foreign_key_checks)
@@ -240,6 +245,9 @@ void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
             const AssignUse& use) {
   std::vector<const KeyColumn*> seen;
   bool aliased = false;
+  ColumnAssignments columns;
+  bool sets = false;
+  for (const Source& source : scope.sources) sets = sets || (source.table != nullptr && source.table->AnySet());
   for (Assignment& assignment : set) {
     const Bound bound = reader.Resolve(*assignment.column, scope);
     const bool key_column = bound.tag.key != nullptr && bound.tag.key->active && bound.column != nullptr;
@@ -248,6 +256,7 @@ void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
       if (source.table != nullptr && (bound.source == &source || unknown)) context.Touch(*source.table, true);
     }
     if (!key_column) {
+      if (sets) columns.Take(context, bound, scope, assignment);
       reader.Visit(*assignment.value, scope, ctes);
       continue;
     }
@@ -290,6 +299,7 @@ void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
       if (other.own && other.key == &key) context.Refuse(key, "an UPDATE of a reference to the same table", "take this table out of the migration");
     AssignBoth(context, reader, assignment, column, *bound.source, scope, ctes, use, &aliased);
   }
+  columns.Finish(context, set, use.single);
 }
 
 }  // namespace crossfade::rewrite

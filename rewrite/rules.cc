@@ -58,6 +58,9 @@ const config::Migration& AnyActive(const World& world) {
   for (const MigratingTable& table : world.tables())
     for (const KeyColumn& key : table.keys)
       if (key.key->active) return *key.key->spec_migration;
+  for (const MigratingTable& table : world.tables())
+    for (const ColumnSet* set : table.sets)
+      if (set->active) return *set->spec_migration;
   return *world.tables().front().migration;
 }
 
@@ -101,6 +104,9 @@ void RuleMention(Context& context, Reader&, Statement& statement) {
       if (key.key->new_reader)
         context.Refuse(*key.key, fmt::format("{} with a query over {}", context.Word(statement.span.begin), table->name),
                        "send the query as a SELECT of its own");
+    for (const ColumnSet* set : table->sets)
+      if (set->new_reader)
+        context.Refuse(*set, fmt::format("{} with a query over {}", context.Word(statement.span.begin), table->name), "send the query as a SELECT of its own");
   }
 }
 

@@ -33,6 +33,29 @@ void RuleHarmless(Context& context, Reader& reader, Statement& statement);
 void InsertSelect(Context& context, Reader& reader, Insert& insert, const MigratingTable& table,
                   const std::vector<std::string>& columns);
 
+// A column that is added to an INSERT, with its value, alike in each row.
+struct AddedColumn {
+  std::string name, value;
+};
+// Column migrations: what an INSERT that gives `columns` has to give beside them.
+std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& table, const std::vector<std::string>& columns);
+
+// … and what a SET has to assign at its end.
+class ColumnAssignments {
+ public:
+  void Take(Context& context, const Bound& bound, const Scope& scope, const Assignment& assignment);
+  void Finish(Context& context, const std::vector<Assignment>& set, bool single);
+
+ private:
+  struct Entry {
+    const ColumnSet* set;
+    const Source* source;
+    std::string old;  // one that is assigned; empty: none
+    std::vector<std::string> fresh;
+  };
+  std::vector<Entry> entries_;
+};
+
 // What must hold for any write that keeps both sides (or the new one): see the refusals in rule_write.cc.
 void CheckWritable(Context& context, const MigratingTable& table, const char* verb);
 

@@ -10,10 +10,26 @@
 
 namespace crossfade::rewrite {
 
+ParsedColumns ParseColumns(const config::ColumnMigration& spec) {
+  ParsedColumns out;
+  const auto read = [&](const std::string& column, const std::string& sql, std::vector<ParsedColumns::Made>* made) {
+    auto expression = ColumnExpression::Parse(sql);
+    if (expression.ok()) made->push_back({column, *std::move(expression)});
+    else if (out.fault.empty()) out.fault = std::string(expression.status().message());
+  };
+  for (const config::NewColumn& fresh : spec.new_columns) read(fresh.name, fresh.from, &out.from);
+  for (const config::ColumnMigration::Back& back : spec.back) read(back.column, back.expression, &out.back);
+  return out;
+}
+
 std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<MigrationState> migrations, Catalog catalog) {
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->epoch = epoch;
   snapshot->migrations = std::move(migrations);
+  for (MigrationState& migration : snapshot->migrations) {
+    migration.parsed.clear();
+    for (const config::ColumnMigration& columns : migration.spec.columns) migration.parsed.push_back(ParseColumns(columns));
+  }
   snapshot->catalog = std::move(catalog);
   snapshot->touch = std::make_shared<const TouchSet>(MakeTouchSet(*snapshot, /*dynamic=*/true));
   return snapshot;

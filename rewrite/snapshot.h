@@ -9,13 +9,26 @@
 
 #include "config/config.h"
 #include "rewrite/catalog.h"
+#include "rewrite/column_expression.h"
 
 namespace crossfade::rewrite {
+
+// The expressions of one config::ColumnMigration, read.
+struct ParsedColumns {
+  struct Made {
+    std::string column;
+    ColumnExpression expression;
+  };
+  std::vector<Made> from;  // new columns, of old ones
+  std::vector<Made> back;  // old columns, of new ones
+  std::string fault;       // one cannot be read: nothing may be written
+};
 
 struct MigrationState {
   config::Migration spec;
   config::Phase phase = config::Phase::kObserve;
   double percent = 0;      // cutover only
+  std::vector<ParsedColumns> parsed;  // of spec.columns, one for each; made by MakeSnapshot
   bool held = false;       // the statement gate: statements on its tables wait for the next snapshot
   bool swapped = false;    // contract: the final names are in place, nothing is left to rewrite
 
@@ -36,6 +49,8 @@ struct Snapshot {
   Catalog catalog;
   std::shared_ptr<const TouchSet> touch;  // made by MakeSnapshot
 };
+
+ParsedColumns ParseColumns(const config::ColumnMigration& spec);
 
 // Completes a snapshot (touch set). More than 64 migrations: the loader has refused them already.
 std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<MigrationState> migrations, Catalog catalog);

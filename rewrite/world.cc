@@ -41,6 +41,46 @@ const KeyColumn* MigratingTable::FindKey(std::string_view column, bool* named_ne
 bool MigratingTable::IsNewColumn(std::string_view column) const {
   for (const KeyColumn& key : keys)
     if (NameEq(key.new_name, column)) return true;
+  for (const ColumnSet* set : sets)
+    if (set->IsNew(column)) return true;
+  return false;
+}
+
+bool ColumnSet::IsOld(std::string_view column) const {
+  for (const std::string& name : spec->old_columns)
+    if (NameEq(name, column)) return true;
+  return false;
+}
+
+bool ColumnSet::IsNew(std::string_view column) const {
+  for (const config::NewColumn& fresh : spec->new_columns)
+    if (NameEq(fresh.name, column)) return true;
+  return false;
+}
+
+const ColumnExpression* ColumnSet::Back(std::string_view old_column) const {
+  for (const ParsedColumns::Made& back : parsed->back)
+    if (NameEq(back.column, old_column)) return &back.expression;
+  return nullptr;
+}
+
+const std::string* ColumnSet::WithoutBack() const {
+  for (const std::string& old : spec->old_columns)
+    if (Back(old) == nullptr) return &old;
+  return nullptr;
+}
+
+const ColumnSet* MigratingTable::FindSet(std::string_view column, bool* named_new) const {
+  for (const ColumnSet* set : sets) {
+    *named_new = set->IsNew(column);
+    if (*named_new || set->IsOld(column)) return set;
+  }
+  return nullptr;
+}
+
+bool MigratingTable::AnySet() const {
+  for (const ColumnSet* set : sets)
+    if (set->active) return true;
   return false;
 }
 
@@ -50,6 +90,7 @@ std::vector<const Column*> MigratingTable::OriginalColumns() const {
   for (const Column& column : table->columns) {
     bool old_side = false;
     for (const KeyColumn& key : keys) old_side = old_side || NameEq(key.old_name, column.name);
+    for (const ColumnSet* set : sets) old_side = old_side || set->IsOld(column.name);
     // An old side that contract is about to drop may be hidden already; the application still knows it.
     if (!IsNewColumn(column.name) && (!column.invisible || old_side)) out.push_back(&column);
   }
@@ -95,8 +136,18 @@ World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
       }
       keys_.push_back(std::move(key));
     }
-    for (const config::ColumnMigration& columns : state.spec.columns)
-      Add(snapshot, state.spec.schema, columns.table, m, active)->columns_of = &state.spec;
+    for (size_t c = 0; c < state.spec.columns.size() && c < state.parsed.size(); ++c) {
+      auto set = std::make_unique<ColumnSet>();
+      set->spec_migration = &state.spec;
+      set->spec = &state.spec.columns[c];
+      set->parsed = &state.parsed[c];
+      set->active = active;
+      set->by_new = effective.phase >= config::Phase::kCutover;
+      set->new_only = effective.NewOnly();
+      set->new_reader = effective.NewOnly() || (effective.phase == config::Phase::kCutover && (facts.new_cohort >> m & 1) != 0);
+      Add(snapshot, state.spec.schema, set->spec->table, m, active)->sets.push_back(set.get());
+      sets_.push_back(std::move(set));
+    }
   }
   for (MigratingTable& table : tables_) {
     for (KeyColumn& key : table.keys) {

@@ -40,18 +40,36 @@ struct KeyColumn {
   const std::vector<KeyColumn>* siblings = nullptr;  // all of its table
 };
 
+// One config::ColumnMigration: new columns made of old ones of the same row.
+struct ColumnSet {
+  const config::Migration* spec_migration = nullptr;
+  const config::ColumnMigration* spec = nullptr;
+  const ParsedColumns* parsed = nullptr;
+  bool active = false;      // dual_write or later, not finished: both sides are written
+  bool by_new = false;      // cutover, retire: the application may write the new columns by their names
+  bool new_only = false;    // retire: the old columns count no more
+  bool new_reader = false;  // active, and this session reads old columns from the new ones
+
+  bool IsOld(std::string_view column) const;
+  bool IsNew(std::string_view column) const;
+  const ColumnExpression* Back(std::string_view old_column) const;  // nullptr: it cannot be made of the new ones
+  const std::string* WithoutBack() const;                           // the first such old column; nullptr: none
+};
+
 struct MigratingTable {
   std::string schema, name;
   const Table* table = nullptr;  // of the catalog; nullptr: not loaded
   std::vector<KeyColumn> keys;
   const config::Migration* migration = nullptr;   // the first that it takes part in
-  const config::Migration* columns_of = nullptr;  // a migration of plain columns
+  std::vector<const ColumnSet*> sets;             // migrations of plain columns
   uint64_t migrations = 0;                        // bits
   bool active = false;     // some migration of it is in dual_write or later
   bool expanding = false;  // … in expand
 
   const KeyColumn* FindKey(std::string_view column, bool* named_new) const;
   bool IsNewColumn(std::string_view column) const;  // the new side of an unfinished migration
+  const ColumnSet* FindSet(std::string_view column, bool* named_new) const;  // of a plain column; nullptr: it does not migrate
+  bool AnySet() const;      // an active one
   // The columns that the application knows, in order: visible, without the new ones.
   std::vector<const Column*> OriginalColumns() const;
 };
@@ -68,6 +86,7 @@ class World {
 
  private:
   std::vector<std::unique_ptr<Key>> keys_;
+  std::vector<std::unique_ptr<ColumnSet>> sets_;
   std::vector<MigratingTable> tables_;
   std::string schema_;
   bool fold_ = false, any_dual_ = false, any_quiet_ = false;

@@ -33,3 +33,11 @@ CREATE TABLE zoo.People (
   PRIMARY KEY (id),
   FOREIGN KEY (parent) REFERENCES People(id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+CREATE TABLE deb.customer (
+  id int NOT NULL AUTO_INCREMENT,
+  phone varchar(30),
+  first varchar(40) NOT NULL DEFAULT '',
+  last varchar(40) NOT NULL DEFAULT '',
+  note varchar(100),
+  PRIMARY KEY (id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;

@@ -141,6 +141,8 @@ inline std::shared_ptr<const Snapshot> GoldenSnapshot(const GoldenState& state, 
         add(key.table, key.old_column, key.new_column);
         for (const auto& reference : key.references) add(reference.table, reference.old_column, reference.new_column);
       }
+      for (const auto& columns : spec.columns)
+        for (const auto& fresh : columns.new_columns) add(columns.table, columns.old_columns.back(), fresh.name);
     }
     migrations.push_back(std::move(migration));
   }

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// See column_expression.h.
+#include "rewrite/column_expression.h"
+
+#include <algorithm>
+#include <map>
+
+#include "fmt/format.h"
+#include "rewrite/lexer.h"
+#include "rewrite/names.h"
+#include "rewrite/parser.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+// The same result for the same arguments on both engines, in every session: no clock, no randomness, no time zone, no locale.
+constexpr std::string_view kFunctions[] = {
+    "abs", "ascii", "bin_to_uuid", "bit_count", "bit_length", "ceil", "ceiling", "char_length", "character_length", "coalesce", "concat",
+    "concat_ws", "conv", "crc32", "date", "datediff", "day", "dayofmonth", "dayofweek", "dayofyear", "elt", "field", "floor", "from_base64",
+    "greatest", "hex", "hour", "if", "ifnull", "inet6_aton", "inet6_ntoa", "inet_aton", "inet_ntoa", "instr", "json_array", "json_contains",
+    "json_extract", "json_length", "json_object", "json_quote", "json_type", "json_unquote", "json_valid", "json_value", "last_day", "lcase",
+    "least", "left", "length", "locate", "lower", "lpad", "ltrim", "md5", "microsecond", "mid", "minute", "mod", "month", "nullif", "octet_length",
+    "ord", "position", "pow", "power", "quarter", "regexp_instr", "regexp_replace", "regexp_substr", "repeat", "replace", "reverse", "right",
+    "round", "rpad", "rtrim", "second", "sha", "sha1", "sha2", "sign", "sqrt", "strcmp", "substr", "substring", "substring_index", "to_base64",
+    "to_days", "trim", "truncate", "ucase", "unhex", "upper", "uuid_to_bin", "weekday", "year"};
+
+absl::Status No(std::string_view what, std::string_view why) {
+  return absl::InvalidArgumentError(fmt::format("'{}' {}", what, why));
+}
+
+class Checker {
+ public:
+  explicit Checker(const TokenList& tokens) : tokens_(tokens) {}
+
+  absl::Status Check(const Expr& expr) {
+    const std::string_view text = Source(expr.span);
+    switch (expr.kind) {
+      case ExprKind::kColumn:
+        if (expr.parts.size() != 1) return No(text, "is qualified; name the column alone");
+        columns_[expr.span.begin] = std::string(expr.parts[0].text);
+        return absl::OkStatus();
+      case ExprKind::kString:
+        if (tokens_.source[tokens_.tokens[expr.span.end - 1].begin] == '"') return No(text, "is a name under ANSI_QUOTES; use single quotes");
+        if (expr.charset.empty()) strings_[expr.span.begin] = {expr.span.end, std::string(expr.text)};
+        return absl::OkStatus();
+      case ExprKind::kInteger: case ExprKind::kDecimal: case ExprKind::kFloat: case ExprKind::kHex: case ExprKind::kBit:
+      case ExprKind::kTemporal: case ExprKind::kNull: case ExprKind::kBool:
+        return absl::OkStatus();
+      case ExprKind::kUnary: case ExprKind::kBinary:
+        if (expr.op == Op::kConcat || text.find("||") != std::string_view::npos) return No("||", "means OR or CONCAT by sql_mode; write the one that is meant");
+        if (expr.op == Op::kNot) return No(text, "is read by sql_mode HIGH_NOT_PRECEDENCE; write IF(…, 0, 1)");
+        break;
+      case ExprKind::kComparison: case ExprKind::kBetween: case ExprKind::kLike: case ExprKind::kIsNull: case ExprKind::kCase:
+      case ExprKind::kCast: case ExprKind::kRow: case ExprKind::kInterval:
+        break;
+      case ExprKind::kIn:
+        if (expr.query != nullptr) return No(text, "reads other rows");
+        break;
+      case ExprKind::kFunction: {
+        const bool known = std::any_of(std::begin(kFunctions), std::end(kFunctions), [&](std::string_view name) { return NameEq(name, expr.text); });
+        const bool arrow = expr.text == "->" || expr.text == "->>";
+        if (!expr.parts.empty() || (!known && !arrow)) {
+          return No(expr.text, "is not among the functions that are known to give the same value in every session");
+        }
+        break;
+      }
+      case ExprKind::kSubquery: case ExprKind::kExists: case ExprKind::kQuantified: return No(text, "reads other rows");
+      case ExprKind::kParam: case ExprKind::kUserVar: case ExprKind::kSysVar: case ExprKind::kAssign: return No(text, "is not of the row");
+      default: return No(text, "has no place in a column's expression");
+    }
+    for (const Expr* child : expr.children)
+      if (absl::Status status = Check(*child); !status.ok()) return status;
+    return absl::OkStatus();
+  }
+
+  std::string_view Source(Span span) const {
+    const uint32_t begin = tokens_.tokens[span.begin].begin;
+    return tokens_.source.substr(begin, tokens_.tokens[span.end - 1].end - begin);
+  }
+
+  struct String {
+    uint32_t end = 0;
+    std::string value;
+  };
+  std::map<uint32_t, std::string> columns_;  // by token
+  std::map<uint32_t, String> strings_;
+
+ private:
+  const TokenList& tokens_;
+};
+
+// With its character set, and without anything that an escape mode or a placeholder could change.
+std::string Literal(const std::string& value) {
+  const bool plain = std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c < 0x7f && c != '\'' && c != '\\' && c != '?'; });
+  if (plain) return "_utf8mb4'" + value + "'";
+  std::string hex;
+  for (char c : value) hex += fmt::format("{:02X}", static_cast<unsigned char>(c));
+  return "_utf8mb4 x'" + hex + "'";
+}
+
+}  // namespace
+
+absl::StatusOr<ColumnExpression> ColumnExpression::Parse(std::string_view sql) {
+  const std::string text = "SELECT (" + std::string(sql) + ")";
+  const Dialect dialect{Flavor::kMySql, 80000};
+  SessionFacts facts;
+  facts.charset = "utf8mb4";
+  TokenList tokens;
+  if (absl::Status status = Lex(text, facts, dialect, &tokens); !status.ok()) return status;
+  Arena arena;
+  auto parsed = rewrite::Parse(tokens, facts, dialect, 100, &arena);
+  if (!parsed.ok()) return parsed.status();
+  const Statement* statement = parsed->statements.size() == 1 ? parsed->statements[0] : nullptr;
+  const Query* query = statement != nullptr ? statement->query : nullptr;
+  const Select* select = query != nullptr && query->selects.size() == 1 ? query->selects[0] : nullptr;
+  const uint32_t end = static_cast<uint32_t>(tokens.tokens.size()) - 1;  // kEnd
+  if (select == nullptr || select->items.size() != 1 || !select->from.empty() || select->items[0].alias.present() || select->items[0].span.end != end) {
+    return No(sql, "is not one expression");
+  }
+  for (const Token& token : tokens.tokens)
+    if (token.in_version_comment) return No(sql, "holds a version comment");
+  Checker checker(tokens);
+  if (absl::Status status = checker.Check(*select->items[0].expr); !status.ok()) return status;
+
+  ColumnExpression out;
+  std::string so_far;
+  for (uint32_t i = 1; i < end; ++i) {
+    if (tokens.tokens[i].space_before && i > 1) so_far += ' ';
+    if (const auto column = checker.columns_.find(i); column != checker.columns_.end()) {
+      out.pieces_.push_back({so_far, false});
+      out.pieces_.push_back({column->second, true});
+      so_far.clear();
+      const bool seen = std::any_of(out.columns_.begin(), out.columns_.end(), [&](const std::string& name) { return NameEq(name, column->second); });
+      if (!seen) out.columns_.push_back(column->second);
+    } else if (const auto literal = checker.strings_.find(i); literal != checker.strings_.end()) {
+      so_far += Literal(literal->second.value);
+      i = literal->second.end - 1;
+    } else {
+      so_far += tokens.Text(i);
+    }
+  }
+  out.pieces_.push_back({so_far, false});
+  if (out.pieces_.size() == 3 && out.pieces_[0].text == "(" && out.pieces_[2].text == ")") out.pieces_ = {{out.columns_[0], true}};
+  return out;
+}
+
+std::string ColumnExpression::Text(std::string_view qualifier) const {
+  std::string out;
+  for (const Piece& piece : pieces_) {
+    if (!piece.is_column) out += piece.text;
+    else if (qualifier.empty()) out += QuoteName(piece.text);
+    else out += QuoteName(qualifier) + "." + QuoteName(piece.text);
+  }
+  return out;
+}
+
+}  // namespace crossfade::rewrite

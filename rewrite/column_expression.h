@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// An expression of a column migration: SQL over columns of one row, from the file. The same text serves the live write, the
+// backfill and the verification, in sessions whose settings differ, so only what means the same in each of them is taken:
+// listed functions, no operators that a sql_mode changes, string literals with their character set in front.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace crossfade::rewrite {
+
+class ColumnExpression {
+ public:
+  // InvalidArgument: "'UUID()' does not give the same value each time; …".
+  static absl::StatusOr<ColumnExpression> Parse(std::string_view sql);
+
+  const std::vector<std::string>& columns() const { return columns_; }  // that it names, once each
+  // The expression in parentheses, each column as `qualifier`.`name`; qualifier "": `name` alone.
+  std::string Text(std::string_view qualifier) const;
+
+ private:
+  struct Piece {
+    std::string text;
+    bool is_column = false;
+  };
+  std::vector<Piece> pieces_;
+  std::vector<std::string> columns_;
+};
+
+}  // namespace crossfade::rewrite

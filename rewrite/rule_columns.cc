@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Column migrations: new columns made of old ones of the same row, by the file's expressions. Both sides are written by one
+// statement: an INSERT's values see the columns before them as stored, a single-table SET assigns from left to right. From
+// `cutover` on the application may write the new columns instead, and the old ones are made of them. See rules.h.
+#include "fmt/format.h"
+#include "rewrite/names.h"
+#include "rewrite/rules.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+bool Names(const std::vector<std::string>& names, std::string_view name) {
+  for (const std::string& each : names)
+    if (NameEq(each, name)) return true;
+  return false;
+}
+
+// What is made of what, for a statement that gives some of the set's columns; nullptr: nothing. Refuses what gives both
+// sides or a part of the new one.
+const std::vector<ParsedColumns::Made>* Made(Context& context, const ColumnSet& set, const std::string* old, const std::vector<std::string>& fresh) {
+  const std::string* lost = set.WithoutBack();
+  if (fresh.empty()) {
+    if (lost == nullptr || !set.new_only) return &set.parsed->from;
+    if (old != nullptr) context.Refuse(set, fmt::format("{} is retired", *old), fmt::format("write {}", set.spec->new_columns[0].name));
+    return nullptr;
+  }
+  if (!set.by_new) {
+    context.Refuse(set, fmt::format("{} is written by Crossfade", fresh[0]), "leave it out");
+  } else if (old != nullptr) {
+    context.Refuse(set, fmt::format("{} is written together with {}", fresh[0], *old), "write one side");
+  } else if (lost != nullptr && !set.new_only) {
+    context.Refuse(set, fmt::format("{} cannot be made of {}", *lost, fresh[0]), fmt::format("write {}, or say in the file how: back", *lost));
+  } else if (lost != nullptr) {
+    return nullptr;
+  }
+  for (const config::NewColumn& column : set.spec->new_columns)
+    if (!Names(fresh, column.name)) context.Refuse(set, fmt::format("{} is written without {}", fresh[0], column.name), "write all the new columns");
+  return &set.parsed->back;
+}
+
+void NoteMade(Context& context, const ColumnSet& set, const std::vector<ParsedColumns::Made>* made) {
+  context.Note(made == &set.parsed->back ? "makes the old columns of the new ones" : "makes the new columns of the old ones");
+}
+
+}  // namespace
+
+std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& table, const std::vector<std::string>& columns) {
+  std::vector<AddedColumn> added;
+  for (const ColumnSet* set : table.sets) {
+    if (!set->active) continue;
+    const std::string* old = nullptr;
+    std::vector<std::string> fresh;
+    for (const std::string& column : columns) {
+      if (set->IsOld(column)) old = &column;
+      if (set->IsNew(column)) fresh.push_back(column);
+    }
+    const std::vector<ParsedColumns::Made>* made = Made(context, *set, old, fresh);
+    if (made == nullptr) continue;
+    for (const ParsedColumns::Made& column : *made) added.push_back({column.column, column.expression.Text(table.name)});
+    NoteMade(context, *set, made);
+  }
+  return added;
+}
+
+void ColumnAssignments::Take(Context& context, const Bound& bound, const Scope& scope, const Assignment& assignment) {
+  const std::string_view name = assignment.column->parts.back().text;
+  bool named_new = false;
+  for (const Source& source : scope.sources) {
+    if (source.table == nullptr) continue;
+    const ColumnSet* set = source.table->FindSet(name, &named_new);
+    if (set == nullptr || !set->active) continue;
+    if (bound.source != &source) {
+      if (bound.source == nullptr) context.Refuse(*set, fmt::format("the name {} may belong to more than one table", name), "qualify it");
+      continue;
+    }
+    Entry* entry = nullptr;
+    for (Entry& each : entries_)
+      if (each.set == set && each.source == &source) entry = &each;
+    if (entry == nullptr) entry = &entries_.emplace_back(Entry{set, &source, {}, {}});
+    if (named_new) entry->fresh.emplace_back(name);
+    else entry->old = std::string(name);
+    return;
+  }
+}
+
+void ColumnAssignments::Finish(Context& context, const std::vector<Assignment>& set, bool single) {
+  std::string text;
+  for (const Entry& entry : entries_) {
+    const ColumnSet& columns = *entry.set;
+    if (!single) context.Refuse(columns, "an UPDATE of several tables assigns a migrating column", "update one table, with the others in subqueries");
+    if ((context.facts.sql_mode & (kSimultaneousAssignment | kOracle)) != 0)
+      context.Refuse(columns, "sql_mode SIMULTANEOUS_ASSIGNMENT hides the new value of a column", "use another sql_mode");
+    const std::vector<ParsedColumns::Made>* made = Made(context, columns, entry.old.empty() ? nullptr : &entry.old, entry.fresh);
+    if (made == nullptr) continue;
+    for (const ParsedColumns::Made& each : *made) {
+      text += fmt::format(", {0}.{1} = {2}", QuoteName(entry.source->alias), QuoteName(each.column), each.expression.Text(entry.source->alias));
+    }
+    NoteMade(context, columns, made);
+  }
+  if (!text.empty()) context.editor.After(set.back().span.end - 1, text);
+}
+
+}  // namespace crossfade::rewrite
