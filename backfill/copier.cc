@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backfill/catalog_loader.h"
+#include "backfill/columns.h"
 #include "backfill/control.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
@@ -69,27 +70,35 @@ std::string KeyMissing(const TablePairs& pairs) { return fmt::format("t.{} IS NU
 
 struct Role {
   TablePairs pairs;
-  bool keys;
+  FillKind kind;
 };
 
 // Key tables first, each role of a table by itself: a table that refers to itself is in both.
 std::vector<Role> RolesOf(const config::Migration& migration) {
   std::vector<Role> out;
   const std::vector<TablePairs> tables = PairsByTable(migration);
-  for (const bool keys : {true, false}) {
+  for (const FillKind kind : {FillKind::kKeys, FillKind::kReferences, FillKind::kColumns}) {
     for (const TablePairs& entry : tables) {
-      TablePairs part{entry.table, {}};
+      TablePairs part{entry.table, {}, {}};
       for (const ColumnPair& pair : entry.pairs) {
-        if (pair.is_key == keys) part.pairs.push_back(pair);
+        if (kind == (pair.is_key ? FillKind::kKeys : FillKind::kReferences)) part.pairs.push_back(pair);
       }
-      if (part.pairs.empty()) continue;
-      out.push_back({part, keys});
+      if (kind == FillKind::kColumns) part.sets = entry.sets;
+      if (part.pairs.empty() && part.sets.empty()) continue;
+      out.push_back({part, kind});
     }
   }
   return out;
 }
 
-const char* RoleName(bool keys) { return keys ? "keys" : "references"; }
+const char* RoleName(FillKind kind) {
+  switch (kind) {
+    case FillKind::kKeys: return "keys";
+    case FillKind::kReferences: return "references";
+    case FillKind::kColumns: return "columns";
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -98,7 +107,7 @@ absl::Status PrepareProgress(Connection& connection, const config::Config& confi
     auto added = connection.Execute(fmt::format(
         "INSERT IGNORE INTO {}(migration, table_name, role, rows_total, chunk_rows) SELECT {}, {}, '{}', COALESCE((SELECT table_rows FROM"
         " information_schema.tables WHERE table_schema = {} AND table_name = {}), 0), {}",
-        ControlTable(config, "backfill_progress"), connection.Quote(migration.name), connection.Quote(role.pairs.table), RoleName(role.keys),
+        ControlTable(config, "backfill_progress"), connection.Quote(migration.name), connection.Quote(role.pairs.table), RoleName(role.kind),
         connection.Quote(migration.schema), connection.Quote(role.pairs.table), config.limits.chunk_rows));
     if (!added.ok()) return added.status();
   }
@@ -139,11 +148,11 @@ absl::Status Copier::Load() {
     if (!keyset.ok()) return keyset.status();
     auto row = connection_.Query(fmt::format(
         "SELECT last_key, rows_done, rows_total, chunk_rows, complete, recompute, rate FROM {} WHERE migration = {} AND table_name = {} AND role = '{}'",
-        ControlTable(config_, "backfill_progress"), connection_.Quote(migration_.name), connection_.Quote(role.pairs.table), RoleName(role.keys)));
+        ControlTable(config_, "backfill_progress"), connection_.Quote(migration_.name), connection_.Quote(role.pairs.table), RoleName(role.kind)));
     if (!row.ok()) return row.status();
     if (row->rows.empty()) return absl::InternalError(std::string("a progress row has gone"));
     const Row& values = row->rows[0];
-    Unit unit{role.pairs, role.keys, *std::move(table), *std::move(keyset)};
+    Unit unit{role.pairs, role.kind, *std::move(table), *std::move(keyset)};
     if (values[0]) unit.last = KeyValuesFromJson(*values[0]);
     if (values[0] && unit.last.size() != unit.keyset.columns().size()) {
       return absl::DataLossError(fmt::format("the checkpoint of {} does not fit its key", role.pairs.table));
@@ -163,7 +172,7 @@ absl::StatusOr<Copier::Result> Copier::Step() {
   Result result;
   for (Unit& unit : units_) {
     if (unit.complete) continue;
-    if (!unit.keys && !barrier_passed_) {
+    if (unit.kind == FillKind::kReferences && !barrier_passed_) {
       auto gone = OldTransactionsGone(&result.waiting_for);
       if (!gone.ok()) return gone.status();
       if (!*gone) {
@@ -287,14 +296,28 @@ absl::StatusOr<uint64_t> Copier::FillReferences(Unit* unit, const std::string& r
   return connection_.Execute(fmt::format("UPDATE {} SET {}{} WHERE {} AND {}", from, ReferenceAssignments(unit->pairs), KeepStamps(unit->table, "r"), range, condition));
 }
 
+// Rows that live writes have filled are found by comparing; a value that is rightly NULL cannot tell them apart.
+absl::StatusOr<uint64_t> Copier::FillColumns(Unit* unit, const std::string& range, bool wait) {
+  auto columns = FilledColumns(unit->pairs);
+  if (!columns.ok()) return columns.status();
+  const std::string from = fmt::format("{} AS r FORCE INDEX ({})", TableName(migration_.schema, unit->table.name), QuoteName(unit->keyset.index()));
+  const std::string differs = ColumnsDiffer(unit->table, *columns, "r");
+  if (IsMySql(dialect_) && !wait) {
+    auto locked = connection_.Query(fmt::format("SELECT COUNT(*) FROM {} WHERE {} AND {} FOR UPDATE NOWAIT", from, range, differs));
+    if (!locked.ok()) return locked.status();
+    if (locked->rows[0][0] == "0") return uint64_t{0};
+  }
+  return connection_.Execute(fmt::format("UPDATE {} SET {}{} WHERE {} AND {}", from, ColumnAssignments(*columns, "r"), KeepStamps(unit->table, "r"), range, differs));
+}
+
 absl::Status Copier::Chunk(Unit* unit, Result* result) {
   const auto begin = Clock::now();
   const bool wait = unit->failures >= kPatience;
   auto bound = NextBound(connection_, unit->table, unit->keyset, unit->last, unit->rows);
   if (!bound.ok()) return bound.status();
   const bool last_chunk = bound->empty();
-  const std::string range = unit->keyset.Range(unit->keys ? "t" : "r", unit->last, *bound);
-  if (unit->keys) {
+  const std::string range = unit->keyset.Range(unit->kind == FillKind::kKeys ? "t" : "r", unit->last, *bound);
+  if (unit->kind == FillKind::kKeys) {
     absl::Status reserved = ReserveFor(unit, range, !last_chunk);
     if (!reserved.ok()) return reserved;
   }
@@ -305,7 +328,9 @@ absl::Status Copier::Chunk(Unit* unit, Result* result) {
   uint64_t changed = 0;
   const double before = unit->rate;
   absl::Status status = InTransaction(connection_, [&]() -> absl::Status {
-    auto filled = unit->keys ? FillKeys(unit, range, wait) : FillReferences(unit, range, wait);
+    auto filled = unit->kind == FillKind::kKeys         ? FillKeys(unit, range, wait)
+                  : unit->kind == FillKind::kReferences ? FillReferences(unit, range, wait)
+                                                        : FillColumns(unit, range, wait);
     if (!filled.ok()) return filled.status();
     changed = *filled;
     const uint64_t rows = last_chunk ? changed : unit->rows;
@@ -318,7 +343,7 @@ absl::Status Copier::Chunk(Unit* unit, Result* result) {
                              " WHERE migration = {} AND table_name = {} AND role = '{}'",
                              ControlTable(config_, "backfill_progress"), last_chunk ? "NULL" : connection_.Quote(ToJson(*bound)), rows, changed,
                              unit->rows, last_chunk ? 1 : 0, unit->rate, connection_.Quote(migration_.name), connection_.Quote(unit->table.name),
-                             RoleName(unit->keys)))
+                             RoleName(unit->kind)))
         .status();
   });
   (void)connection_.Execute("SET SESSION innodb_lock_wait_timeout = 50");

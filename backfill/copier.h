@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The backfill of one migration, chunk by chunk: new keys for the rows of key tables, then the references to them.
+// The backfill of one migration, chunk by chunk: new keys for the rows of key tables, then the references to them;
+// then, for column migrations, new columns from the old ones of their row.
 //
 // A chunk is one transaction: the rows whose new side is missing are locked without waiting, filled by one statement
 // that reads what it writes, and the checkpoint is committed with them. It never waits for an application's lock while
@@ -30,6 +31,8 @@ absl::Status PrepareProgress(Connection& connection, const config::Config& confi
 absl::Status RestartProgress(Connection& connection, const config::Config& config, const std::string& migration);
 absl::StatusOr<bool> BackfillComplete(Connection& connection, const config::Config& config, const std::string& migration);
 
+enum class FillKind : uint8_t { kKeys, kReferences, kColumns };
+
 class Copier {
  public:
   static absl::StatusOr<std::unique_ptr<Copier>> Make(Connection& connection, const config::Config& config,
@@ -46,7 +49,7 @@ class Copier {
  private:
   struct Unit {  // one table in one role
     TablePairs pairs;
-    bool keys = false;
+    FillKind kind = FillKind::kKeys;
     rewrite::Table table;
     Keyset keyset;
     KeyValues last;
@@ -63,6 +66,7 @@ class Copier {
   absl::Status Chunk(Unit* unit, Result* result);
   absl::StatusOr<uint64_t> FillKeys(Unit* unit, const std::string& range, bool wait);
   absl::StatusOr<uint64_t> FillReferences(Unit* unit, const std::string& range, bool wait);
+  absl::StatusOr<uint64_t> FillColumns(Unit* unit, const std::string& range, bool wait);
   absl::Status ReserveFor(Unit* unit, const std::string& range, bool bounded);
 
   Connection& connection_;

@@ -70,15 +70,52 @@ bool IsReplaced(const std::vector<ColumnPair>& pairs, const rewrite::Index& inde
   return false;
 }
 
+// A column migration of one column to one that takes its name changes its type: indexes and NOT NULL go with it.
+bool ChangesType(const config::ColumnMigration& set) {
+  return set.old_columns.size() == 1 && set.new_columns.size() == 1 && SameName(set.final_name, set.old_columns[0]);
+}
+
+// `pairs` and, beside them, the old and new columns whose indexes have successors.
+std::vector<ColumnPair> WithTypeChanges(const TablePairs& entry) {
+  std::vector<ColumnPair> out = entry.pairs;
+  for (const config::ColumnMigration& set : entry.sets) {
+    if (!ChangesType(set)) continue;
+    ColumnPair pair;
+    pair.old_column = set.old_columns[0];
+    pair.new_column = set.new_columns[0].name;
+    pair.new_type = set.new_columns[0].type;
+    out.push_back(std::move(pair));
+  }
+  return out;
+}
+
+// Appends the clauses that `each` gives for the column migrations of one table as one ALTER.
+void PerSet(const config::Migration& migration, const rewrite::Catalog& catalog, const std::string& algorithm,
+            const std::function<void(const rewrite::Table&, const config::ColumnMigration&, Alter*)>& each, std::vector<Alter>* out) {
+  for (const TablePairs& entry : PairsByTable(migration)) {
+    const rewrite::Table* table = catalog.FindTable(migration.schema, entry.table);
+    if (table == nullptr) continue;
+    Alter alter{migration.schema, entry.table, {}, algorithm};
+    for (const config::ColumnMigration& set : entry.sets) each(*table, set, &alter);
+    if (!alter.clauses.empty()) out->push_back(std::move(alter));
+  }
+}
+
+// The name that a new column of the set has in the end.
+std::string FinalNameOf(const config::ColumnMigration& set, const config::NewColumn& column) {
+  return set.final_name.empty() ? column.name : set.final_name;
+}
+
 // Appends the clauses that `each` gives for the pairs of one table as one ALTER.
 std::vector<Alter> PerTable(const config::Migration& migration, const rewrite::Catalog& catalog, const std::string& algorithm,
-                            const std::function<void(const rewrite::Table&, const std::vector<ColumnPair>&, Alter*)>& each) {
+                            const std::function<void(const rewrite::Table&, const std::vector<ColumnPair>&, Alter*)>& each,
+                            bool with_type_changes = false) {
   std::vector<Alter> out;
   for (const TablePairs& entry : PairsByTable(migration)) {
     const rewrite::Table* table = catalog.FindTable(migration.schema, entry.table);
     if (table == nullptr) continue;
     Alter alter{migration.schema, entry.table, {}, algorithm};
-    each(*table, entry.pairs, &alter);
+    each(*table, with_type_changes ? WithTypeChanges(entry) : entry.pairs, &alter);
     if (!alter.clauses.empty()) out.push_back(std::move(alter));
   }
   return out;
@@ -92,6 +129,10 @@ std::string HiddenNotNull(const rewrite::Catalog& catalog, const std::string& ty
 // What stands in an old column that a writer leaves out.
 std::string Nothing(const rewrite::Column& column) {
   if (column.type == "uuid") return "'00000000-0000-0000-0000-000000000000'";
+  if (column.type.rfind("decimal", 0) == 0 || column.type.rfind("double", 0) == 0) return "0";
+  if (column.type.rfind("datetime", 0) == 0) return "'1970-01-01 00:00:00'";
+  if (column.type.rfind("date", 0) == 0) return "'1970-01-01'";
+  if (column.type.rfind("time", 0) == 0) return "'00:00:00'";
   return column.type_class == rewrite::TypeClass::kInteger ? "0" : "''";
 }
 
@@ -126,13 +167,23 @@ const rewrite::ForeignKey* ForeignKeyOn(const rewrite::Table& table, const std::
 }
 
 std::vector<Alter> ExpandDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
-  return PerTable(migration, catalog, "INSTANT", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+  std::vector<Alter> out = PerTable(migration, catalog, "INSTANT", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
     for (const ColumnPair& pair : pairs) {
       if (table.FindColumn(pair.new_column) != nullptr) continue;
       alter->clauses.push_back(fmt::format("ADD COLUMN {} {} NULL INVISIBLE AFTER {}", QuoteName(pair.new_column), pair.new_type,
                                            QuoteName(pair.old_column)));
     }
   });
+  PerSet(migration, catalog, "INSTANT", [](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
+    std::string after = set.old_columns.back();
+    for (const config::NewColumn& column : set.new_columns) {
+      if (table.FindColumn(column.name) == nullptr) {
+        alter->clauses.push_back(fmt::format("ADD COLUMN {} {} NULL INVISIBLE AFTER {}", QuoteName(column.name), column.type, QuoteName(after)));
+      }
+      after = column.name;
+    }
+  }, &out);
+  return out;
 }
 
 std::vector<Alter> IndexDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
@@ -151,7 +202,7 @@ std::vector<Alter> IndexDdl(const config::Migration& migration, const rewrite::C
     }
     // A foreign key needs an index that begins with its column.
     for (const ColumnPair& pair : pairs) {
-      if (pair.is_key) continue;
+      if (pair.is_key || pair.key_table.empty()) continue;
       const bool led = std::any_of(table.indexes.begin(), table.indexes.end(), [&](const rewrite::Index& index) {
         return !index.columns.empty() && SameName(index.columns[0], pair.new_column);
       });
@@ -162,7 +213,7 @@ std::vector<Alter> IndexDdl(const config::Migration& migration, const rewrite::C
       alter->clauses.push_back(
           fmt::format("ADD KEY {} ({})", QuoteName(WithSuffix(pair.new_column, "_crossfade")), QuoteName(pair.new_column)));
     }
-  });
+  }, true);
 }
 
 std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
@@ -211,11 +262,20 @@ std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite:
         }
       });
   out.insert(out.end(), references.begin(), references.end());
+  PerSet(migration, catalog, "INPLACE", [&](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
+    if (!ChangesType(set)) return;
+    const rewrite::Column* fresh = table.FindColumn(set.new_columns[0].name);
+    const rewrite::Column* old = table.FindColumn(set.old_columns[0]);
+    if (fresh == nullptr || old == nullptr || !fresh->nullable || old->nullable) return;
+    // MariaDB wants a default for an invisible column that is NOT NULL.
+    const std::string nothing = catalog.dialect.flavor == rewrite::Flavor::kMariaDb ? " DEFAULT " + Nothing(*fresh) : "";
+    alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {} NOT NULL{} INVISIBLE", QuoteName(fresh->name), set.new_columns[0].type, nothing));
+  }, &out);
   return out;
 }
 
 std::vector<Alter> ReleaseOldDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
-  return PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+  std::vector<Alter> out = PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
     for (const ColumnPair& pair : pairs) {
       const rewrite::Column* old = table.FindColumn(pair.old_column);
       if (pair.is_key || old == nullptr) continue;
@@ -234,6 +294,15 @@ std::vector<Alter> ReleaseOldDdl(const config::Migration& migration, const rewri
       if (index.unique && of_reference && IsReplaced(pairs, index)) alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index.name)));
     }
   });
+  PerSet(migration, catalog, "INPLACE", [](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
+    for (const std::string& name : set.old_columns) {
+      const rewrite::Column* old = table.FindColumn(name);
+      if (old != nullptr && !old->nullable && !old->has_default) {
+        alter->clauses.push_back(fmt::format("ALTER COLUMN {} SET DEFAULT {}", QuoteName(name), Nothing(*old)));
+      }
+    }
+  }, &out);
+  return out;
 }
 
 std::vector<Alter> DropOldIndexDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
@@ -247,7 +316,7 @@ std::vector<Alter> DropOldIndexDdl(const config::Migration& migration, const rew
 }
 
 std::vector<Alter> FinalNamesDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
-  return PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+  std::vector<Alter> out = PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
     std::vector<std::string> dropped;
     for (const ColumnPair& pair : pairs) {
       const rewrite::Column* fresh = table.FindColumn(pair.new_column);
@@ -267,10 +336,32 @@ std::vector<Alter> FinalNamesDdl(const config::Migration& migration, const rewri
                                            fresh->nullable ? "NULL" : "NOT NULL"));
     }
   });
+  PerSet(migration, catalog, "INPLACE", [](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
+    const rewrite::Column* first = table.FindColumn(set.new_columns[0].name);
+    if (first == nullptr || !first->invisible) return;  // done
+    std::vector<std::string> dropped;
+    for (const std::string& name : set.old_columns) {
+      const rewrite::Column* old = table.FindColumn(name);
+      if (old == nullptr) continue;
+      for (const rewrite::Index& index : table.indexes) {
+        if (!Mentions(index, name) || std::find(dropped.begin(), dropped.end(), index.name) != dropped.end()) continue;
+        dropped.push_back(index.name);
+        alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index.name)));
+      }
+      alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {}", QuoteName(name), QuoteName(OldName(name)), OldDefinition(*old, false)));
+    }
+    for (const config::NewColumn& column : set.new_columns) {
+      const rewrite::Column* fresh = table.FindColumn(column.name);
+      if (fresh == nullptr) continue;
+      alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {} {}", QuoteName(column.name), QuoteName(FinalNameOf(set, column)), column.type,
+                                           fresh->nullable ? "NULL" : "NOT NULL"));
+    }
+  }, &out);
+  return out;
 }
 
 std::vector<Alter> UndoFinalNamesDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
-  return PerTable(migration, catalog, "INPLACE", [&](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+  std::vector<Alter> out = PerTable(migration, catalog, "INPLACE", [&](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
     for (const ColumnPair& pair : pairs) {
       const rewrite::Column* old = table.FindColumn(OldName(pair.old_column));
       const rewrite::Column* fresh = table.FindColumn(pair.FinalName());
@@ -283,6 +374,20 @@ std::vector<Alter> UndoFinalNamesDdl(const config::Migration& migration, const r
                                            fresh->nullable ? pair.new_type + " NULL INVISIBLE" : HiddenNotNull(catalog, pair.new_type)));
     }
   });
+  PerSet(migration, catalog, "INPLACE", [&](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
+    for (const config::NewColumn& column : set.new_columns) {
+      const rewrite::Column* fresh = table.FindColumn(FinalNameOf(set, column));
+      const rewrite::Column* old = table.FindColumn(OldName(set.old_columns[0]));
+      if (fresh == nullptr || fresh->invisible || old == nullptr) return;
+      alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {} {} INVISIBLE", QuoteName(FinalNameOf(set, column)), QuoteName(column.name), column.type,
+                                           fresh->nullable ? "NULL" : "NOT NULL DEFAULT " + Nothing(*fresh)));
+    }
+    for (const std::string& name : set.old_columns) {
+      const rewrite::Column* old = table.FindColumn(OldName(name));
+      if (old != nullptr) alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {}", QuoteName(OldName(name)), QuoteName(name), OldDefinition(*old, true)));
+    }
+  }, &out);
+  return out;
 }
 
 std::vector<Alter> DropOldColumnDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
@@ -292,6 +397,11 @@ std::vector<Alter> DropOldColumnDdl(const config::Migration& migration, const re
       alter->clauses.push_back(fmt::format("DROP COLUMN {}", QuoteName(OldName(pair.old_column))));
     }
   });
+  PerSet(migration, catalog, "INSTANT", [](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
+    for (const std::string& name : set.old_columns) {
+      if (table.FindColumn(OldName(name)) != nullptr) alter->clauses.push_back(fmt::format("DROP COLUMN {}", QuoteName(OldName(name))));
+    }
+  }, &out);
   // The successors take the names of the indexes they replaced, for the sake of index hints.
   std::vector<Alter> renames = PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>&, Alter* alter) {
     constexpr std::string_view kSuffix = "_crossfade";
@@ -313,6 +423,12 @@ bool KeysSwapped(const config::Migration& migration, const rewrite::Catalog& cat
     for (const ColumnPair& pair : entry.pairs) {
       const rewrite::Column* column = table->FindColumn(pair.new_column);
       if (column != nullptr && (!column->nullable || ForeignKeyOn(*table, pair.new_column) != nullptr)) return true;
+    }
+    for (const config::ColumnMigration& set : entry.sets) {
+      for (const config::NewColumn& fresh : set.new_columns) {
+        const rewrite::Column* column = table->FindColumn(fresh.name);
+        if (column != nullptr && !column->nullable) return true;
+      }
     }
   }
   return false;

@@ -9,11 +9,18 @@ TablePairs& EntryOf(std::vector<TablePairs>& out, const std::string& table) {
   for (TablePairs& entry : out) {
     if (entry.table == table) return entry;
   }
-  out.push_back({table, {}});
+  out.push_back({table, {}, {}});
   return out.back();
 }
 
 }  // namespace
+
+std::vector<std::string> OldColumns(const TablePairs& entry) {
+  std::vector<std::string> out;
+  for (const ColumnPair& pair : entry.pairs) out.push_back(pair.old_column);
+  for (const config::ColumnMigration& set : entry.sets) out.insert(out.end(), set.old_columns.begin(), set.old_columns.end());
+  return out;
+}
 
 std::vector<TablePairs> PairsByTable(const config::Migration& migration) {
   std::vector<TablePairs> out;
@@ -29,6 +36,7 @@ std::vector<TablePairs> PairsByTable(const config::Migration& migration) {
                             key.new_column});
     }
   }
+  for (const config::ColumnMigration& columns : migration.columns) EntryOf(out, columns.table).sets.push_back(columns);
   return out;
 }
 

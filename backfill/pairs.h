@@ -19,9 +19,13 @@ struct ColumnPair {
 
 struct TablePairs {
   std::string table;
-  std::vector<ColumnPair> pairs;  // keys first
+  std::vector<ColumnPair> pairs;              // keys first
+  std::vector<config::ColumnMigration> sets;  // column migrations
   bool HasKey() const { return !pairs.empty() && pairs.front().is_key; }
 };
+
+// Of the pairs and the column migrations: what goes in `contract`.
+std::vector<std::string> OldColumns(const TablePairs& entry);
 
 // Each table once; those with keys first.
 std::vector<TablePairs> PairsByTable(const config::Migration& migration);

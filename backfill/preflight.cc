@@ -128,14 +128,14 @@ void CheckReference(const Table& table, const ColumnPair& pair, const Table* par
   }
 }
 
-void CheckIndexes(Connection& connection, const Table& table, const std::vector<ColumnPair>& pairs, Findings* findings) {
+void CheckIndexes(Connection& connection, const Table& table, const std::vector<std::string>& old_columns, Findings* findings) {
   auto special = connection.Query(fmt::format("SELECT index_name, column_name, index_type FROM information_schema.statistics WHERE table_schema = {} AND table_name = {}"
                                               " AND index_type NOT IN ('BTREE')", connection.Quote(table.schema), connection.Quote(table.name)));
   if (!special.ok()) return;
   for (const Row& row : special->rows) {
-    for (const ColumnPair& pair : pairs) {
-      if (!SameName(row[1].value_or(""), pair.old_column)) continue;
-      AddError(findings, fmt::format("{}.{}: the {} index {} is on {}", table.schema, table.name, row[2].value_or(""), row[0].value_or(""), pair.old_column), "drop it first");
+    for (const std::string& old : old_columns) {
+      if (!SameName(row[1].value_or(""), old)) continue;
+      AddError(findings, fmt::format("{}.{}: the {} index {} is on {}", table.schema, table.name, row[2].value_or(""), row[0].value_or(""), old), "drop it first");
     }
   }
 }
@@ -173,7 +173,11 @@ absl::Status CheckTable(Connection& connection, const config::Migration& migrati
       CheckReference(*table, pair, catalog.FindTable(migration.schema, pair.key_table), findings);
     }
   }
-  CheckIndexes(connection, *table, entry.pairs, findings);
+  CheckIndexes(connection, *table, OldColumns(entry), findings);
+  if (!entry.sets.empty() && !entry.pairs.empty()) {
+    AddError(findings, fmt::format("{} has a key and plain columns in one migration", name), "migrate one after the other");
+  }
+  for (const config::ColumnMigration& set : entry.sets) CheckColumnMigration(*table, set, findings);
   return absl::OkStatus();
 }
 
@@ -208,9 +212,6 @@ absl::StatusOr<Findings> Preflight(Connection& connection, const config::Config&
   Findings findings;
   auto catalog = LoadCatalog(connection, {migration});
   if (!catalog.ok()) return catalog.status();
-  if (!migration.columns.empty()) {
-    AddError(&findings, fmt::format("{}: migrations of plain columns (`columns:`) are not in this version", migration.name), "only `keys:` can be migrated");
-  }
   absl::Status status = CheckServer(connection, catalog->dialect, &findings);
   if (!status.ok()) return status;
   const std::vector<TablePairs> tables = PairsByTable(migration);

@@ -89,17 +89,17 @@ absl::Status CheckExpressions(Connection& connection, bool maria, const std::str
             : fmt::format("SELECT c.constraint_name FROM information_schema.table_constraints AS t JOIN information_schema.check_constraints AS c ON c.constraint_schema ="
                           " t.constraint_schema AND c.constraint_name = t.constraint_name WHERE t.table_schema = {} AND t.table_name = {} AND c.check_clause REGEXP ",
                           quoted_schema, quoted_table);
-  for (const ColumnPair& pair : entry.pairs) {
-    const std::string word = Word(connection, pair.old_column);
+  for (const std::string& old : OldColumns(entry)) {
+    const std::string word = Word(connection, old);
     auto generated = FirstColumn(connection, fmt::format("SELECT column_name FROM information_schema.columns WHERE {} AND generation_expression REGEXP {}", where, word));
     if (!generated.ok()) return generated.status();
     for (const std::string& column : *generated) {
-      AddError(findings, fmt::format("{}.{}.{} is generated from {}, which goes", schema, entry.table, column, pair.old_column), "drop it first");
+      AddError(findings, fmt::format("{}.{}.{} is generated from {}, which goes", schema, entry.table, column, old), "drop it first");
     }
     auto checks = FirstColumn(connection, check_names + word);
     if (!checks.ok()) return checks.status();
     for (const std::string& check : *checks) {
-      AddError(findings, fmt::format("{}.{}: the check {} is over {}, which goes", schema, entry.table, check, pair.old_column), "drop it first");
+      AddError(findings, fmt::format("{}.{}: the check {} is over {}, which goes", schema, entry.table, check, old), "drop it first");
     }
   }
   return absl::OkStatus();

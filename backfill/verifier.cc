@@ -4,6 +4,7 @@
 #include "backfill/verifier.h"
 
 #include "backfill/catalog_loader.h"
+#include "backfill/columns.h"
 #include "backfill/control.h"
 #include "backfill/copier.h"
 #include "backfill/store.h"
@@ -18,10 +19,11 @@ constexpr int kLockTries = 5;
 
 uint64_t Number(const std::optional<std::string>& value) { return value ? std::strtoull(value->c_str(), nullptr, 10) : 0; }
 
-bool HasReference(const TablePairs& pairs) { return !pairs.pairs.back().is_key; }
+bool HasReference(const TablePairs& pairs) { return !pairs.pairs.empty() && !pairs.pairs.back().is_key; }
 
-std::string Condition(const TablePairs& pairs) {
+std::string Condition(const rewrite::Table& table, const TablePairs& pairs, const std::vector<FilledColumn>& columns) {
   std::string out;
+  if (!columns.empty()) out = ColumnsDiffer(table, columns, "r");
   for (size_t i = 0; i < pairs.pairs.size(); ++i) {
     const ColumnPair& pair = pairs.pairs[i];
     if (!out.empty()) out += " OR ";
@@ -36,12 +38,16 @@ std::string Condition(const TablePairs& pairs) {
 }
 
 // old, new and expected value of each pair
-std::string Values(const TablePairs& pairs) {
+std::string Values(const TablePairs& pairs, const std::vector<FilledColumn>& columns) {
   std::string out;
   for (size_t i = 0; i < pairs.pairs.size(); ++i) {
     const ColumnPair& pair = pairs.pairs[i];
     out += fmt::format(", r.{}, r.{}, ", QuoteName(pair.old_column), QuoteName(pair.new_column));
     out += pair.is_key ? std::string("'a fresh key'") : fmt::format("p{}.{}", i, QuoteName(pair.key_new_column));
+  }
+  for (const FilledColumn& column : columns) {
+    const std::string old = column.from.columns().empty() ? "NULL" : "r." + QuoteName(column.from.columns()[0]);
+    out += fmt::format(", {}, r.{}, {}", old, QuoteName(column.name), column.from.Text("r"));
   }
   return out;
 }
@@ -71,7 +77,9 @@ absl::Status Verifier::Begin() {
                                               connection_.Quote(migration_.schema), connection_.Quote(pairs.table)));
     if (!rows.ok()) return rows.status();
     if (!rows->rows.empty()) total_ += Number(rows->rows[0][0]);
-    units_.push_back({pairs, *std::move(table), *std::move(keyset)});
+    auto columns = FilledColumns(pairs);
+    if (!columns.ok()) return columns.status();
+    units_.push_back({pairs, *std::move(table), *std::move(keyset), *std::move(columns)});
   }
   const std::string verifications = ControlTable(config_, "verifications");
   auto added = connection_.Execute(fmt::format(
@@ -88,9 +96,9 @@ absl::Status Verifier::Begin() {
 }
 
 absl::StatusOr<Rows> Verifier::Differing(const Unit& unit, const std::string& range, bool lock) {
-  return connection_.Query(fmt::format("SELECT {}, {}{} FROM {} AS r FORCE INDEX ({}){} WHERE {} AND {}{}", unit.keyset.SelectItems("r"), unit.keyset.Columns("r"), Values(unit.pairs),
+  return connection_.Query(fmt::format("SELECT {}, {}{} FROM {} AS r FORCE INDEX ({}){} WHERE {} AND {}{}", unit.keyset.SelectItems("r"), unit.keyset.Columns("r"), Values(unit.pairs, unit.columns),
                                        TableName(unit.table.schema, unit.table.name), QuoteName(unit.keyset.index()),
-                                       ReferenceJoins(migration_, unit.pairs), range, Condition(unit.pairs), lock ? " LOCK IN SHARE MODE" : ""));
+                                       ReferenceJoins(migration_, unit.pairs), range, Condition(unit.table, unit.pairs, unit.columns), lock ? " LOCK IN SHARE MODE" : ""));
 }
 
 absl::StatusOr<bool> Verifier::Step() {
@@ -158,6 +166,11 @@ absl::Status Verifier::Settle(const Unit& unit, const Row& suspect) {
     text += fmt::format(" {} {}, {} {}, should be {};", pair.old_column, Shown(values[at]), pair.new_column, Shown(values[at + 1]), Shown(values[at + 2]));
     at += 3;
   }
+  for (const FilledColumn& column : unit.columns) {
+    const std::string old = column.from.columns().empty() ? "" : fmt::format("{} {}, ", column.from.columns()[0], Shown(values[at]));
+    text += fmt::format(" {}{} {}, should be {};", old, column.name, Shown(values[at + 1]), Shown(values[at + 2]));
+    at += 3;
+  }
   result_.examples.push_back(std::move(text));
   return absl::OkStatus();
 }
@@ -170,6 +183,11 @@ absl::Status Verifier::Repair(const Unit& unit, const std::string& row) {
     if (!key.ok()) return key.status();
     auto set = connection_.Execute(fmt::format("UPDATE {} AS r SET r.{} = {}{} WHERE {} AND (r.{} IS NULL OR r.{} = 0)", table, QuoteName(pair.new_column),
                                                *key, KeepStamps(unit.table, "r"), row, QuoteName(pair.new_column), QuoteName(pair.new_column)));
+    if (!set.ok()) return set.status();
+  }
+  if (!unit.columns.empty()) {
+    auto set = connection_.Execute(fmt::format("UPDATE {} AS r SET {}{} WHERE {} AND {}", table, ColumnAssignments(unit.columns, "r"),
+                                               KeepStamps(unit.table, "r"), row, ColumnsDiffer(unit.table, unit.columns, "r")));
     if (!set.ok()) return set.status();
   }
   if (!HasReference(unit.pairs)) return absl::OkStatus();

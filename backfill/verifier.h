@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "backfill/columns.h"
 #include "backfill/keyset.h"
 #include "backfill/pairs.h"
 #include "backfill/verify.h"
@@ -28,6 +29,7 @@ class Verifier {
     TablePairs pairs;
     rewrite::Table table;
     Keyset keyset;
+    std::vector<FilledColumn> columns;
   };
   Verifier(Connection& connection, const config::Config& config, const config::Migration& migration, bool repair)
       : connection_(connection), config_(config), migration_(migration), repair_(repair) {}

@@ -18,6 +18,7 @@ class ColumnExpression {
   static absl::StatusOr<ColumnExpression> Parse(std::string_view sql);
 
   const std::vector<std::string>& columns() const { return columns_; }  // that it names, once each
+  bool IsColumn() const { return pieces_.size() == 1; }  // just a column's name
   // The expression in parentheses, each column as `qualifier`.`name`; qualifier "": `name` alone.
   std::string Text(std::string_view qualifier) const;
 

@@ -119,6 +119,7 @@ class Reader {
   Context& ctx_;
   Binder binder_;
   bool prefer_old_ = false;
+  bool grouping_ = false;    // in GROUP BY or HAVING
   bool condition_ = false;   // of the expression visited next it only matters whether it is true
   bool only_truth_ = false;  // … of the one under way
   std::set<uint32_t> qualified_;  // tokens where a mention was only qualified: it keeps its name

@@ -102,6 +102,11 @@ bool Reader::FromNewColumns(Expr& column, const Bound& bound) {
     if (set->new_only) ctx_.Refuse(*set, fmt::format("{} is retired", name), fmt::format("read {}", set->spec->new_columns[0].name));
     return false;
   }
+  if (grouping_ && !back->IsColumn()) {
+    // Neither engine finds the expression again inside another one of the select list.
+    ctx_.Refuse(*set, fmt::format("{} is grouped by, but made of other columns", name), fmt::format("group by {}", set->spec->new_columns[0].name));
+    return false;
+  }
   bool merged = bound.unsure;
   if (column.parts.size() == 1 && bound.scope != nullptr)
     for (const std::string& each : bound.scope->using_names) merged = merged || NameEq(each, name);

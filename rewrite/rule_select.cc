@@ -162,6 +162,8 @@ Output Reader::VisitSelect(Select& select, const Scope* outer, const Ctes* ctes,
     output.opaque = true;
   }
   if (select.where != nullptr) VisitCondition(*select.where, scope, ctes);
+  const bool grouping = grouping_;
+  grouping_ = true;
   for (OrderItem& item : select.group_by) {
     if (!GroupByAlias(select, Unwrap(*item.expr), scope)) Visit(*item.expr, scope, ctes);
   }
@@ -170,6 +172,7 @@ Output Reader::VisitSelect(Select& select, const Scope* outer, const Ctes* ctes,
     having.aliases = &output;
     Visit(*select.having, having, ctes);
   }
+  grouping_ = grouping;
   for (Expr* expr : select.window_exprs) Visit(*expr, scope, ctes);
   OrderBy(select.order_by, scope, &output, ctes);
   return output;

@@ -52,6 +52,7 @@ INSERT INTO deb.packages (name, version, section) VALUES ('a','1','libs'),('b','
 INSERT INTO deb.dependencies (id, package, depends_on, kind) VALUES (1,'a','b','x'),(2,'b',NULL,'depends'),(3,'a','17','x'),(4,'c','a','y'),(5,'b','a','x');
 INSERT INTO deb.staging VALUES (5,'A','x',1,'A'),(6,'zz','y',2,NULL);
 INSERT INTO deb.cf VALUES ('q');
+INSERT INTO deb.customer (id, phone, first, last, note) VALUES (1,'1','a','b','x'),(2,'030/77','c','d',NULL),(3,NULL,'','','z');
 INSERT INTO zoo.Caves (id, label) VALUES ('c1','deep'),('c2','wide'),('home',NULL);
 INSERT INTO zoo.Bears (id, name, caveId) VALUES (1,'Ada','c1'),(2,'Ben','home');
 INSERT INTO zoo.People (id, parent) VALUES ('x',NULL),('y','x');
@@ -64,6 +65,8 @@ ALTER TABLE deb.dependencies ADD COLUMN package_id int unsigned NULL INVISIBLE A
 ALTER TABLE zoo.Caves ADD COLUMN newId int unsigned NULL INVISIBLE AFTER id;
 ALTER TABLE zoo.Bears ADD COLUMN caveNewId int unsigned NULL INVISIBLE AFTER caveId;
 ALTER TABLE zoo.People ADD COLUMN newId int unsigned NULL INVISIBLE AFTER id, ADD COLUMN newParent int unsigned NULL INVISIBLE AFTER parent;
+ALTER TABLE deb.customer ADD COLUMN digits bigint unsigned NULL INVISIBLE AFTER phone, ADD COLUMN name varchar(81) NULL INVISIBLE AFTER last, ADD COLUMN remark varchar(200) NULL INVISIBLE AFTER note;
+UPDATE deb.customer SET digits = CAST(NULLIF(REGEXP_REPLACE(phone, '[^0-9]', ''), '') AS UNSIGNED), remark = note, name = CONCAT(first, ' ', last);
 UPDATE deb.packages SET id = CASE name WHEN 'a' THEN 17 WHEN 'b' THEN 18 WHEN 'c' THEN 19 WHEN '17' THEN 20 ELSE 21 END;
 UPDATE zoo.Caves SET newId = CASE id WHEN 'c1' THEN 17 WHEN 'c2' THEN 18 ELSE 19 END;
 UPDATE zoo.People SET newId = CASE id WHEN 'x' THEN 1 ELSE 2 END;
@@ -85,6 +88,7 @@ ALTER TABLE zoo.Bears ADD FOREIGN KEY (caveNewId) REFERENCES zoo.Caves(newId), M
 )";
 
 constexpr char kDrift[] = R"(SELECT
+ (SELECT COUNT(*) FROM deb.customer WHERE NOT (digits <=> CAST(NULLIF(REGEXP_REPLACE(phone, '[^0-9]', ''), '') AS UNSIGNED) AND remark <=> note AND name <=> CONCAT(first, ' ', last))) +
  (SELECT COUNT(*) FROM deb.packages WHERE id IS NULL) + (SELECT COUNT(*) FROM zoo.Caves WHERE newId IS NULL) +
  (SELECT COUNT(*) FROM deb.dependencies d LEFT JOIN deb.packages p ON p.name = d.package LEFT JOIN deb.packages q ON q.name = d.depends_on
    WHERE NOT ((d.package_id <=> p.id OR (d.package_id IS NULL AND d.id IN (%))) AND (d.depends_on_id <=> q.id OR (d.depends_on_id IS NULL AND d.id IN (%))))) +

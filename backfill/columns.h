@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Column migrations as the migrator's SQL: how new columns are filled from old ones, and when a row needs it. Made of the very
+// expressions that the live writes use.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backfill/pairs.h"
+#include "config/config.h"
+#include "rewrite/catalog.h"
+#include "rewrite/column_expression.h"
+
+namespace crossfade::backfill {
+
+struct FilledColumn {
+  std::string name;
+  rewrite::ColumnExpression from;
+};
+
+// InvalidArgument: an expression of the file cannot be read.
+absl::StatusOr<std::vector<FilledColumn>> FilledColumns(const TablePairs& pairs);
+
+// "r.a = (…), r.b = (…)"
+std::string ColumnAssignments(const std::vector<FilledColumn>& columns, std::string_view alias);
+// The expression as a column of that type stores it, for comparing byte by byte; empty: values of such a type cannot be compared so.
+std::string AsStored(const rewrite::Column& column, const std::string& expression);
+// True where some new column is not what the expression gives: no collation, no conversion makes unequal values equal.
+// A column that is absent, or whose type cannot be compared (preflight refuses those), counts as different.
+std::string ColumnsDiffer(const rewrite::Table& table, const std::vector<FilledColumn>& columns, std::string_view alias);
+
+}  // namespace crossfade::backfill

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// A migration of plain columns from beginning to end, under writers that check what they wrote: a column split into digits,
+// one that becomes wider under its own name, and two that become one.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "fmt/format.h"
+#include "tests/integration/twin/random.h"
+#include "tests/servers/client.h"
+#include "tests/servers/crossfade_process.h"
+#include "tests/servers/server.h"
+
+namespace crossfade::walk {
+namespace {
+
+using servers::Client;
+using servers::CrossfadeProcess;
+using servers::Engine;
+using servers::Reply;
+using servers::Server;
+
+constexpr char kMigration[] =
+    "  - name: contact\n    schema: billing\n    phase: observe\n    columns:\n"
+    "      - table: customer\n        old: [phone]\n        new:\n"
+    "          digits: {type: bigint unsigned, from: \"CAST(NULLIF(REGEXP_REPLACE(phone, '[^0-9]', ''), '') AS UNSIGNED)\"}\n"
+    "        back: {phone: \"CAST(digits AS CHAR)\"}\n"
+    "      - table: customer\n        old: [note]\n        new:\n"
+    "          remark: {type: varchar(200) CHARACTER SET utf8mb4, from: note}\n"
+    "        back: {note: remark}\n        final: note\n"
+    "      - table: customer\n        old: [first, last]\n        new:\n"
+    "          name: {type: varchar(90), from: \"CONCAT(first, ' ', last)\"}\n";
+
+// Where the sides differ, byte by byte.
+constexpr char kDiffers[] =
+    "SELECT COUNT(*) FROM billing.customer WHERE NOT (digits <=> CAST(NULLIF(REGEXP_REPLACE(phone, '[^0-9]', ''), '') AS UNSIGNED))"
+    " OR NOT (CAST(remark AS BINARY) <=> CAST(CONVERT(note USING utf8mb4) AS BINARY)) OR NOT (CAST(name AS BINARY) <=> CAST(CONCAT(first, ' ', last) AS BINARY))";
+
+class ColumnsTest : public testing::TestWithParam<Engine> {
+ protected:
+  void SetUp() override {
+    auto server = Server::Start(GetParam());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    auto direct = Client::Connect({.port = server_->port()});
+    ASSERT_TRUE(direct.ok());
+    direct_ = std::make_unique<Client>(*std::move(direct));
+    Do("CREATE DATABASE billing DEFAULT CHARACTER SET utf8mb4");
+    Do("CREATE TABLE billing.customer (id int NOT NULL AUTO_INCREMENT PRIMARY KEY, phone varchar(30) NULL,"
+       " note varchar(60) CHARACTER SET latin1 NOT NULL, first varchar(40) NOT NULL DEFAULT '', last varchar(40) NOT NULL DEFAULT 'x',"
+       " changed timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, KEY by_note (note))");
+    std::string rows;
+    for (int i = 1; i <= 3000; ++i) {
+      rows += fmt::format("{}({},{},'n\xC3\xB6te {}','f{}','l{}','2020-01-01')", i > 1 ? "," : "", i, i % 7 == 0 ? "NULL" : i % 7 == 1 ? "''" : fmt::format("'+49 (30) {}-{}'", i, i * 37 % 1000), i % 50, i, i);
+    }
+    Do("SET NAMES utf8mb4");
+    Do("INSERT INTO billing.customer VALUES " + rows);
+    auto proxy = CrossfadeProcess::Start({.backend = server_->address(), .migrations = kMigration,
+                                          .limits = "  chunk_rows: 100\n  control_poll: 50ms\n  backfill_idle_share: 0.5\n"});
+    ASSERT_TRUE(proxy.ok()) << proxy.status();
+    proxy_ = *std::move(proxy);
+  }
+  void TearDown() override {
+    if (HasFailure() && proxy_ != nullptr) fmt::print("the proxy's log ends so:\n{}", servers::LastLines(proxy_->log(), 15));
+  }
+  void Do(const std::string& sql) {
+    const Reply reply = direct_->Query(sql);
+    ASSERT_TRUE(reply.ok()) << reply.message << ": " << sql.substr(0, 200);
+  }
+  std::string One(const std::string& sql) {
+    const Reply reply = direct_->Query(sql);
+    EXPECT_TRUE(reply.ok()) << reply.message << ": " << sql;
+    return !reply.ok() || reply.rows.empty() ? "no row" : reply.rows[0][0].value_or("NULL");
+  }
+  void Walk(const char* phase, int percent = -1) {
+    const absl::Status walked = proxy_->WalkTo("contact", phase, percent);
+    ASSERT_TRUE(walked.ok()) << walked;
+  }
+
+  // Writes rows of its own (id % 2 == self) by their old columns until stopped; knows the note of each.
+  void Write(int self) {
+    auto client = Client::Connect({.port = proxy_->port(), .database = "billing"});
+    ASSERT_TRUE(client.ok());
+    twin::Random random(static_cast<uint64_t>(self) + 1);
+    std::map<int, std::string> notes;
+    for (int id = 2 + self; id <= 3000; id += 2) notes[id] = fmt::format("n\xC3\xB6te {}", id % 50);
+    while (!stop_) {
+      const int id = 2 + self + 2 * static_cast<int>(random.Below(1600));
+      const std::string note = fmt::format("w{} {} \xC3\xA4 ", self, random.Below(1000));  // ends in a space
+      const auto send = [&](const std::string& sql, const std::vector<servers::Parameter>& parameters) { return client->Execute(sql, parameters); };
+      Reply reply;
+      const uint64_t what = random.Below(6);
+      switch (what) {
+        case 0: reply = send("UPDATE customer SET note = ?, phone = CONCAT('0', RIGHT(phone, 20)) WHERE id = ?", {note, id}); break;
+        case 1: reply = send("INSERT INTO customer (id, phone, note) VALUES (?, '1-2', ?) ON DUPLICATE KEY UPDATE note = VALUES(note), last = 'odku'", {id, note}); break;
+        case 2: reply = send("REPLACE INTO customer (id, note, phone) VALUES (?, ?, NULL)", {id, note}); break;
+        case 3: reply = client->Query(fmt::format("UPDATE customer SET note = '{}', first = 'ü' WHERE id = {} LIMIT 1", note, id)); break;
+        case 4: reply = send("DELETE FROM customer WHERE id = ?", {id}); break;
+        default: {
+          reply = send("SELECT note FROM customer WHERE id = ?", {id});
+          const auto known = notes.find(id);
+          const bool right = reply.ok() && (known == notes.end() ? reply.rows.empty() : reply.rows.size() == 1 && reply.rows[0][0] == known->second);
+          if (!right) Wrong(fmt::format("row {}: {}", id, servers::Describe(reply)));
+          continue;
+        }
+      }
+      ++writes_;
+      if (reply.error == 1213 || reply.error == 1205) continue;
+      if (!reply.ok()) Wrong(fmt::format("{} {}", reply.error, reply.message));
+      if (what == 4) notes.erase(id);
+      else if (what == 1 || what == 2 || notes.count(id) != 0) notes[id] = note;
+    }
+    for (const auto& [id, note] : notes) {
+      const Reply reply = client->Query(fmt::format("SELECT note FROM customer WHERE id = {}", id));
+      if (!reply.ok() || reply.rows.size() != 1 || reply.rows[0][0] != note) Wrong(fmt::format("row {} at the end, which is '{}': {}", id, note, servers::Describe(reply)));
+    }
+  }
+  void Wrong(const std::string& what) {
+    const std::lock_guard lock(mutex_);
+    if (wrong_.size() < 5) wrong_.push_back(what);
+    stop_ = true;
+  }
+
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<Client> direct_;
+  std::unique_ptr<CrossfadeProcess> proxy_;
+  std::atomic<bool> stop_{false};
+  std::atomic<int> writes_{0};
+  std::mutex mutex_;
+  std::vector<std::string> wrong_;
+};
+
+TEST_P(ColumnsTest, FromBeginningToEnd) {
+  std::vector<std::thread> writers;
+  for (int self = 0; self < 2; ++self) writers.emplace_back([this, self] { Write(self); });
+  for (const char* phase : {"expand", "dual_write", "backfill", "verify"}) Walk(phase);
+  EXPECT_EQ(One(kDiffers), "0");
+  Walk("cutover", 50);
+  Walk("dual_write");
+  Walk("observe");
+  Walk("cutover", 100);
+  const int before = writes_;
+  while (!stop_ && writes_ < before + 300) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  stop_ = true;
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_THAT(wrong_, testing::IsEmpty());
+  EXPECT_EQ(One(kDiffers), "0");
+
+  // The new cohort reads the old columns from the new ones, and may write either side.
+  auto client = Client::Connect({.port = proxy_->port(), .database = "billing"});
+  ASSERT_TRUE(client.ok());
+  ASSERT_TRUE(client->Query("REPLACE INTO customer (id, phone, note, first, last) VALUES (9001, '030/77', 'n', 'a', 'b')").ok());
+  EXPECT_THAT(client->Query("SELECT phone, note, name FROM customer WHERE id = 9001 AND phone = '03077'").rows, testing::IsEmpty());
+  const std::vector<std::vector<servers::Cell>> row = {{"3077", "n", "a b"}};
+  EXPECT_EQ(client->Query("SELECT phone, note, name FROM customer WHERE id = 9001 AND phone = '3077'").rows, row);
+  const Reply star = client->Query("SELECT * FROM customer WHERE id = 9001");
+  std::vector<std::string> names;
+  for (const servers::ReplyColumn& column : star.columns) names.push_back(column.name);
+  EXPECT_THAT(names, testing::ElementsAre("id", "phone", "note", "first", "last", "changed"));
+  ASSERT_TRUE(client->Query("UPDATE customer SET digits = 5 WHERE id = 9001").ok());
+  EXPECT_EQ(One("SELECT phone FROM billing.customer WHERE id = 9001"), "5");
+  EXPECT_EQ(client->Query("UPDATE customer SET name = 'c d' WHERE id = 9001").error, 1235u);
+  const servers::CommandResult verified = proxy_->Run("verify", {"contact"});
+  EXPECT_EQ(verified.exit_code, 0) << verified.output;
+
+  Walk("retire");
+  EXPECT_EQ(client->Query("UPDATE customer SET first = 'c' WHERE id = 9001").error, 1235u);
+  const Reply written = client->Query("UPDATE customer SET name = 'c d', note = 'much longer than it could be before, at sixty characters and no more than these' WHERE id = 9001");
+  EXPECT_EQ(written.error, 1406u) << written.message;  // as long as the old column is written too
+  ASSERT_TRUE(client->Query("UPDATE customer SET name = 'c d', note = 'm' WHERE id = 9001").ok());
+  ASSERT_TRUE(client->Query("INSERT INTO customer (id, digits, note, name) VALUES (9002, 7, 'r', 'e f')").ok());
+  Walk("contract");
+  Walk("done");
+  const Reply final = direct_->Query("SELECT * FROM billing.customer WHERE id IN (9001, 9002) ORDER BY id");
+  names.clear();
+  for (const servers::ReplyColumn& column : final.columns) names.push_back(column.name);
+  EXPECT_THAT(names, testing::ElementsAre("id", "digits", "note", "name", "changed"));
+  ASSERT_EQ(final.rows.size(), 2u);
+  EXPECT_EQ(final.rows[0][3], "c d");
+  EXPECT_EQ(final.rows[1][2], "r");
+  EXPECT_EQ(One("SELECT GROUP_CONCAT(index_name ORDER BY index_name) FROM information_schema.statistics WHERE table_schema = 'billing' AND table_name = 'customer'"), "by_note,PRIMARY");
+  EXPECT_EQ(One("SELECT is_nullable FROM information_schema.columns WHERE table_schema = 'billing' AND column_name = 'note'"), "NO");
+  EXPECT_TRUE(client->Query("SELECT note FROM customer WHERE note = 'm'").ok());
+}
+
+TEST_P(ColumnsTest, CheckSaysWhatCannotBe) {
+  Do("DELETE FROM billing.customer");
+  Do("ALTER TABLE billing.customer MODIFY phone timestamp NULL DEFAULT NULL, ADD FULLTEXT KEY words (note), ADD KEY names (last, first)");
+  const servers::CommandResult checked = proxy_->Run("check", {});
+  EXPECT_NE(checked.exit_code, 0);
+  EXPECT_THAT(checked.output, testing::HasSubstr("phone is a TIMESTAMP"));
+  EXPECT_THAT(checked.output, testing::HasSubstr("the FULLTEXT index words is on note"));
+  EXPECT_THAT(checked.output, testing::HasSubstr("the index names goes with"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, ColumnsTest, testing::Values(Engine::kMariaDb, Engine::kMySql), [](const auto& info) { return std::string(servers::EngineName(info.param)); });
+
+}  // namespace
+}  // namespace crossfade::walk
