@@ -41,7 +41,7 @@ class Workload {
  public:
   Workload(std::shared_ptr<const config::Config> config, int parents, int writers) : config_(std::move(config)), parents_(parents) {
     control_ = std::thread([this] { Control(); });
-    while (epoch_ == 0 && errors() == 0) std::this_thread::yield();
+    while (!leased_ && errors() == 0) std::this_thread::yield();
     for (int i = 0; i < writers; ++i) writers_.emplace_back([this, i, writers] { Write(i, writers); });
   }
   ~Workload() { Stop(); }
@@ -84,8 +84,10 @@ class Workload {
         epoch_ = state->epoch;
         wanted_ = false;
       }
-      absl::Status renewed = RenewLease(*connection, *config_, "test", "here", epoch_, pinned_ != 0 ? pinned_.load() : epoch_.load()).status();
-      if (!renewed.ok()) return Fail(std::string(renewed.message()));
+      auto renewed = RenewLease(*connection, *config_, "test", "here", epoch_, pinned_ != 0 ? pinned_.load() : epoch_.load());
+      if (!renewed.ok()) return Fail(std::string(renewed.status().message()));
+      // Whoever has no lease is not waited for, so nothing is written before there is one of the present epoch.
+      if (renewed->epoch == epoch_) leased_ = true;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     (void)EndLease(*connection, *config_, "test");
@@ -186,7 +188,7 @@ class Workload {
   std::shared_mutex gate_;
   MigrationRow row_;  // under gate_
   std::atomic<uint64_t> epoch_{0}, pinned_{0};
-  std::atomic<bool> stop_{false}, wanted_{false};
+  std::atomic<bool> stop_{false}, wanted_{false}, leased_{false};
   std::atomic<int> errors_{0}, deadlocks_{0}, writes_{0};
   std::mutex error_mutex_;
   std::string last_error_;
