@@ -26,6 +26,7 @@ enum class TlsMode : uint8_t { kDisabled, kPreferred, kRequired, kVerify };
 
 enum class ClientCertificate : uint8_t { kIgnored, kOptional, kRequired };
 enum class ProxyProtocol : uint8_t { kNone, kV1, kV2 };
+enum class Compression : uint8_t { kOff, kZlib, kZstd };
 
 struct Listener {
   std::string address;  // "HOST:PORT", "[V6]:PORT" or "unix:PATH"
@@ -51,6 +52,7 @@ struct Backend {
   std::string certificate;  // PEM files: what the proxy shows to a server that wants a client's certificate; may be empty
   std::string key;
   ProxyProtocol proxy_protocol = ProxyProtocol::kNone;  // the header sent ahead of each client's connection
+  Compression compression = Compression::kOff;          // of the connections to it, where it offers that
 
   bool operator==(const Backend&) const = default;
 };

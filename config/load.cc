@@ -78,6 +78,14 @@ Backend ReadBackend(const std::string& name, const YAML::Node& node, const std::
   } else if (!header.empty()) {
     section.Fail("proxy_protocol", fmt::format("'{}' is neither v1 nor v2", header));
   }
+  const std::string compression = section.String("compression");
+  if (compression == "zlib") {
+    backend.compression = Compression::kZlib;
+  } else if (compression == "zstd") {
+    backend.compression = Compression::kZstd;
+  } else if (!compression.empty() && compression != "off") {
+    section.Fail("compression", fmt::format("'{}' is none of off, zlib, zstd", compression));
+  }
   section.Done();
   return backend;
 }

@@ -49,6 +49,7 @@ enum StatusFlag : uint16_t {
   kStatusCursorExists = 1u << 6,
   kStatusLastRowSent = 1u << 7,
   kStatusNoBackslashEscapes = 1u << 9,
+  kStatusPsOutParams = 1u << 12,
   kStatusInTransReadonly = 1u << 13,
   kStatusSessionStateChanged = 1u << 14,
 };
@@ -59,6 +60,7 @@ enum class Command : uint8_t {
   kChangeUser = 17, kBinlogDump = 18, kTableDump = 19, kConnectOut = 20, kRegisterSlave = 21,
   kStmtPrepare = 22, kStmtExecute = 23, kStmtSendLongData = 24, kStmtClose = 25, kStmtReset = 26,
   kSetOption = 27, kStmtFetch = 28, kDaemon = 29, kBinlogDumpGtid = 30, kResetConnection = 31,
+  kClone = 32, kGroupReplication = 33,
   kStmtBulkExecute = 0xFA,
 };
 

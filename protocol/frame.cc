@@ -38,7 +38,10 @@ MessageReader::Result MessageReader::Next(std::string_view bytes, uint8_t* expec
   for (;;) {
     if (bytes.size() - end < kFrameHeader) return Result::kNeedMore;
     const FrameHeader header = ParseFrameHeader(bytes.data() + end);
-    if (header.sequence != sequence) return Result::kBadSequence;
+    if (header.sequence != sequence) {
+      *expected_sequence = sequence;
+      return Result::kBadSequence;
+    }
     total += header.length;
     if (total > limit_) return Result::kTooLarge;
     if (bytes.size() - end - kFrameHeader < header.length) return Result::kNeedMore;

@@ -31,7 +31,7 @@ class MessageReader {
 
   // Looks for a whole message at the head of `bytes`. kMessage: `*consumed` bytes (headers included) make it up.
   // A message of one frame is a view into `bytes` (no copy); of several, into an own buffer valid until the next call.
-  // `expected_sequence` is checked on each frame and left at the one after the last.
+  // `expected_sequence` is checked on each frame and left at the one after the last; kBadSequence: at the one that was due.
   Result Next(std::string_view bytes, uint8_t* expected_sequence, std::string_view* payload, size_t* consumed);
 
   void set_limit(uint64_t limit) { limit_ = limit; }

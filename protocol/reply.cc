@@ -17,6 +17,7 @@ constexpr size_t kMaxOk = 1 << 20;
 constexpr size_t kErrorKept = 1024;
 constexpr size_t kFileNameKept = 4096;
 constexpr size_t kKeptCapacity = 16 << 10;
+constexpr uint32_t kLeastDefinition = 19;  // bytes: six empty strings, the length of what is fixed, 12 of that
 constexpr uint16_t kProgressReport = 0xFFFF;
 
 bool IsEnd(uint8_t first, uint32_t length, bool deprecate_eof) {
@@ -25,8 +26,9 @@ bool IsEnd(uint8_t first, uint32_t length, bool deprecate_eof) {
 
 }  // namespace
 
-void ReplyTracker::Start(Kind kind, uint64_t capabilities) {
+void ReplyTracker::Start(Kind kind, uint64_t capabilities, uint8_t first_sequence) {
   kind_ = kind;
+  sequence_ = static_cast<uint8_t>(first_sequence - 1);
   capabilities_ = capabilities;
   state_ = kind == Kind::kNone ? State::kDone : State::kMore;
   phase_ = kind == Kind::kFieldList || kind == Kind::kFetch || kind == Kind::kEndless ? Phase::kRows : Phase::kHead;
@@ -46,8 +48,9 @@ void ReplyTracker::Start(Kind kind, uint64_t capabilities) {
   param_count_ = column_count_ = 0;
 }
 
-void ReplyTracker::FileSent() {
+void ReplyTracker::FileSent(uint8_t next_sequence) {
   if (state_ == State::kLocalInfile) state_ = State::kMore;
+  sequence_ = static_cast<uint8_t>(next_sequence - 1);
 }
 
 size_t ReplyTracker::Feed(std::string_view bytes) {
@@ -61,6 +64,7 @@ size_t ReplyTracker::Feed(std::string_view bytes) {
       header_[header_size_++] = bytes[at++];
       if (header_size_ < kFrameHeader) continue;
       BeginFrame();
+      if (state_ != State::kMore) break;
     }
     if (!continued_ && left_ > 0 && at < bytes.size() && head_.size() < head_wanted_) {
       if (head_.empty()) head_wanted_ = HeadWanted(static_cast<uint8_t>(bytes[at]));
@@ -85,7 +89,8 @@ size_t ReplyTracker::SkipRows(std::string_view bytes, size_t at) {
     const FrameHeader header = ParseFrameHeader(bytes.data() + at);
     const size_t end = at + kFrameHeader + header.length;
     if (end > bytes.size() || static_cast<uint8_t>(bytes[at + kFrameHeader]) >= 0xFE || header.length == 0 ||
-        header.length == kMaxFramePayload) {
+        header.length == kMaxFramePayload ||
+        (header.sequence != static_cast<uint8_t>(sequence_ + 1) && kind_ != Kind::kEndless)) {
       break;
     }
     sequence_ = header.sequence;
@@ -97,6 +102,10 @@ size_t ReplyTracker::SkipRows(std::string_view bytes, size_t at) {
 void ReplyTracker::BeginFrame() {
   const FrameHeader header = ParseFrameHeader(header_);
   left_ = frame_length_ = header.length;
+  if (header.sequence != static_cast<uint8_t>(sequence_ + 1) && kind_ != Kind::kEndless) {
+    state_ = State::kMalformed;
+    return;
+  }
   sequence_ = header.sequence;
   if (continued_) return;
   first_length_ = header.length;
@@ -124,10 +133,16 @@ void ReplyTracker::Packet() {
   switch (phase_) {
     case Phase::kHead: return HeadPacket(first);
     case Phase::kColumns:
-      if (--columns_left_ == 0) AfterColumns();
-      return;
+    case Phase::kParams:
+    case Phase::kPrepColumns:
+      if (end || first_length_ < kLeastDefinition) break;
+      return Definition();
     case Phase::kRows:
-      if (end) Ok();
+      if (end) {
+        // MySQL: with OUT parameters only the EOF before the rows says that more follows (its bug 26495).
+        const bool more = kind_ == Kind::kGeneric && !Has(kClientDeprecateEof) && (status_ & kStatusPsOutParams) && (status_ & kStatusMoreResults);
+        Ok(more ? kStatusMoreResults : 0);
+      }
       return;
     case Phase::kColumnsEof: {
       OkPacket eof;
@@ -137,15 +152,9 @@ void ReplyTracker::Packet() {
       phase_ = Phase::kRows;
       return;
     }
-    case Phase::kParams:
-      if (--columns_left_ == 0) Definitions(0, Phase::kParams, Phase::kParamsEof);
-      return;
     case Phase::kParamsEof:
       if (!end) break;
       AfterParams();
-      return;
-    case Phase::kPrepColumns:
-      if (--columns_left_ == 0) Definitions(0, Phase::kPrepColumns, Phase::kPrepColumnsEof);
       return;
     case Phase::kPrepColumnsEof:
       if (!end) break;
@@ -153,6 +162,12 @@ void ReplyTracker::Packet() {
       return;
   }
   state_ = State::kMalformed;
+}
+
+void ReplyTracker::Definition() {
+  if (--columns_left_ > 0) return;
+  if (phase_ == Phase::kColumns) return AfterColumns();
+  Definitions(0, phase_, phase_ == Phase::kParams ? Phase::kParamsEof : Phase::kPrepColumnsEof);
 }
 
 void ReplyTracker::HeadPacket(uint8_t first) {
@@ -228,13 +243,13 @@ void ReplyTracker::AfterParams() {
   Definitions(metadata_ ? column_count_ : 0, Phase::kPrepColumns, Phase::kPrepColumnsEof);
 }
 
-void ReplyTracker::Ok() {
+void ReplyTracker::Ok(uint16_t known_status) {
   OkPacket ok;
   if (head_.size() > kMaxOk || !ParseOk(head_, capabilities_, &ok)) {
     state_ = State::kMalformed;
     return;
   }
-  status_ = ok.status;
+  status_ = ok.status | known_status;
   warnings_ = ok.warnings;
   affected_rows_ = ok.affected_rows;
   insert_id_ = ok.insert_id;
@@ -282,6 +297,8 @@ ReplyTracker::Kind ReplyKind(Command command) {
     case Command::kBinlogDump:
     case Command::kBinlogDumpGtid:
     case Command::kTableDump:
+    case Command::kClone:
+    case Command::kGroupReplication:
       return Kind::kEndless;
     default:
       return Kind::kGeneric;

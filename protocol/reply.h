@@ -55,16 +55,18 @@ class ReplyTracker {
   };
   enum class State : uint8_t { kMore, kDone, kLocalInfile /* the client's file must be sent now */, kMalformed };
 
-  // `capabilities`: those both sides agreed on.
-  void Start(Kind kind, uint64_t capabilities);
+  // `capabilities`: those both sides agreed on. `first_sequence`: the id after that of the command's last frame.
+  void Start(Kind kind, uint64_t capabilities, uint8_t first_sequence = 1);
 
   // Goes on with the next bytes of the backend's stream, in pieces of any size. Returns how many of them belong to
   // this reply: all of them while kMore. After kLocalInfile, call FileSent() once the file's frames have gone out.
-  // A request for a file from a session without kClientLocalFiles is kMalformed, as is an OK above 1 MiB.
+  // kMalformed: a frame out of sequence (but in kEndless, where the other side's acknowledgements begin anew), what
+  // cannot be a column definition where one was announced, an OK above 1 MiB, a request for a file from a session
+  // without kClientLocalFiles.
   // MariaDB's progress reports pass as parts of the reply.
   size_t Feed(std::string_view bytes);
   State state() const { return state_; }
-  void FileSent();
+  void FileSent(uint8_t next_sequence);  // the id after that of the file's last frame
 
   // After kDone (of the last result):
   bool is_error() const { return is_error_; }
@@ -97,7 +99,8 @@ class ReplyTracker {
   void Definitions(uint16_t count, Phase phase, Phase eof);  // kPrepare: `count` of them, or their EOF, come next
   void AfterParams();
   void AfterColumns();  // of a result set
-  void Ok();
+  void Definition();    // of a column or parameter
+  void Ok(uint16_t known_status = 0);
   void Error();
   void EndOfResult();
 

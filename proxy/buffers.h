@@ -32,6 +32,7 @@ class Buffer {
   ~Buffer() { Release(); }
 
   std::string_view data() const { return {memory_ + begin_, end_ - begin_}; }
+  ChunkPool* pool() const { return pool_; }
   bool empty() const { return begin_ == end_; }
   size_t size() const { return end_ - begin_; }
   void Consume(size_t n);  // the memory goes back when nothing is left

@@ -52,6 +52,7 @@ class IoThread {
   uint32_t index() const { return index_; }
   Server* server() { return server_; }
   ChunkPool* pool() { return &pool_; }
+  protocol::Packer* packer() { return &packer_; }
   SnapshotStore* snapshots() { return &snapshots_; }
   KeyPool* keys() { return &keys_; }
   rewrite::Planner* planner() { return &planner_; }
@@ -73,6 +74,7 @@ class IoThread {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
   std::thread thread_;
   ChunkPool pool_;
+  protocol::Packer packer_;
   SnapshotStore snapshots_;
   KeyPool keys_;
   rewrite::Planner planner_;

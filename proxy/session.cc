@@ -85,7 +85,7 @@ void Session::Abort(const char* reason) {
 }
 
 void Session::Drain() {
-  if (idle_ && (status_ & protocol::kStatusInTrans) == 0) Abort(nullptr);
+  if ((idle_ || replicating_) && (status_ & protocol::kStatusInTrans) == 0) Abort(nullptr);
 }
 
 // An idle session's backend may close or send its last words; whoever is idle for a tick is told at once from then on.
@@ -157,12 +157,30 @@ awaitable<bool> Session::SendError(uint8_t sequence, uint16_t code, const char* 
   co_return co_await WriteMessage(&client_, &sequence, payload);
 }
 
+awaitable<bool> Session::TooLarge() {
+  (void)co_await SendError(1, 1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes");
+  co_return Fail("a command is larger than limits.max_packet");
+}
+
+// `sequence`: the id that was due; the servers' error bears it.
+awaitable<bool> Session::OutOfOrder(uint8_t sequence) {
+  (void)co_await SendError(sequence, 1156, "08S01", "Got packets out of order");
+  co_return Fail("the client's packets are out of order");
+}
+
 // The client's read ended: it left, or the session was woken because the backend has something to say.
 awaitable<bool> Session::ClientLeft(ErrorCode ec) {
   if (closing_) co_return false;
   if (ending_ != Ending::kNone) {
     co_await LastWords();
     co_return false;
+  }
+  switch (client_.wire_fault()) {
+    case protocol::CompressedLink::Result::kBadSequence: co_return co_await OutOfOrder(0);
+    case protocol::CompressedLink::Result::kTooLarge: co_return co_await TooLarge();
+    case protocol::CompressedLink::Result::kCorrupt: co_return Fail("the client's compressed data is corrupt");
+    case protocol::CompressedLink::Result::kPiece:
+    case protocol::CompressedLink::Result::kNeedMore: break;
   }
   if (ec == asio::error::operation_aborted && backend_.open()) {
     const Stream::Peek peek = backend_.Look();
@@ -194,14 +212,8 @@ awaitable<bool> Session::NextCommand(std::string_view* payload, size_t* size) {
         command_frames_ = sequence;
         co_return true;
       }
-      if (result == MessageReader::Result::kTooLarge) {
-        (void)co_await SendError(1, 1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes");
-        co_return Fail("a command is larger than limits.max_packet");
-      }
-      if (result == MessageReader::Result::kBadSequence) {
-        (void)co_await SendError(1, 1156, "08S01", "Got packets out of order");
-        co_return Fail("the client's packets are out of order");
-      }
+      if (result == MessageReader::Result::kTooLarge) co_return co_await TooLarge();
+      if (result == MessageReader::Result::kBadSequence) co_return co_await OutOfOrder(sequence);
       size_t needed = in.capacity();
       if (in.size() >= protocol::kFrameHeader) {
         needed = std::max<size_t>(needed, protocol::ParseFrameHeader(in.data().data()).length + protocol::kFrameHeader);
@@ -251,7 +263,7 @@ awaitable<void> Session::Serve() {
     thread_->metrics()->commands.Add();
     last_command_ = payload.empty() ? 0 : static_cast<uint8_t>(payload[0]);
     const auto command = static_cast<Command>(last_command_);
-    tracker_.Start(protocol::ReplyKind(command), capabilities_);
+    tracker_.Start(protocol::ReplyKind(command), capabilities_, AfterCommand());
     tracker_.set_status(status_);
 
     std::string_view bytes = client_.in().data().substr(0, size);
@@ -285,10 +297,15 @@ awaitable<void> Session::Serve() {
         const bool replied = co_await RelayReply(std::get<0>(read), fed, bytes);
         if (!replied) co_return;
       }
+      if (!backend_.in().empty()) {
+        (void)co_await Surplus();
+        co_return;
+      }
     }
     if (command == Command::kStmtPrepare && !tracker_.is_error() && HasLoadLocal(payload)) load_local_.insert(tracker_.statement_id());
     if (snapshot != nullptr) {
       if (command == Command::kStmtPrepare) RememberPrepared(payload);
+      if (running_ != nullptr) CursorState();
       if (command == Command::kSetOption && !tracker_.is_error() && payload.size() > 1) multi_statements_ = payload[1] == 0;
       if (tracker_.is_error() && (status_ & protocol::kStatusInTrans) != 0 && MayEndTransaction(tracker_.error_code())) {
         const bool alive = co_await LearnTransactionState();
@@ -332,7 +349,19 @@ bool Session::IsPlain(Command command, std::string_view payload, const rewrite::
   }
 }
 
+// The backend has sent more than its reply. An error is its last words (shutdown, kill) and goes to the client; anything
+// else would be taken for the reply to the next command.
+awaitable<bool> Session::Surplus() {
+  const std::string_view bytes = backend_.in().data();
+  if (bytes.size() > protocol::kFrameHeader && static_cast<uint8_t>(bytes[protocol::kFrameHeader]) == 0xFF) {
+    (void)co_await client_.Write(bytes);
+    co_return false;
+  }
+  co_return Fail("the backend sent more than the reply");
+}
+
 void Session::CommandDone() {
+  running_ = nullptr;
   client_.in().Consume(command_size_);
   command_size_ = 0;
   status_ = tracker_.status();
@@ -355,7 +384,8 @@ awaitable<bool> Session::RelayReply(ErrorCode ec, size_t fed, std::string_view b
         co_return Fail(fmt::format("the backend closed before or within a reply: {}", ec.message()));
       }
     } else if (tracker_.state() == ReplyTracker::State::kMalformed) {
-      (void)co_await SendError(tracker_.last_sequence(), 1105, "HY000", "crossfade: malformed packet from the backend");
+      // With the start of the reply sent already, an error could become a part of it.
+      if (!forwarded) (void)co_await SendError(AfterCommand(), 1105, "HY000", "crossfade: malformed packet from the backend");
       co_return Fail("malformed packet from the backend");
     } else if (tracker_.state() == ReplyTracker::State::kLocalInfile) {
       const bool sent = co_await RelayLocalInfile(fed, forwarded);
@@ -394,6 +424,8 @@ awaitable<bool> Session::RelayLocalInfile(size_t request_size, bool forwarded) {
     if (!forwarded) (void)co_await SendError(AfterCommand(), 1105, "HY000", "crossfade: the backend asked for a local file that was not offered");
     co_return Fail("the backend asked for a local file without LOAD DATA LOCAL");
   }
+  client_.SetExchange(true);
+  backend_.SetExchange(true);
   ErrorCode ec = co_await client_.Write(backend_.in().data().substr(0, request_size));
   if (ec) co_return Fail("the client left before its file was sent");
   backend_.in().Consume(request_size);
@@ -402,6 +434,7 @@ awaitable<bool> Session::RelayLocalInfile(size_t request_size, bool forwarded) {
   command_size_ = 0;
   // Frames up to and with the empty one that ends the file.
   uint64_t left = 0;
+  uint8_t sequence = 0;
   for (bool last = false; !last;) {
     const std::string_view bytes = in.data();
     size_t position = 0;
@@ -411,7 +444,9 @@ awaitable<bool> Session::RelayLocalInfile(size_t request_size, bool forwarded) {
         position += static_cast<size_t>(step);
         left -= step;
       } else if (bytes.size() - position >= protocol::kFrameHeader) {
-        left = protocol::ParseFrameHeader(bytes.data() + position).length;
+        const protocol::FrameHeader header = protocol::ParseFrameHeader(bytes.data() + position);
+        left = header.length;
+        sequence = header.sequence;
         position += protocol::kFrameHeader;
         last = left == 0;
       } else {
@@ -428,7 +463,9 @@ awaitable<bool> Session::RelayLocalInfile(size_t request_size, bool forwarded) {
       if (std::get<0>(read)) co_return Fail("the client left while its file was sent");
     }
   }
-  tracker_.FileSent();
+  client_.SetExchange(false);
+  backend_.SetExchange(false);
+  tracker_.FileSent(static_cast<uint8_t>(sequence + 1));
   co_return true;
 }
 

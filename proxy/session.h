@@ -5,6 +5,7 @@
 //
 //   session.cc           life and death, the command loop, relaying
 //   session_arrival.cc   who the client is: PROXY headers, limits on users and addresses
+//   session_replication.cc  streams of events, both sides at once
 //   session_auth.cc      connection phase and COM_CHANGE_USER
 //   session_time.cc      time limits
 //   session_query.cc     text statements that may touch a migrating table
@@ -53,6 +54,7 @@ class Session {
   using Action = int;
   static constexpr Action kEnd = 0, kRelay = 1, kAnswered = 2;  // the session ends; send outgoing_; done with this command
   static constexpr Action kAgain = 3;                           // plan it once more: another snapshot is pinned
+  static constexpr char kNearFrame[] = "the statement is so near to a multiple of 16 MiB that its rewritten form needs another packet; send it in smaller parts";
   static constexpr char kNoLease[] = "the lease on the control schema has run out, so writes to migrating tables are held back; try again";
 
   // What a time limit has begun: pending operations are cancelled, and whoever waits on them sees it.
@@ -67,6 +69,9 @@ class Session {
   awaitable<bool> ReadMessage(Stream* stream, uint8_t* sequence, std::string* payload, uint64_t limit);
   awaitable<bool> WriteMessage(Stream* stream, uint8_t* sequence, std::string_view payload);
   awaitable<bool> SendError(uint8_t sequence, uint16_t code, const char* state, std::string message);
+  awaitable<bool> TooLarge();    // the server's errors, then the end
+  awaitable<bool> OutOfOrder(uint8_t sequence);
+  awaitable<bool> Surplus();
   awaitable<bool> ClientLeft(ErrorCode ec);
   bool IsPlain(protocol::Command command, std::string_view payload, const rewrite::Snapshot* snapshot);
   void CommandDone();
@@ -93,6 +98,11 @@ class Session {
   void End(Ending ending, Clock::time_point now);
   awaitable<void> LastWords();
   awaitable<bool> KillSettled();
+
+  // session_replication.cc
+  awaitable<Action> Replicate();
+  awaitable<bool> RelayEvents(size_t fed);
+  awaitable<bool> RelayAcknowledgements();
 
   // session_auth.cc
   awaitable<bool> Login();
@@ -140,11 +150,12 @@ class Session {
   void CountPrepared();
   bool NamesRefused(std::string_view payload) const;
   awaitable<Action> NoSuchStatement(std::string_view payload);
+  void CursorState();
   awaitable<bool> HiddenPrepare(std::string_view text, uint32_t* id);
   awaitable<bool> HiddenReset(uint32_t id);
   void KeepTypes(const protocol::Execute& execute, PreparedStatement* statement);
-  Action Build(PreparedStatement* statement, uint32_t id, const protocol::Execute& client, const rewrite::Plan* plan,
-               const std::vector<uint64_t>& keys);
+  bool Build(PreparedStatement* statement, uint32_t id, const protocol::Execute& client, const rewrite::Plan* plan,
+             const std::vector<uint64_t>& keys);
 
   IoThread* const thread_;
   const uint64_t id_;
@@ -160,6 +171,7 @@ class Session {
   size_t command_size_ = 0;  // of the command at the head of the client's buffer
   uint16_t status_ = 0;
   bool authenticated_ = false, idle_ = false, watched_ = false, closing_ = false;
+  bool replicating_ = false;  // a stream of events without an end
   bool facts_known_ = false;
   bool multi_statements_ = false;  // the option's state on the backend
   uint8_t last_command_ = 0;
@@ -188,6 +200,7 @@ class Session {
   std::map<uint32_t, std::unique_ptr<PreparedStatement>> prepared_;
   uint32_t last_prepared_ = 0;
   std::set<uint32_t> load_local_;  // prepared statements that ask for a file of the client's (MariaDB)
+  PreparedStatement* running_ = nullptr;  // this command executes or fetches from a variant of it
 };
 
 }  // namespace crossfade::proxy

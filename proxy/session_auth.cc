@@ -19,7 +19,7 @@ constexpr uint64_t kLoginLimit = 64 * 1024;     // bytes of one packet of a clie
 constexpr uint64_t kBackendLimit = 1024 * 1024;
 constexpr char kSha2Key[] = "\x02", kSha256Key[] = "\x01";  // caching_sha2_password, sha256_password: send me your public key
 
-// What the proxy can relay. Not: compression and COM_MULTI.
+// What the proxy can relay. Not: MariaDB's COM_MULTI. Compression is its own, on each side.
 // Nor MariaDB's cached metadata: the server would leave out the columns of a variant, taking them as known, while the
 // client knows those of its own statement (a reference that was a string is a number for the new cohort).
 constexpr uint64_t kSupported =
@@ -29,6 +29,14 @@ constexpr uint64_t kSupported =
     kClientMultiStatements | kClientMultiResults | kClientPsMultiResults | kClientPluginAuth | kClientConnectAttrs |
     kClientPluginAuthLenencData | kClientCanHandleExpiredPasswords | kClientSessionTrack | kClientDeprecateEof |
     kClientOptionalResultsetMetadata | kClientQueryAttributes | kClientMultiFactor | kMariaDbProgress | kMariaDbStmtBulk | kMariaDbExtendedMetadata;
+constexpr uint64_t kCompressions = kClientCompress | kClientZstdCompression;
+
+uint64_t BackendCompression(config::Compression compression) {
+  if (compression == config::Compression::kOff) return 0;
+  return compression == config::Compression::kZlib ? kClientCompress : kClientZstdCompression;
+}
+
+Compression MethodOf(uint64_t capability) { return capability == kClientCompress ? Compression::kZlib : Compression::kZstd; }
 
 }  // namespace
 
@@ -98,7 +106,7 @@ awaitable<bool> Session::Login() {
   status_ = greeting->status;
   backend_thread_ = greeting->thread_id;
   mariadb_ = greeting->server_version.find("MariaDB") != std::string::npos;
-  greeting->capabilities = (server_capabilities & kSupported) | (listener_->spec.offers_tls() ? uint64_t{kClientSsl} : 0);
+  greeting->capabilities = (server_capabilities & kSupported) | kCompressions | (listener_->spec.offers_tls() ? uint64_t{kClientSsl} : 0);
   const std::string shown = BuildGreeting(*greeting);
   ok = co_await WriteMessage(&client_, &client_sequence, shown);
   if (!ok) co_return false;
@@ -112,9 +120,18 @@ awaitable<bool> Session::Login() {
     (void)co_await SendError(client_sequence, 1251, "08004", "Client does not support authentication protocol requested by server; consider upgrading MySQL client");
     co_return Refused(Refusal::kMalformed, "the client speaks a protocol older than 4.1");
   }
+  // MySQL's order: zlib, where both are asked for.
+  const uint64_t client_compression = login.capabilities & ((login.capabilities & kClientCompress) != 0 ? kClientCompress : kClientZstdCompression);
+  const uint8_t client_level = login.zstd_level;
+  if (client_compression == kClientZstdCompression && (client_level < kLowestZstdLevel || client_level > kHighestZstdLevel)) {
+    (void)co_await SendError(client_sequence, 3923, "HY000", "Invalid zstd compression level for algorithm 'zstd'.");
+    co_return Fail("the client asks for a compression level that does not exist");
+  }
+  const uint64_t backend_compression = BackendCompression(listener_->backend->spec.compression) & server_capabilities;
   const uint64_t agreed = login.capabilities & server_capabilities & kSupported;
   // Flags that a client sends whatever the server offers pass; the server ignores what it does not know.
-  login.capabilities = agreed | (login.capabilities & kClientConnectAttrs & server_capabilities);
+  login.capabilities = agreed | (login.capabilities & kClientConnectAttrs & server_capabilities) | backend_compression;
+  login.zstd_level = kDefaultZstdLevel;
 
   SslCtxPtr backend_tls;
   if (server_tls && !listener_->backend->address.is_unix) backend_tls = listener_->backend->tls.Get();
@@ -147,7 +164,16 @@ awaitable<bool> Session::Login() {
   login = protocol::Login();
   ok = co_await Authenticate(client_sequence, backend_sequence);
   client_.in().set_frugal(false);
-  co_return ok;
+  if (!ok) co_return false;
+  if (client_compression != 0) {
+    client_.StartCompression(MethodOf(client_compression), client_level, CompressedLink::Peer::kClient,
+                             thread_->server()->config().limits.max_packet, thread_->packer());
+  }
+  if (backend_compression != 0) {
+    backend_.StartCompression(MethodOf(backend_compression), kDefaultZstdLevel, CompressedLink::Peer::kServer, kMaxFramePayload,
+                              thread_->packer());
+  }
+  co_return true;
 }
 
 awaitable<bool> Session::ReadLogin(protocol::Login* login, uint8_t* sequence) {
@@ -359,8 +385,12 @@ awaitable<bool> Session::ChangeUser(std::string_view payload) {
   client_.in().Consume(command_size_);
   command_size_ = 0;
   login_deadline_ = deadline_ = Clock::now() + thread_->server()->config().limits.handshake_timeout;
+  client_.SetExchange(true);
+  backend_.SetExchange(true);
   const bool in = co_await Authenticate(AfterCommand(), backend_sequence);
   if (ending_ == Ending::kNone) deadline_ = {};
+  client_.SetExchange(false);
+  backend_.SetExchange(false);
   tracker_.set_status(status_);
   co_return in;
 }

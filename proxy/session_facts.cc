@@ -17,7 +17,7 @@ awaitable<bool> Session::HiddenCommand(std::string_view payload, ReplyTracker* t
   uint8_t sequence = 0;
   const bool sent = co_await WriteMessage(&backend_, &sequence, payload);
   if (!sent) co_return false;
-  tracker->Start(ReplyTracker::Kind::kGeneric, capabilities_);
+  tracker->Start(ReplyTracker::Kind::kGeneric, capabilities_, sequence);
   tracker->set_status(status_);
   while (tracker->state() == ReplyTracker::State::kMore) {
     if (backend_.in().empty()) {
@@ -30,7 +30,7 @@ awaitable<bool> Session::HiddenCommand(std::string_view payload, ReplyTracker* t
     backend_.in().Consume(size);
     if (reply->size() > 1 << 20) co_return Fail("an unreasonable reply to a hidden statement");
   }
-  if (tracker->state() != ReplyTracker::State::kDone) co_return Fail("malformed reply to a hidden statement");
+  if (tracker->state() != ReplyTracker::State::kDone || !backend_.in().empty()) co_return Fail("malformed reply to a hidden statement");
   co_return true;
 }
 

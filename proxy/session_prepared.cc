@@ -114,6 +114,15 @@ awaitable<Session::Action> Session::NoSuchStatement(std::string_view payload) {
   co_return sent ? kAnswered : kEnd;
 }
 
+// A variant's cursor that is not open, or has come to its end, is asked for no more: what the client does next goes to its
+// own statement, so that an error names that.
+void Session::CursorState() {
+  const bool fetched = static_cast<Command>(last_command_) == Command::kStmtFetch;
+  if (tracker_.is_error() || (tracker_.status() & (fetched ? protocol::kStatusLastRowSent : protocol::kStatusCursorExists)) == (fetched ? protocol::kStatusLastRowSent : 0)) {
+    running_->active_id = running_->id;
+  }
+}
+
 // A statement that is refused whatever its values are is refused here; all else is prepared as the client wrote it.
 awaitable<Session::Action> Session::Prepare(std::string_view payload) {
   if (!MayPrepare()) {
@@ -148,7 +157,7 @@ awaitable<bool> Session::HiddenPrepare(std::string_view text, uint32_t* id) {
   const bool sent = co_await WriteMessage(&backend_, &sequence, command);
   if (!sent) co_return false;
   ReplyTracker tracker;
-  tracker.Start(ReplyTracker::Kind::kPrepare, capabilities_);
+  tracker.Start(ReplyTracker::Kind::kPrepare, capabilities_, sequence);
   tracker.set_status(status_);
   std::string error;
   while (tracker.state() == ReplyTracker::State::kMore) {
@@ -161,7 +170,7 @@ awaitable<bool> Session::HiddenPrepare(std::string_view text, uint32_t* id) {
     if (error.size() < 4096) error.append(bytes.substr(0, size));
     backend_.in().Consume(size);
   }
-  if (tracker.state() != ReplyTracker::State::kDone) co_return Fail("malformed reply to a hidden statement");
+  if (tracker.state() != ReplyTracker::State::kDone || !backend_.in().empty()) co_return Fail("malformed reply to a hidden statement");
   if (!tracker.is_error()) {
     *id = tracker.statement_id();
     co_return true;
@@ -201,7 +210,8 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   absl::StatusOr<protocol::Execute> parsed =
       protocol::ParseExecute(payload.substr(1), statement->params, statement->types, long_params, capabilities_);
   if (!parsed.ok()) {
-    const bool sent = co_await SendError(AfterCommand(), 1835, "HY000", fmt::format("Malformed communication packet: {}", std::string(parsed.status().message())));
+    const bool mysql = pinned_->snapshot->catalog.dialect.flavor == rewrite::Flavor::kMySql;
+    const bool sent = co_await SendError(AfterCommand(), 1210, "HY000", mysql ? "Incorrect arguments to COM_STMT_EXECUTE" : "Incorrect arguments to mysqld_stmt_execute");
     co_return sent ? kAnswered : kEnd;
   }
   std::vector<rewrite::ValueShape> shapes;
@@ -222,7 +232,10 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
       statement->active_id = statement->id;
       co_return kRelay;
     }
-    co_return Build(statement, statement->id, *parsed, nullptr, {});
+    const std::vector<uint64_t> none;
+    const bool fits = Build(statement, statement->id, *parsed, nullptr, none);
+    if (!fits) co_return co_await Refuse(kNearFrame);
+    co_return kRelay;
   }
   if (!statement->long_data_sent.empty()) {
     // A phase began between the pieces and this execution: they are with the client's own statement, not with the variant.
@@ -273,7 +286,9 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   if (!StillMayWrite(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   thread_->metrics()->rewritten.Add();
   statement->types_elsewhere = true;
-  co_return Build(statement, id, *parsed, plan.get(), keys);
+  const bool fits = Build(statement, id, *parsed, plan.get(), keys);
+  if (!fits) co_return co_await Refuse(kNearFrame);
+  co_return kRelay;
 }
 
 void Session::KeepTypes(const protocol::Execute& execute, PreparedStatement* statement) {
@@ -282,9 +297,10 @@ void Session::KeepTypes(const protocol::Execute& execute, PreparedStatement* sta
   for (protocol::ParamType& type : statement->types) type.name = {};
 }
 
-// Puts the pieces of long data and the execution into outgoing_. `plan`: null for the client's own text.
-Session::Action Session::Build(PreparedStatement* statement, uint32_t id, const protocol::Execute& client,
-                               const rewrite::Plan* plan, const std::vector<uint64_t>& keys) {
+// Puts the pieces of long data and the execution into outgoing_. `plan`: null for the client's own text. False: it takes
+// another number of frames than the client's, and the reply would be numbered otherwise than the client expects.
+bool Session::Build(PreparedStatement* statement, uint32_t id, const protocol::Execute& client,
+                    const rewrite::Plan* plan, const std::vector<uint64_t>& keys) {
   protocol::Execute execute;
   execute.statement_id = id;
   execute.flags = client.flags;
@@ -322,9 +338,12 @@ Session::Action Session::Build(PreparedStatement* statement, uint32_t id, const 
   }
   statement->long_data.clear();
   statement->active_id = id;
+  if (id != statement->id) running_ = statement;
   const std::string command = protocol::BuildExecute(execute, capabilities_);
-  protocol::AppendFrames(command, 0, &outgoing_);
-  return kRelay;
+  const uint8_t sequence = protocol::AppendFrames(command, 0, &outgoing_);
+  if (sequence == AfterCommand()) return true;
+  outgoing_.clear();
+  return false;
 }
 
 awaitable<Session::Action> Session::OtherStatementCommand(std::string_view payload) {
@@ -371,6 +390,7 @@ awaitable<Session::Action> Session::OtherStatementCommand(std::string_view paylo
         statement->long_data.clear();
         statement->long_data_sent.clear();
       }
+      if (statement->active_id != statement->id) running_ = statement;
       std::string patched = IdCommand(command, statement->active_id);
       patched += payload.substr(5);
       protocol::AppendFrames(patched, 0, &outgoing_);

@@ -173,7 +173,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   if (sequence != command_frames_) {
     // The server counts on from our frames; the client counts from its own.
     outgoing_.clear();
-    co_return co_await Refuse("the statement is so near to 16 MiB that its rewritten form needs another packet; send it in smaller parts");
+    co_return co_await Refuse(kNearFrame);
   }
   thread_->metrics()->rewritten.Add();
   co_return kRelay;
@@ -211,6 +211,11 @@ awaitable<Session::Action> Session::Special(std::string_view payload) {
     case Command::kSetOption:
       facts_known_ = false;
       co_return kRelay;
+    case Command::kBinlogDump:
+    case Command::kBinlogDumpGtid:
+    case Command::kTableDump:
+    case Command::kClone:
+    case Command::kGroupReplication: co_return co_await Replicate();
     default: co_return kRelay;
   }
 }

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "proxy/lazy_receive.h"
+#include "proxy/stream_link.h"
 
 namespace crossfade::proxy {
 namespace asio = boost::asio;
@@ -17,19 +18,24 @@ namespace {
 ErrorCode SystemError(int error) { return ErrorCode(error, boost::system::system_category()); }
 }  // namespace
 
-awaitable<Stream::ReadResult> Stream::ReadPlain() { return socket_.async_receive(LazyBuffers(&in_), kAsTuple); }
+Stream::Stream(Socket socket, ChunkPool* pool) : socket_(std::move(socket)), in_(pool) {}
+Stream::~Stream() = default;
 
-awaitable<Stream::ReadResult> Stream::ReadMore() {
-  if (ssl_ != nullptr) co_return co_await ReadTls();
+awaitable<Stream::ReadResult> Stream::ReadPlain(Buffer* buffer) { return socket_.async_receive(LazyBuffers(buffer), kAsTuple); }
+
+awaitable<Stream::ReadResult> Stream::ReadMore() { return link_ == nullptr ? ReadNow(&in_) : ReadPieces(); }
+
+awaitable<Stream::ReadResult> Stream::ReadNow(Buffer* buffer) {
+  if (ssl_ != nullptr) co_return co_await ReadTls(buffer);
   size_t room = 0;
-  char* memory = in_.Prepare(&room);
+  char* memory = buffer->Prepare(&room);
   const ssize_t n = ::recv(socket_.native_handle(), memory, room, MSG_DONTWAIT);
   const int error = errno;
-  in_.Commit(n > 0 ? static_cast<size_t>(n) : 0);
+  buffer->Commit(n > 0 ? static_cast<size_t>(n) : 0);
   if (n > 0) co_return ReadResult(ErrorCode(), static_cast<size_t>(n));
   if (n == 0) co_return ReadResult(asio::error::eof, 0);
   if (error != EAGAIN && error != EWOULDBLOCK && error != EINTR) co_return ReadResult(SystemError(error), 0);
-  co_return co_await ReadPlain();
+  co_return co_await ReadPlain(buffer);
 }
 
 awaitable<Stream::ReadResult> Stream::ReadAtMost(size_t most) {
@@ -63,31 +69,35 @@ awaitable<ErrorCode> Stream::WaitFor(int ssl_error) {
   co_return ec;
 }
 
-awaitable<Stream::ReadResult> Stream::ReadTls() {
+awaitable<Stream::ReadResult> Stream::ReadTls(Buffer* buffer) {
   for (;;) {
     size_t room = 0;
-    char* memory = in_.Prepare(&room);
+    char* memory = buffer->Prepare(&room);
     ERR_clear_error();
     const int n = SSL_read(ssl_.get(), memory, static_cast<int>(std::min<size_t>(room, 1 << 30)));
     if (n > 0) {
-      in_.Commit(static_cast<size_t>(n));
+      buffer->Commit(static_cast<size_t>(n));
       co_return ReadResult(ErrorCode(), static_cast<size_t>(n));
     }
     const int error = SSL_get_error(ssl_.get(), n);
-    in_.Commit(0);
+    buffer->Commit(0);
     const ErrorCode ec = co_await WaitFor(error);
     if (ec) co_return ReadResult(ec, 0);
   }
 }
 
 bool Stream::TryWrite(std::string_view* bytes) {
-  if (ssl_ != nullptr) return false;
+  if (!plain_) return false;
   const ssize_t n = ::send(socket_.native_handle(), bytes->data(), bytes->size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (n > 0) bytes->remove_prefix(static_cast<size_t>(n));
   return bytes->empty();
 }
 
 awaitable<ErrorCode> Stream::WriteRest(std::string_view bytes) {
+  return link_ == nullptr ? WriteTransport(bytes) : WritePieces(bytes);
+}
+
+awaitable<ErrorCode> Stream::WriteTransport(std::string_view bytes) {
   while (!bytes.empty()) {
     ErrorCode ec;
     if (ssl_ != nullptr) {
@@ -131,6 +141,7 @@ awaitable<ErrorCode> Stream::Handshake() {
 
 awaitable<ErrorCode> Stream::TlsAccept(SSL_CTX* ctx) {
   ssl_.reset(SSL_new(ctx));
+  plain_ = false;
   if (ssl_ == nullptr) co_return asio::error::no_memory;
   socket_.native_non_blocking(true);
   SSL_set_fd(ssl_.get(), socket_.native_handle());
@@ -140,6 +151,7 @@ awaitable<ErrorCode> Stream::TlsAccept(SSL_CTX* ctx) {
 
 awaitable<ErrorCode> Stream::TlsConnect(SSL_CTX* ctx, const std::string& host) {
   ssl_ = NewClientSsl(ctx, host);
+  plain_ = false;
   if (ssl_ == nullptr) co_return asio::error::no_memory;
   socket_.native_non_blocking(true);
   SSL_set_fd(ssl_.get(), socket_.native_handle());

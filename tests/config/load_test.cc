@@ -64,7 +64,7 @@ TEST(Load, EverySection) {
       "  - {address: \"[::1]:6033\", backend: b, tls: {certificate: cert.pem, key: /keys/key.pem}}\n"
       "backends:\n"
       "  a: {address: \"unix:/run/mysqld.sock\"}\n"
-      "  b: {address: \"db.example:3306\", tls: verify, ca: ca.pem}\n"
+      "  b: {address: \"db.example:3306\", tls: verify, ca: ca.pem, compression: zstd}\n"
       "control: {backend: b, user: crossfade, password_file: control.password, schema: cf_control}\n"
       "admin: 127.0.0.1:6080\n"
       "log_level: debug\n"
@@ -74,6 +74,8 @@ TEST(Load, EverySection) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->backends[0].tls, TlsMode::kPreferred);
   EXPECT_EQ(config->backends[1].tls, TlsMode::kVerify);
+  EXPECT_EQ(config->backends[0].compression, Compression::kOff);
+  EXPECT_EQ(config->backends[1].compression, Compression::kZstd);
   EXPECT_EQ(config->backends[1].ca, "/etc/cf/ca.pem");
   EXPECT_EQ(config->listeners[1].tls_certificate, "/etc/cf/cert.pem");
   EXPECT_EQ(config->listeners[1].tls_key, "/keys/key.pem");
@@ -121,6 +123,7 @@ TEST(Load, ErrorsSayFileLineAndReason) {
       {"listen: [{address: \"h:1\", backend: a}]\nbackends: {a: {address: \"h:1\"}}\n", ":1: ", "'control' is missing"},
       {"listen: [{address: \"h:1\", backend: a}]\nbackends: {a: {address: \"h:1\", tls: maybe}}\n", ":2: ", "'maybe' is none of"},
       {"listen: [{address: \"h:1\", backend: a}]\nbackends: {a: {address: \"h:1\", tls: verify}}\n", ":2: ", "needs 'ca:'"},
+      {"listen: [{address: \"h:1\", backend: a}]\nbackends: {a: {address: \"h:1\", compression: gzip}}\n", ":2: ", "'gzip' is none of"},
       {"listen: [{address: \"h:1\", backend: a}]\nbackends: {a: {address: \"h:1\", ca: x}}\n", ":2: ", "'tls: verify' only"},
       {"listen: [{address: \"h:1\", backend: a}]\nbackends: {a: {adress: \"h:1\"}}\n", ":2: ", "'address' is missing"},
       {"listen: [{address: \"unix:\", backend: a}]\nbackends: {a: {address: \"h:1\"}}\n", ":1: ", "needs a path"},

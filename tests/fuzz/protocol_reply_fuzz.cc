@@ -20,7 +20,7 @@ size_t FeedAll(ReplyTracker* tracker, std::string_view stream, uint32_t seed) {
   const bool all = seed == 0;
   size_t at = 0;
   while (at < stream.size()) {
-    if (tracker->state() == State::kLocalInfile) tracker->FileSent();
+    if (tracker->state() == State::kLocalInfile) tracker->FileSent(1);
     if (tracker->state() != State::kMore) break;
     seed = seed * 1664525 + 1013904223;
     const size_t want = seed >> 24 & 3 ? (seed >> 28) + 1 : (seed >> 20) + 1;

@@ -115,7 +115,7 @@ TEST(Reply, CapturedStreamsEndWhereTheServerFellSilent) {
       tracker.Start(kind, vector.capabilities);
       tracker.Feed(vector.parts[0]);
       EXPECT_EQ(tracker.last_packet(), "\xfbsome.csv");
-      tracker.FileSent();
+      tracker.FileSent(static_cast<uint8_t>(vector.parts[1][3]));
       ASSERT_EQ(tracker.Feed(vector.parts[1]), vector.parts[1].size());
       ASSERT_EQ(tracker.state(), State::kDone);
     } else {

@@ -73,15 +73,15 @@ TEST(Relay, AMessageOfSeveralFramesPassesBothWays) {
     if (!second) return;
     const bool same = first.substr(4) + *second == QueryPayload(big);
     // One column, one row that is just as big.
-    peer.SendMessage("\x01", 1);
-    peer.SendMessage(std::string("\x03" "def\0\0\0\x01" "a\0\x0c\x3f\0\0\0\0\0\xfd\0\0\0\0\0", 24), 2);
+    peer.SendMessage("\x01", 2);
+    peer.SendMessage(std::string("\x03" "def\0\0\0\x01" "a\0\x0c\x3f\0\0\0\0\0\xfd\0\0\0\0\0", 24), 3);
     std::string row("\xfd", 1);
     row += std::string("\xff\xff\xff", 3);
     row += std::string(protocol::kMaxFramePayload, same ? 'y' : 'n');
-    peer.SendMessage(row, 3);
+    peer.SendMessage(row, 4);
     std::string end = OkPayload();
     end[0] = '\xfe';
-    peer.SendMessage(end, 5);
+    peer.SendMessage(end, 6);
     peer.ReceiveFrame();
   });
   ProxyUnderTest proxy(backend.port());
