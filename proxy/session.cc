@@ -22,6 +22,13 @@ constexpr int kChunksBeforeYield = 16;  // of one reply, so that other sessions 
 // Errors after which a transaction may be over: a changed record under snapshot isolation (MariaDB), a lock wait that
 // timed out (innodb_rollback_on_timeout), a deadlock.
 bool MayEndTransaction(uint16_t error) { return error == 1020 || error == 1205 || error == 1213; }
+
+// MySQL answers 1835 to commands without a reply that are cut short; MariaDB, which never agrees on CLIENT_LONG_PASSWORD,
+// says nothing to them either.
+bool AnsweredAllTheSame(Command command, size_t size, uint64_t capabilities) {
+  if ((capabilities & protocol::kClientLongPassword) == 0) return false;
+  return (command == Command::kStmtClose && size < 5) || (command == Command::kStmtSendLongData && size < 7);
+}
 }
 
 Session::Session(IoThread* thread, uint64_t id, Socket client, const ListenerContext* listener, const protocol::SocketAddress& peer)
@@ -263,7 +270,9 @@ awaitable<void> Session::Serve() {
     thread_->metrics()->commands.Add();
     last_command_ = payload.empty() ? 0 : static_cast<uint8_t>(payload[0]);
     const auto command = static_cast<Command>(last_command_);
-    tracker_.Start(protocol::ReplyKind(command), capabilities_, AfterCommand());
+    ReplyTracker::Kind kind = protocol::ReplyKind(command);
+    if (kind == ReplyTracker::Kind::kNone && AnsweredAllTheSame(command, payload.size(), capabilities_)) kind = ReplyTracker::Kind::kSingle;
+    tracker_.Start(kind, capabilities_, AfterCommand());
     tracker_.set_status(status_);
 
     std::string_view bytes = client_.in().data().substr(0, size);

@@ -211,7 +211,8 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
       protocol::ParseExecute(payload.substr(1), statement->params, statement->types, long_params, capabilities_);
   if (!parsed.ok()) {
     const bool mysql = pinned_->snapshot->catalog.dialect.flavor == rewrite::Flavor::kMySql;
-    const bool sent = co_await SendError(AfterCommand(), 1210, "HY000", mysql ? "Incorrect arguments to COM_STMT_EXECUTE" : "Incorrect arguments to mysqld_stmt_execute");
+    const bool sent = co_await SendError(AfterCommand(), mysql ? 1835 : 1210, "HY000",
+                                         mysql ? "Malformed communication packet." : "Incorrect arguments to mysqld_stmt_execute");
     co_return sent ? kAnswered : kEnd;
   }
   std::vector<rewrite::ValueShape> shapes;
