@@ -23,10 +23,8 @@ constexpr int kChunksBeforeYield = 16;  // of one reply, so that other sessions 
 // timed out (innodb_rollback_on_timeout), a deadlock.
 bool MayEndTransaction(uint16_t error) { return error == 1020 || error == 1205 || error == 1213; }
 
-// MySQL answers 1835 to commands without a reply that are cut short; MariaDB, which never agrees on CLIENT_LONG_PASSWORD,
-// says nothing to them either.
-bool AnsweredAllTheSame(Command command, size_t size, uint64_t capabilities) {
-  if ((capabilities & protocol::kClientLongPassword) == 0) return false;
+// MySQL answers 1835 to commands without a reply that are cut short; MariaDB says nothing to them either.
+bool AnsweredAllTheSame(Command command, size_t size) {
   return (command == Command::kStmtClose && size < 5) || (command == Command::kStmtSendLongData && size < 7);
 }
 }
@@ -271,7 +269,7 @@ awaitable<void> Session::Serve() {
     last_command_ = payload.empty() ? 0 : static_cast<uint8_t>(payload[0]);
     const auto command = static_cast<Command>(last_command_);
     ReplyTracker::Kind kind = protocol::ReplyKind(command);
-    if (kind == ReplyTracker::Kind::kNone && AnsweredAllTheSame(command, payload.size(), capabilities_)) kind = ReplyTracker::Kind::kSingle;
+    if (kind == ReplyTracker::Kind::kNone && !mariadb_ && AnsweredAllTheSame(command, payload.size())) kind = ReplyTracker::Kind::kSingle;
     tracker_.Start(kind, capabilities_, AfterCommand());
     tracker_.set_status(status_);
 

@@ -72,7 +72,9 @@ void Session::RunsTooLong(Clock::time_point now, bool again) {
   switch (static_cast<Command>(last_command_)) {
     case Command::kBinlogDump:
     case Command::kTableDump:
-    case Command::kBinlogDumpGtid: return;  // these have no end
+    case Command::kBinlogDumpGtid:
+    case Command::kClone:
+    case Command::kGroupReplication: return;  // these have no end
     default: break;
   }
   if (kill_ != Kill::kNone && !again) return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The compressed protocol under any bytes: a peer's pieces, whatever they claim, are read or refused; and any bytes,
 // packed as frames and cut at any place, come out as they went in. Input: method and peer, a seed of the cuts, the stream.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>

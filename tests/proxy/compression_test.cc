@@ -232,10 +232,12 @@ TEST(CompressedPeers, ABackendThatLies) {
     const auto reply = client.ReceiveFrame(&sequence);
     const bool good = i == 0 || i == 3;
     EXPECT_EQ(reply && !reply->empty() && (*reply)[0] == 0, good) << i;
-    if (good) EXPECT_EQ(sequence, 1);
-    if (i == 3) ASSERT_TRUE(client.SendMessage("\x0e", 0));  // what came too much is nobody's reply
-    if (i == 3) EXPECT_FALSE(client.ReceiveFrame().has_value());
-    if (i == 1 || i == 2) EXPECT_TRUE(client.AtEnd());
+    EXPECT_TRUE(!good || sequence == 1) << i;
+    if (i == 3) {
+      client.SendMessage("\x0e", 0);
+      EXPECT_FALSE(client.ReceiveFrame().has_value());  // what came too much is nobody's reply
+    }
+    EXPECT_TRUE(good || client.AtEnd()) << i;
   }
 }
 

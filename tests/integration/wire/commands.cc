@@ -169,6 +169,17 @@ std::vector<Exchange> Exchanges() {
        }) {
     Sql(&all, sql);
   }
+  for (const char* sql : {"select * from Plain where a = 1", "insert into Bears values (11, 'c1', 'Attributed')", "sel"}) {
+    Make(&all, std::string("with query attributes: ") + sql, [sql](const RawClient& c, uint32_t) {
+      if ((c.capabilities() & protocol::kClientQueryAttributes) == 0) return c.Query(sql);
+      Writer writer;
+      writer.U8(3), writer.Lenenc(2), writer.Lenenc(1), writer.U8(2), writer.U8(1);  // two, one set; the second is NULL
+      for (const char* name : {"trace", "empty"}) writer.U8(253), writer.U8(0), writer.LenencString(name);
+      writer.LenencString("insert into nowhere");
+      writer.Bytes(sql);
+      return Frame(writer.out()) + c.Query("select * from Bears order by id");
+    });
+  }
   Add(&all, "INIT_DB", Command(2, "zoo") + Command(2, "nowhere") + Command(2) + Command(2, "mysql"));
   Add(&all, "FIELD_LIST", Command(4, std::string("Plain\0", 6)) + Command(4, std::string("Plain\0b%", 8)) + Command(4, std::string("nowhere\0", 8)) + Command(4, "Plain") + Command(4));
   Add(&all, "FIELD_LIST of a migrating table", Command(4, std::string("Bears\0", 6)));
@@ -192,11 +203,8 @@ std::vector<Exchange> Exchanges() {
   Add(&all, "REGISTER_SLAVE cut short", Command(21, "\1"));
   for (const char* table : {"Plain", "Bears"}) {
     Prepared(&all, std::string("executions cut short, ") + table, std::string("select * from ") + table + (*table == 'P' ? " where b = ?" : " where name = ?"), [](const RawClient& c, uint32_t id) {
-      const std::string whole = Execute(c, id, {S("value")}).substr(4);
-      std::string bytes;
-      // Without the NULL bits, without the types. (The values cut short are read as '' by both servers, and refused here.)
-      for (size_t size : {10, 12}) bytes += Frame(whole.substr(0, size));
-      return bytes;
+      // Without the NULL bits. (What is cut short behind them both servers read as '', and the proxy refuses.)
+      return Frame(Execute(c, id, {S("value")}).substr(4, 10));
     });
   }
   Make(&all, "CHANGE_USER", [](const RawClient& c, uint32_t) {
