@@ -55,7 +55,7 @@ std::string Masked(std::string_view bytes, Exchange::Compare compare, uint32_t i
     const std::string number = fmt::format("({})", id);
     if (const size_t at = payload.find(number); id != 0 && at != std::string::npos && payload[0] == '\xff') payload.replace(at, number.size(), "(#id#)");
     if (const size_t at = payload.find("_password"); payload[0] == '\xfe' && at != std::string::npos) payload.resize(at);
-    if (payload[0] == '\xfe' && payload.size() > 4 && payload.size() < 40) payload[3] = static_cast<char>(payload[3] & ~0x30);
+    if ((payload[0] == '\xfe' || payload[0] == '\0') && payload.size() > 4 && payload.size() < 100) payload[3] = static_cast<char>(payload[3] & ~0x30);
     if (compare == Exchange::Compare::kNoDigits) {
       payload.erase(std::remove_if(payload.begin(), payload.end(), [](unsigned char c) { return std::isdigit(c) || c == '.'; }), payload.end());
     }
