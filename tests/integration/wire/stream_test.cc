@@ -131,7 +131,7 @@ TEST_P(StreamTest, AReplicaBehindTheProxy) {
   const bool mysql = GetParam() == Engine::kMySql;
   ASSERT_TRUE(direct_->Query("CREATE USER replica@'%' IDENTIFIED BY 'canary-password'").ok());
   ASSERT_TRUE(direct_->Query("GRANT REPLICATION SLAVE ON *.* TO replica@'%'").ok());
-  const std::string change = mysql ? "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={}, SOURCE_USER='replica', SOURCE_PASSWORD='canary-password', GET_SOURCE_PUBLIC_KEY=1"
+  const std::string change = mysql ? "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={}, SOURCE_USER='replica', SOURCE_PASSWORD='canary-password', GET_SOURCE_PUBLIC_KEY=1, SOURCE_SSL=0"
                                    : "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='replica', MASTER_PASSWORD='canary-password', MASTER_LOG_FILE='canary.000001', MASTER_LOG_POS=4";
   servers::Reply reply = client->Query(fmt::format(fmt::runtime(change), proxy_->port()));
   ASSERT_TRUE(reply.ok()) << reply.message;
