@@ -40,7 +40,7 @@ with open(DIR + "/more.sql", "w", encoding="utf-8") as f:
             "CALL p_sets(5);\nSET @b = 0, @c = 'c';\nCALL p_out(21, @b, @c);\nSELECT @b, @c;\nSELECT * FROM nowhere;\nSELECT * FROM orders ORDER BY id\\G\n")
 run("mysql", ["shop", "-vvv", "--force"], f"source {DIR}/more.sql\nuse other\nSELECT DATABASE();\nstatus\nwarnings\nSELECT 1/0;\nnowarning\n\\W\nSELECT 1/0;\nSHOW WARNINGS;\nconnect shop\nSELECT DATABASE();\nCALL p_fail();\n")
 for text in ("SELECT code FROM items WHERE stock > 5 ORDER BY code;", "SELECT * FROM kinds ORDER BY id;"):
-    for form in ("--xml", "--html", "--batch", "--raw", "-sN", "-E", "--quick", "--binary-as-hex" if not OURS else "--binary-mode"):
+    for form in ("--xml", "--html", "--batch", "--raw", "-sN", "-E", "--quick", "--binary-as-hex"):
         run("mysql", [form, "shop"], text)
 with open(DIR + "/texts.csv", "w", encoding="utf-8") as f:
     f.writelines(f"{i},text {i} é😀,{'' if i % 3 else chr(92) + 'N'}\n" for i in range(2000))

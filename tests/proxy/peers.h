@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -29,6 +30,9 @@ inline constexpr uint64_t kPeerCapabilities =
     protocol::kClientProtocol41 | protocol::kClientLongPassword | protocol::kClientSecureConnection |
     protocol::kClientPluginAuth | protocol::kClientMultiStatements | protocol::kClientMultiResults |
     protocol::kClientTransactions | protocol::kClientLocalFiles | protocol::kClientDeprecateEof;
+
+// As `serve` does: OpenSSL writes to sockets without MSG_NOSIGNAL.
+inline const auto kSigpipeIgnored = std::signal(SIGPIPE, SIG_IGN);
 
 // A blocking socket; every wait ends after five seconds.
 class Peer {
