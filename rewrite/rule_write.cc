@@ -241,12 +241,12 @@ void ValueForOwn(Context& context, Reader& reader, const Key& key, Expr& value, 
     reader.Visit(value, scope, ctes);
 }
 
-void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,
+bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,
             const AssignUse& use) {
   std::vector<const KeyColumn*> seen;
   bool aliased = false;
   ColumnAssignments columns;
-  bool sets = false;
+  bool sets = false, in_order = false;
   for (const Source& source : scope.sources) sets = sets || (source.table != nullptr && source.table->AnySet());
   for (Assignment& assignment : set) {
     const Bound bound = reader.Resolve(*assignment.column, scope);
@@ -256,8 +256,10 @@ void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
       if (source.table != nullptr && (bound.source == &source || unknown)) context.Touch(*source.table, true);
     }
     if (!key_column) {
+      // Behind the assignment of an old column its own value is the present one: what is made of it comes last.
+      if (columns.empty()) reader.Visit(*assignment.value, scope, ctes);
+      else reader.VisitOld(*assignment.value, scope, ctes);
       if (sets) columns.Take(context, bound, scope, assignment);
-      reader.Visit(*assignment.value, scope, ctes);
       continue;
     }
     const KeyColumn& column = *bound.column;
@@ -298,8 +300,10 @@ void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
     for (const KeyColumn& other : bound.source->table->keys)
       if (other.own && other.key == &key) context.Refuse(key, "an UPDATE of a reference to the same table", "take this table out of the migration");
     AssignBoth(context, reader, assignment, column, *bound.source, scope, ctes, use, &aliased);
+    in_order = true;
   }
   columns.Finish(context, set, use.single);
+  return in_order || !columns.empty();
 }
 
 }  // namespace crossfade::rewrite

@@ -45,6 +45,7 @@ class ColumnAssignments {
  public:
   void Take(Context& context, const Bound& bound, const Scope& scope, const Assignment& assignment);
   void Finish(Context& context, const std::vector<Assignment>& set, bool single);
+  bool empty() const { return entries_.empty(); }
 
  private:
   struct Entry {
@@ -80,7 +81,8 @@ struct AssignUse {
   bool single = true;
   bool ignore = false;
 };
-void Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,
+// True: something is assigned that reads an assignment before it.
+bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,
             const AssignUse& use);
 
 }  // namespace crossfade::rewrite
