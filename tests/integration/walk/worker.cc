@@ -45,6 +45,7 @@ bool Load::Worker::Connect() {
       Rows found;
       if (id.ok() && Load::Read(*client_, index_, "i.code = o.item", &found).ok()) {
         server_thread_ = std::stoull(*id.rows[0][0]);
+        connected_at_ = std::chrono::steady_clock::now();
         in_transaction_ = false;
         const std::string what = known_ ? CheckAfterLoss(found) : "";
         if (!what.empty()) report_.errors.push_back(fmt::format("thread {}, after its connection was lost: {}", index_, what));
@@ -91,6 +92,10 @@ void Load::Worker::Lose() {
   while (std::chrono::steady_clock::now() < end) {
     auto direct = Client::Connect({.port = load_->options_.direct_port});
     if (direct.ok()) {
+      // A server that was started since counts its connections anew.
+      const Reply uptime = direct->Query("SHOW GLOBAL STATUS LIKE 'Uptime'");
+      const auto since = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - connected_at_).count();
+      if (uptime.ok() && std::stoll(*uptime.rows[0][1]) < since) return;
       const Reply alive = direct->Query(fmt::format("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {}", server_thread_));
       if (alive.ok() && alive.rows[0][0] == "0") return;
     }

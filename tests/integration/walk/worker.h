@@ -2,6 +2,7 @@
 // One thread of the load: its connection, the rows it owns, and its operations.
 #pragma once
 
+#include <chrono>
 #include <set>
 
 #include "tests/integration/walk/load.h"
@@ -51,6 +52,7 @@ class Load::Worker {
   twin::Random random_;
   std::unique_ptr<servers::Client> client_;
   uint64_t server_thread_ = 0;
+  std::chrono::steady_clock::time_point connected_at_;
   bool in_transaction_ = false, known_ = false;
   Rows committed_;                       // before the statement or transaction under way
   std::set<std::string> touched_items_;  // by it
