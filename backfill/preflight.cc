@@ -11,6 +11,7 @@
 #include "backfill/keyset.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
+#include "rewrite/column_expression.h"
 
 namespace crossfade::backfill {
 namespace {
@@ -140,6 +141,30 @@ void CheckIndexes(Connection& connection, const Table& table, const std::vector<
   }
 }
 
+// What only the server knows: whether it takes the expressions, and which values it makes itself.
+absl::Status CheckColumnsOnServer(Connection& connection, const Table& table, const config::ColumnMigration& set, Findings* findings) {
+  for (const config::NewColumn& fresh : set.new_columns) {
+    auto expression = rewrite::ColumnExpression::Parse(fresh.from);
+    if (!expression.ok()) continue;  // told already
+    auto taken = connection.Query(fmt::format("SELECT {} FROM {} LIMIT 0", expression->Text(""), TableName(table.schema, table.name)));
+    if (absl::IsUnavailable(taken.status())) return taken.status();
+    if (!taken.ok()) {
+      AddError(findings, fmt::format("{}.{}: the server does not take the expression: {}", table.name, fresh.name, std::string(taken.status().message())), "write it otherwise");
+    }
+  }
+  for (const std::string& old : set.old_columns) {
+    auto made = connection.Query(fmt::format(
+        "SELECT 1 FROM information_schema.columns WHERE table_schema = {} AND table_name = {} AND column_name = {} AND (extra LIKE '%DEFAULT_GENERATED%'"
+        " OR extra LIKE '%on update%' OR (column_default LIKE '%(%' AND LEFT(column_default, 1) <> CHAR(39)))",
+        connection.Quote(table.schema), connection.Quote(table.name), connection.Quote(old)));
+    if (!made.ok()) return made.status();
+    if (made->rows.empty()) continue;
+    AddError(findings, fmt::format("{}.{}.{} has a default that is an expression or the time, or ON UPDATE: where a statement leaves it out, the new column would stay behind",
+                                   table.schema, table.name, old), "give it a constant default first");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckTable(Connection& connection, const config::Migration& migration, const rewrite::Catalog& catalog, const TablePairs& entry, Findings* findings) {
   const std::string name = fmt::format("{}.{}", migration.schema, entry.table);
   const Table* table = catalog.FindTable(migration.schema, entry.table);
@@ -177,7 +202,11 @@ absl::Status CheckTable(Connection& connection, const config::Migration& migrati
   if (!entry.sets.empty() && !entry.pairs.empty()) {
     AddError(findings, fmt::format("{} has a key and plain columns in one migration", name), "migrate one after the other");
   }
-  for (const config::ColumnMigration& set : entry.sets) CheckColumnMigration(*table, set, findings);
+  for (const config::ColumnMigration& set : entry.sets) {
+    CheckColumnMigration(*table, set, findings);
+    absl::Status asked = CheckColumnsOnServer(connection, *table, set, findings);
+    if (!asked.ok()) return asked;
+  }
   return absl::OkStatus();
 }
 

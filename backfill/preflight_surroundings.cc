@@ -140,6 +140,19 @@ absl::Status CheckChildren(Connection& connection, bool maria, const config::Mig
                "add it to `references:`");
     }
   }
+  for (const TablePairs& entry : tables) {
+    for (const config::ColumnMigration& set : entry.sets) {
+      for (const std::string& old : set.old_columns) {
+        auto rows = connection.Query(ReferrersSql(connection, maria, migration.schema, entry.table, old));
+        if (!rows.ok()) return rows.status();
+        for (const Row& row : rows->rows) {
+          AddError(findings, fmt::format("{}.{}.{} refers to {}.{} ({}), which goes", row[0].value_or(""), row[1].value_or(""), row[2].value_or(""), entry.table, old,
+                                         row[3].value_or("")),
+                   "drop the foreign key first, or migrate the key");
+        }
+      }
+    }
+  }
   return absl::OkStatus();
 }
 

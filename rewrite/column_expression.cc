@@ -19,7 +19,7 @@ constexpr std::string_view kFunctions[] = {
     "concat_ws", "conv", "crc32", "date", "datediff", "day", "dayofmonth", "dayofweek", "dayofyear", "elt", "field", "floor", "from_base64",
     "greatest", "hex", "hour", "if", "ifnull", "inet6_aton", "inet6_ntoa", "inet_aton", "inet_ntoa", "instr", "json_array", "json_contains",
     "json_extract", "json_length", "json_object", "json_quote", "json_type", "json_unquote", "json_valid", "json_value", "last_day", "lcase",
-    "least", "left", "length", "locate", "lower", "lpad", "ltrim", "md5", "microsecond", "mid", "minute", "mod", "month", "nullif", "octet_length",
+    "least", "left", "length", "locate", "lower", "lpad", "ltrim", "microsecond", "mid", "minute", "mod", "month", "nullif", "octet_length",
     "ord", "position", "pow", "power", "quarter", "regexp_instr", "regexp_replace", "regexp_substr", "repeat", "replace", "reverse", "right",
     "round", "rpad", "rtrim", "second", "sha", "sha1", "sha2", "sign", "sqrt", "strcmp", "substr", "substring", "substring_index", "to_base64",
     "to_days", "trim", "truncate", "ucase", "unhex", "upper", "uuid_to_bin", "weekday", "year"};
@@ -48,6 +48,7 @@ class Checker {
         return absl::OkStatus();
       case ExprKind::kUnary: case ExprKind::kBinary:
         if (expr.op == Op::kConcat || text.find("||") != std::string_view::npos) return No("||", "means OR or CONCAT by sql_mode; write the one that is meant");
+        if (text.find('/') != std::string_view::npos) return No("/", "rounds by div_precision_increment of the session; write DIV or multiply");
         if (expr.op == Op::kNot) return No(text, "is read by sql_mode HIGH_NOT_PRECEDENCE; write IF(…, 0, 1)");
         break;
       case ExprKind::kComparison: case ExprKind::kBetween: case ExprKind::kLike: case ExprKind::kIsNull: case ExprKind::kCase:

@@ -28,6 +28,8 @@ const std::vector<ParsedColumns::Made>* Made(Context& context, const ColumnSet& 
     context.Refuse(set, fmt::format("{} is written by Crossfade", fresh[0]), "leave it out");
   } else if (old != nullptr) {
     context.Refuse(set, fmt::format("{} is written together with {}", fresh[0], *old), "write one side");
+  } else if (lost == nullptr && ((context.facts.sql_mode & kStrict) == 0 || context.ignore)) {
+    context.Refuse(set, fmt::format("{} is written where values are cut to fit, which the old column may need", fresh[0]), "use a strict sql_mode, without IGNORE");
   } else if (lost != nullptr && !set.new_only) {
     context.Refuse(set, fmt::format("{} cannot be made of {}", *lost, fresh[0]), fmt::format("write {}, or say in the file how: back", *lost));
   } else if (lost != nullptr) {

@@ -188,6 +188,29 @@ TEST_P(ColumnsTest, FromBeginningToEnd) {
   EXPECT_TRUE(client->Query("SELECT note FROM customer WHERE note = 'm'").ok());
 }
 
+// MySQL joins the subquery's table first where that has the index, and then reads the row as it was in every assignment.
+TEST_P(ColumnsTest, AnUpdateWhoseSubqueryTheServerCouldJoin) {
+  Do("ALTER TABLE billing.customer ADD COLUMN k int NULL, ADD KEY (k)");
+  Do("UPDATE billing.customer SET k = id");
+  Do("CREATE TABLE billing.pick (k int, KEY (k))");
+  Do("INSERT INTO billing.pick VALUES (2), (3), (2), (4)");
+  Walk("dual_write");
+  auto client = Client::Connect({.port = proxy_->port(), .database = "billing"});
+  ASSERT_TRUE(client.ok());
+  const Reply reply = client->Query("UPDATE customer SET phone = '777', note = 'changed' WHERE k IN (SELECT k FROM pick)");
+  EXPECT_TRUE(reply.ok()) << reply.message;
+  EXPECT_EQ(reply.affected, 3u);
+  EXPECT_EQ(One("SELECT COUNT(*) FROM billing.customer WHERE id IN (2, 3, 4) AND digits = 777 AND remark = 'changed'"), "3");
+}
+
+TEST_P(ColumnsTest, CheckSaysWhatTheServerMakesItself) {
+  Do("ALTER TABLE billing.customer MODIFY phone varchar(30) DEFAULT (CONCAT('1', '2'))");
+  Do("ALTER TABLE billing.customer ADD UNIQUE KEY (first, id)");
+  const servers::CommandResult checked = proxy_->Run("check", {});
+  EXPECT_NE(checked.exit_code, 0);
+  EXPECT_THAT(checked.output, testing::HasSubstr("phone has a default that is an expression"));
+}
+
 TEST_P(ColumnsTest, CheckSaysWhatCannotBe) {
   Do("DELETE FROM billing.customer");
   Do("ALTER TABLE billing.customer MODIFY phone timestamp NULL DEFAULT NULL, ADD FULLTEXT KEY words (note), ADD KEY names (last, first)");
