@@ -45,6 +45,9 @@ class Copier {
   };
   // One chunk, or one look at what is waited for. Aborted: rows were locked; call again.
   absl::StatusOr<Result> Step();
+  // Behind the last chunk, with the indexes on the new columns built: fills rows whose key was changed meanwhile, so that
+  // no chunk came upon them. True: every row has its new side; otherwise call again.
+  absl::StatusOr<bool> FillMoved(Result* result);
 
  private:
   struct Unit {  // one table in one role
@@ -67,6 +70,7 @@ class Copier {
   absl::StatusOr<uint64_t> FillKeys(Unit* unit, const std::string& range, bool wait);
   absl::StatusOr<uint64_t> FillReferences(Unit* unit, const std::string& range, bool wait);
   absl::StatusOr<uint64_t> FillColumns(Unit* unit, const std::string& range, bool wait);
+  absl::Status FillOne(Unit* unit, const std::string& row);
   absl::Status ReserveFor(Unit* unit, const std::string& range, bool bounded);
 
   Connection& connection_;

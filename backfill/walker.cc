@@ -97,7 +97,7 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
     }
     case Phase::kBackfill:
       if (row.desired < Phase::kBackfill) return Waiting();
-      return CopyPiece(again);
+      return CopyPiece(row, again);
     case Phase::kVerify:
       if (row.desired < Phase::kVerify) return Waiting();
       return VerifyPiece(row, again);
@@ -126,7 +126,7 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
   return absl::InternalError(std::string("no such phase"));
 }
 
-absl::StatusOr<Waiting> Walker::CopyPiece(microseconds* again) {
+absl::StatusOr<Waiting> Walker::CopyPiece(const MigrationRow& asked, microseconds* again) {
   if (copier_ == nullptr) {
     auto complete = BackfillComplete(connection_, config_, migration_.name);
     if (!complete.ok()) return complete.status();
@@ -157,7 +157,15 @@ absl::StatusOr<Waiting> Walker::CopyPiece(microseconds* again) {
   }
   absl::Status built = RunAlters(connection_, config_, migration_.name, indexes);
   if (!built.ok()) return built;
-  return Waiting();
+  if (asked.desired <= Phase::kBackfill) return Waiting();
+  auto copier = Copier::Make(connection_, config_, migration_);
+  if (!copier.ok()) return copier.status();
+  Copier::Result result;
+  auto filled = (*copier)->FillMoved(&result);
+  if (!filled.ok()) return filled.status();
+  if (*filled) return Waiting();
+  *again = std::max<microseconds>(result.rest, kNow);
+  return Waiting(result.waiting_for.empty() ? "filling rows whose key was changed meanwhile" : "waits for " + result.waiting_for);
 }
 
 absl::StatusOr<Waiting> Walker::VerifyPiece(const MigrationRow& row, microseconds* again) {

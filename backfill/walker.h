@@ -36,7 +36,7 @@ class Walker {
   absl::StatusOr<Waiting> Work(const ControlState& state, const MigrationRow& row, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> GateToExpand();
   absl::StatusOr<Waiting> DigestGate();
-  absl::StatusOr<Waiting> CopyPiece(std::chrono::microseconds* again);
+  absl::StatusOr<Waiting> CopyPiece(const MigrationRow& asked, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> VerifyPiece(const MigrationRow& row, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> Ready(const MigrationRow& row, config::Phase next, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> Go(const ControlState& state, const MigrationRow& row, config::Phase next);

@@ -44,6 +44,23 @@ void NoteMade(Context& context, const ColumnSet& set, const std::vector<ParsedCo
   context.Note(made == &set.parsed->back ? "makes the old columns of the new ones" : "makes the new columns of the old ones");
 }
 
+// A value of the column's type, whichever. Empty: none is known.
+std::string_view AnyValue(const std::string& declared) {
+  std::string type;  // its first word
+  for (char c : declared) {
+    if (c == '(' || c == ' ') break;
+    type += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  }
+  const auto is = [&](std::string_view part) { return type.find(part) != std::string::npos; };
+  if (is("point")) return "";
+  if (is("char") || is("text") || is("blob") || is("binary")) return "''";
+  if (is("int") || is("decimal") || is("numeric") || is("float") || is("double") || is("real") || is("bool") || is("bit") || is("year")) return "0";
+  if (is("date") || is("timestamp")) return "'2000-01-01'";
+  if (is("time")) return "'00:00:00'";
+  if (is("json")) return "'0'";
+  return "";
+}
+
 }  // namespace
 
 std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& table, const std::vector<std::string>& columns) {
@@ -64,7 +81,21 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
   return added;
 }
 
-void ColumnAssignments::Take(Context& context, const Bound& bound, const Scope& scope, const Assignment& assignment) {
+ColumnAssignments::Entry* ColumnAssignments::Of(const ColumnSet* set, const Source* source, const std::string& same) {
+  for (Entry& each : entries_) {
+    if (each.set != set || each.source != source) continue;
+    each.same = each.same.empty() || same.empty() ? "" : each.same + " AND " + same;
+    return &each;
+  }
+  return &entries_.emplace_back(Entry{set, source, {}, {}, same});
+}
+
+void ColumnAssignments::TakeMoved(const Source& source, const std::string& same) {
+  for (const ColumnSet* set : source.table->sets)
+    if (set->active && set->filling) (void)Of(set, &source, same);
+}
+
+void ColumnAssignments::Take(Context& context, const Bound& bound, const Scope& scope, const Assignment& assignment, const std::string& same) {
   const std::string_view name = assignment.column->parts.back().text;
   bool named_new = false;
   for (const Source& source : scope.sources) {
@@ -75,10 +106,7 @@ void ColumnAssignments::Take(Context& context, const Bound& bound, const Scope& 
       if (bound.source == nullptr) context.Refuse(*set, fmt::format("the name {} may belong to more than one table", name), "qualify it");
       continue;
     }
-    Entry* entry = nullptr;
-    for (Entry& each : entries_)
-      if (each.set == set && each.source == &source) entry = &each;
-    if (entry == nullptr) entry = &entries_.emplace_back(Entry{set, &source, {}, {}});
+    Entry* entry = Of(set, &source, same);
     if (named_new) entry->fresh.emplace_back(name);
     else entry->old = std::string(name);
     return;
@@ -86,19 +114,33 @@ void ColumnAssignments::Take(Context& context, const Bound& bound, const Scope& 
 }
 
 void ColumnAssignments::Finish(Context& context, const std::vector<Assignment>& set, bool single) {
-  std::string text;
+  std::string before, text;
   for (const Entry& entry : entries_) {
     const ColumnSet& columns = *entry.set;
+    if (!single && entry.old.empty() && entry.fresh.empty()) {
+      context.Refuse(columns, "an UPDATE of several tables moves rows that are being copied", "update one table, with the others in subqueries");
+    }
     if (!single) context.Refuse(columns, "an UPDATE of several tables assigns a migrating column", "update one table, with the others in subqueries");
     if ((context.facts.sql_mode & (kSimultaneousAssignment | kOracle)) != 0)
       context.Refuse(columns, "sql_mode SIMULTANEOUS_ASSIGNMENT hides the new value of a column", "use another sql_mode");
     const std::vector<ParsedColumns::Made>* made = Made(context, columns, entry.old.empty() ? nullptr : &entry.old, entry.fresh);
     if (made == nullptr) continue;
     for (const ParsedColumns::Made& each : *made) {
-      text += fmt::format(", {0}.{1} = {2}", QuoteName(entry.source->alias), QuoteName(each.column), each.expression.Text(entry.source->alias));
+      const std::string column = QuoteName(entry.source->alias) + "." + QuoteName(each.column);
+      std::string value = each.expression.Text(entry.source->alias);
+      std::string_view any;
+      for (const config::NewColumn& fresh : columns.spec->new_columns)
+        if (NameEq(fresh.name, each.column)) any = AnyValue(fresh.type);
+      // A row that does not change must not change for us either, though its new side may still be missing.
+      if (columns.filling && !entry.same.empty() && !any.empty() && made == &columns.parsed->from) {
+        before += fmt::format("{0} = IF({0} IS NULL AND NOT ({1}), {2}, {0}), ", column, entry.same, any);
+        value = fmt::format("IF({0} IS NULL, {0}, {1})", column, value);
+      }
+      text += fmt::format(", {} = {}", column, value);
     }
     NoteMade(context, columns, made);
   }
+  if (!before.empty()) context.editor.Before(set.front().span.begin, before);
   if (!text.empty()) context.editor.After(set.back().span.end - 1, text);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What all writes share: the conditions for them, and the values and assignments of key columns. See rules.h.
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 
@@ -110,6 +111,85 @@ void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const 
   } else {
     context.editor.After(last, fmt::format(", {} = {}", rn, lookup));
   }
+}
+
+bool Filling(const Source& source) {
+  if (source.table == nullptr) return false;
+  for (const ColumnSet* set : source.table->sets)
+    if (set->active && set->filling) return true;
+  for (const KeyColumn& column : source.table->keys)
+    if (column.key->active && column.key->filling) return true;
+  return false;
+}
+
+// Whether the backfill may walk along the column: rows that it changes can move from ahead of it to behind it.
+bool WalkedAlong(const MigratingTable& table, std::string_view column) {
+  if (table.table == nullptr) return false;
+  const Index* primary = table.table->PrimaryKey();
+  for (const Index& index : table.table->indexes) {
+    if (primary != nullptr ? &index != primary : !index.unique) continue;
+    for (const std::string& name : index.columns)
+      if (NameEq(name, column)) return true;
+  }
+  return false;
+}
+
+// "the column has the assigned value already"; empty: not sure, or the value cannot be said twice.
+std::string Same(Context& context, const Source& source, const Assignment& assignment, const AssignUse& use, bool* aliased) {
+  if (source.table == nullptr || source.table->table == nullptr) return "";
+  const Column* column = source.table->table->FindColumn(assignment.column->parts.back().text);
+  if (column == nullptr) return "";
+  Expr& value = Unwrap(*assignment.value);
+  const bool values = value.kind == ExprKind::kValues && !value.children.empty();
+  bool is_value = false;
+  if (value.kind != ExprKind::kParam) context.ShapeOf(value, &is_value);
+  if (!is_value && !values && value.kind != ExprKind::kParam && !RowAliasColumn(value, use)) return "";
+  std::string text = context.editor.Emit(value.span);
+  if (values && context.dialect.flavor == Flavor::kMySql && context.dialect.version >= 80019) {
+    const std::string once = ValuesOnce(context, value, use, aliased, text);
+    if (once == text) return "";
+    text = once;
+  }
+  const std::string name = QuoteName(source.alias) + "." + QuoteName(column->name);
+  if (column->charset.empty()) return fmt::format("{} <=> {}", name, text);
+  return fmt::format("CAST({} AS BINARY) <=> CAST(CONVERT({} USING {}) AS BINARY)", name, text, column->charset);
+}
+
+// The references of rows that may leave the backfill behind go along; `seen`: those that are assigned anyway.
+bool TakeReferences(Context& context, const std::vector<Assignment>& set, const std::vector<std::pair<const Source*, std::string>>& moved,
+                    const std::vector<const KeyColumn*>& seen, bool single) {
+  if (moved.empty()) return false;
+  std::string same;
+  bool sure = (context.facts.sql_mode & kSimultaneousAssignment) == 0;
+  for (const auto& [source, each] : moved) {
+    sure = sure && !each.empty();
+    same += (same.empty() ? "" : " AND ") + each;
+  }
+  std::string before, after;
+  std::vector<const Source*> sources;
+  for (const auto& [source, each] : moved) {
+    if (std::find(sources.begin(), sources.end(), source) != sources.end()) continue;
+    sources.push_back(source);
+    for (const KeyColumn& column : source->table->keys) {
+      if (column.own || !column.key->active || !column.key->filling) continue;
+      if (!single) {
+        context.Refuse(*column.key, "an UPDATE of several tables moves rows that are being copied", "update one table, with the others in subqueries");
+        continue;
+      }
+      const std::string table = QuoteName(source->alias) + ".";
+      const std::string rn = table + QuoteName(column.new_name);
+      const std::string lookup = context.LookupToWrite(*column.key, true, table + QuoteName(column.old_name));
+      const bool assigned = std::find(seen.begin(), seen.end(), &column) != seen.end();
+      if (sure) before += fmt::format("{0} = IF({1}, {0}, 0), ", rn, same);
+      else if (assigned) before += fmt::format("{} = 0, ", rn);
+      if (assigned) continue;  // what is 0 is looked up there
+      after += sure ? fmt::format(", {0} = IF({0} = 0, {1}, {0})", rn, lookup) : fmt::format(", {} = {}", rn, lookup);
+      context.Note("a row that moves takes its new reference with it");
+    }
+  }
+  if (!before.empty()) context.editor.Before(set.front().span.begin, before);
+  if (!after.empty()) context.editor.After(set.back().span.end - 1, after);
+  return !before.empty() || !after.empty();
 }
 
 }  // namespace
@@ -244,6 +324,7 @@ void ValueForOwn(Context& context, Reader& reader, const Key& key, Expr& value, 
 bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,
             const AssignUse& use) {
   std::vector<const KeyColumn*> seen;
+  std::vector<std::pair<const Source*, std::string>> moved;  // by assignments of what the backfill walks along
   bool aliased = false;
   ColumnAssignments columns;
   bool sets = false, in_order = false;
@@ -259,12 +340,23 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
       // Behind the assignment of an old column its own value is the present one: what is made of it comes last.
       if (columns.empty()) reader.Visit(*assignment.value, scope, ctes);
       else reader.VisitOld(*assignment.value, scope, ctes);
-      if (sets) columns.Take(context, bound, scope, assignment);
+      const bool moves = bound.source != nullptr && Filling(*bound.source) && WalkedAlong(*bound.source->table, assignment.column->parts.back().text);
+      if (!sets && !moves) continue;
+      const std::string same = bound.source == nullptr || !Filling(*bound.source) ? "" : Same(context, *bound.source, assignment, use, &aliased);
+      if (sets) columns.Take(context, bound, scope, assignment, same);
+      if (!moves) continue;
+      columns.TakeMoved(*bound.source, same);
+      moved.emplace_back(bound.source, same);
       continue;
     }
     const KeyColumn& column = *bound.column;
     const Key& key = *column.key;
     Expr& value = Unwrap(*assignment.value);
+    if (bound.kind == Bound::kBase && Filling(*bound.source) && WalkedAlong(*bound.source->table, column.old_name)) {
+      const std::string same = IsNewShaped(context, key, value) ? "" : Same(context, *bound.source, assignment, use, &aliased);
+      columns.TakeMoved(*bound.source, same);
+      moved.emplace_back(bound.source, same);
+    }
     if (bound.kind == Bound::kUncertain) {
       context.Refuse(key, fmt::format("the name {} may belong to more than one table", assignment.column->parts.back().text), "qualify it");
       continue;
@@ -302,6 +394,7 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
     AssignBoth(context, reader, assignment, column, *bound.source, scope, ctes, use, &aliased);
     in_order = true;
   }
+  in_order = TakeReferences(context, set, moved, seen, use.single) || in_order;
   columns.Finish(context, set, use.single);
   return in_order || !columns.empty();
 }

@@ -43,7 +43,10 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
 // … and what a SET has to assign at its end.
 class ColumnAssignments {
  public:
-  void Take(Context& context, const Bound& bound, const Scope& scope, const Assignment& assignment);
+  // `same`: "the column has this value already", as text; empty: not sure.
+  void Take(Context& context, const Bound& bound, const Scope& scope, const Assignment& assignment, const std::string& same);
+  // A column that the backfill walks along is assigned: the row may leave it behind, so it takes its new columns with it.
+  void TakeMoved(const Source& source, const std::string& same);
   void Finish(Context& context, const std::vector<Assignment>& set, bool single);
   bool empty() const { return entries_.empty(); }
 
@@ -53,7 +56,9 @@ class ColumnAssignments {
     const Source* source;
     std::string old;  // one that is assigned; empty: none
     std::vector<std::string> fresh;
+    std::string same;  // of every assignment to it; empty: not sure
   };
+  Entry* Of(const ColumnSet* set, const Source* source, const std::string& same);
   std::vector<Entry> entries_;
 };
 

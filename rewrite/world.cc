@@ -142,6 +142,7 @@ World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
       set->spec = &state.spec.columns[c];
       set->parsed = &state.parsed[c];
       set->active = active;
+      set->filling = effective.phase == config::Phase::kDualWrite || effective.phase == config::Phase::kBackfill;
       set->by_new = effective.phase >= config::Phase::kCutover;
       set->new_only = effective.NewOnly();
       set->new_reader = effective.NewOnly() || (effective.phase == config::Phase::kCutover && (facts.new_cohort >> m & 1) != 0);

@@ -46,6 +46,7 @@ struct ColumnSet {
   const config::ColumnMigration* spec = nullptr;
   const ParsedColumns* parsed = nullptr;
   bool active = false;      // dual_write or later, not finished: both sides are written
+  bool filling = false;     // dual_write, backfill: rows may still lack the new side
   bool by_new = false;      // cutover, retire: the application may write the new columns by their names
   bool new_only = false;    // retire: the old columns count no more
   bool new_reader = false;  // active, and this session reads old columns from the new ones

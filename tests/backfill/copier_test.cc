@@ -152,6 +152,37 @@ TEST_P(Copy, ReferencesWaitForTransactionsThatMayHaveMissedAKey) {
   EXPECT_EQ(Value("SELECT COUNT(*) FROM R WHERE p_id IS NULL"), "0");
 }
 
+TEST_P(Copy, RowsThatMoveBehindItAreFilledAtTheEnd) {
+  Run("CREATE TABLE P(name varchar(10) NOT NULL PRIMARY KEY)");
+  Run("CREATE TABLE R(rid int PRIMARY KEY, p varchar(10) NULL, q varchar(10) NULL, FOREIGN KEY(p) REFERENCES P(name) ON UPDATE CASCADE, FOREIGN KEY(q) REFERENCES P(name))");
+  Run("INSERT INTO P WITH RECURSIVE s(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM s WHERE i < 499) SELECT CONCAT('n', i) FROM s");
+  Run("INSERT INTO R SELECT SUBSTRING(name, 2), name, NULL FROM P");
+  Begin("[{name: ik, schema: cf_data, phase: observe, keys: [{table: P, old: name, new: {column: id, type: int unsigned},"
+        " references: [{table: R, old: p, new: pid}, {table: R, old: q, new: qid}]}]}]");
+  CopyAll([&](int step) {
+    if (step == 3) Run("UPDATE P SET name = CONCAT('a', name) WHERE name > 'n450'");
+    if (Value("SELECT COUNT(*) FROM R WHERE pid IS NOT NULL AND rid > 0") != "0" && Value("SELECT COUNT(*) FROM R WHERE rid < 0") == "0") {
+      Run("UPDATE R SET rid = -rid WHERE rid > 480");
+    }
+  });
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM P WHERE id IS NULL"), "49");
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM R WHERE pid IS NULL"), "49");  // of these 19 moved themselves
+  auto tables = LoadCatalog(*db_, config_->migrations);
+  ASSERT_TRUE(tables.ok()) << tables.status();
+  ASSERT_OK(RunAlters(*db_, *config_, "ik", IndexDdl(config_->migrations[0], *tables)));
+  auto copier = Copier::Make(*db_, *config_, config_->migrations[0]);
+  ASSERT_TRUE(copier.ok()) << copier.status();
+  Copier::Result result;
+  int calls = 0;
+  for (absl::StatusOr<bool> filled = false; !*filled; ++calls) {
+    filled = (*copier)->FillMoved(&result);
+    ASSERT_TRUE(filled.ok()) << filled.status();
+    ASSERT_LT(calls, 10);
+  }
+  EXPECT_EQ(Value("SELECT COUNT(DISTINCT id) FROM P"), "400");
+  EXPECT_EQ(Check().differences, 0u);
+}
+
 TEST_P(Copy, VerificationFindsAndMends) {
   for (const std::string& sql : ZooTables(300, 2)) Run(sql);
   Begin(kZoo, "chunk_rows: 100, backfill_idle_share: 0, verify_chunk_rows: 70");

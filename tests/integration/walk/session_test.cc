@@ -9,6 +9,7 @@
 #include <cstring>
 #include <thread>
 
+#include "fmt/format.h"
 #include "tests/integration/walk/load.h"
 #include "tests/servers/crossfade_process.h"
 #include "tests/servers/server.h"
@@ -164,6 +165,26 @@ TEST_P(SessionTest, ADeadlockEndsTheTransactionAndLeavesItsDiagnostics) {
   const absl::Status walked = proxy_->WalkTo("shop", "cutover", 50);  // the victim has said nothing since
   EXPECT_TRUE(walked.ok()) << walked;
   EXPECT_TRUE(proxied.Query("SELECT COUNT(*) FROM items").ok());
+}
+
+// MySQL (and MariaDB from 11.1) would join the subquery's table, and then compute every assignment from the row as it was.
+TEST_P(SessionTest, AnUpdateWhoseSubqueryTheServerCouldJoin) {
+  for (const char* sql : {"CREATE TABLE shop.pick (k int, KEY (k))", "INSERT INTO shop.pick VALUES (900001), (900002), (900001), (900003)",
+                          "INSERT INTO shop.orders (id, item, quantity, owner) VALUES (900001, 't0-1', 1, 9), (900002, 't0-1', 1, 9), (900003, NULL, 1, 9)",
+                          "ANALYZE TABLE shop.pick, shop.orders"}) {
+    const servers::Reply done = direct_->Query(sql);
+    ASSERT_TRUE(done.ok()) << sql << ": " << done.message;
+  }
+  Client client = Connect();
+  for (const char* where : {"id IN (SELECT k FROM pick)", "EXISTS (SELECT 1 FROM pick WHERE k = orders.id)"}) {
+    for (const char* item : {"t0-2", "t0-3"}) {
+      const servers::Reply reply = client.Query(fmt::format("UPDATE orders SET item = '{}' WHERE {}", item, where));
+      ASSERT_TRUE(reply.ok()) << reply.message;
+      EXPECT_EQ(reply.affected, 3u);
+      EXPECT_EQ(One(fmt::format("SELECT COUNT(*) FROM shop.orders o JOIN shop.items i ON i.code = o.item AND i.item_no = o.item_ref WHERE o.item = '{}' AND o.id > 900000", item)), "3")
+          << where;
+    }
+  }
 }
 
 // A proxy that stood still past its lease was not waited for: a transaction it had open may be epochs behind and must not
