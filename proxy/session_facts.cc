@@ -96,11 +96,15 @@ awaitable<bool> Session::LearnFacts() {
   std::vector<std::string> row;
   bool ok = false;
   // As bytes, whatever character_set_results is; with a limit of its own, whatever sql_select_limit is.
-  const bool alive = co_await HiddenQuery("SELECT CAST(@@sql_mode AS BINARY), CAST(@@character_set_client AS BINARY),"
-                                          " CAST(@@foreign_key_checks + 0 AS BINARY), CAST(DATABASE() AS BINARY) LIMIT 1", &row, &ok);
+  const bool maria = pinned_->snapshot->catalog.dialect.flavor == rewrite::Flavor::kMariaDb;
+  const std::string sql = fmt::format("SELECT CAST(@@sql_mode AS BINARY), CAST(@@character_set_client AS BINARY),"
+                                      " CAST(@@foreign_key_checks + 0 AS BINARY), CAST(DATABASE() AS BINARY), CAST(@@character_set_connection AS BINARY),"
+                                      " CAST({} AS BINARY) LIMIT 1", maria ? "@@default_regex_flags" : "''");
+  const bool alive = co_await HiddenQuery(sql, &row, &ok);
   if (!alive) co_return false;
-  if (!ok || row.size() != 4) co_return true;
+  if (!ok || row.size() != 6) co_return true;
   facts_->sql_mode = rewrite::ParseSqlMode(row[0]);
+  if (row[4].starts_with("ucs2") || row[4].starts_with("utf16") || row[4].starts_with("utf32") || !row[5].empty()) facts_->sql_mode |= rewrite::kOddValues;
   facts_->charset = row[1];
   facts_->foreign_key_checks = row[2] == "1";
   facts_->schema = row[3];

@@ -33,7 +33,7 @@ constexpr std::array<std::string_view, 17> kHarmless = {
     "savepoint", "release", "show", "explain", "with", "desc", "truncate", "analyze"};
 constexpr std::array<std::string_view, 8> kDangerous = {"set", "use", "call", "execute", "drop", "prepare", "begin", "names"};
 // What a SET must name to matter here.
-constexpr std::array<std::string_view, 6> kFactNames = {"sql_mode", "names", "character", "charset", "foreign_key_checks", "statement"};
+constexpr std::array<std::string_view, 8> kFactNames = {"sql_mode", "names", "character", "charset", "foreign_key_checks", "statement", "collation", "regex_flags"};
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "fmt/format.h"
 #include "rewrite/lexer.h"
@@ -52,7 +53,10 @@ class Checker {
         if (expr.op == Op::kNot) return No(text, "is read by sql_mode HIGH_NOT_PRECEDENCE; write IF(…, 0, 1)");
         break;
       case ExprKind::kComparison: case ExprKind::kBetween: case ExprKind::kLike: case ExprKind::kIsNull: case ExprKind::kCase:
-      case ExprKind::kCast: case ExprKind::kRow: case ExprKind::kInterval:
+      case ExprKind::kRow: case ExprKind::kInterval:
+        break;
+      case ExprKind::kCast:
+        TakeCast(expr);
         break;
       case ExprKind::kIn:
         if (expr.query != nullptr) return No(text, "reads other rows");
@@ -79,12 +83,27 @@ class Checker {
     return tokens_.source.substr(begin, tokens_.tokens[span.end - 1].end - begin);
   }
 
+  // A character type without a character set has the connection's.
+  void TakeCast(const Expr& expr) {
+    const uint32_t close = expr.span.end - 1;
+    uint32_t at = expr.children[0]->span.end;
+    while (at < close && tokens_.Text(at) == ")") ++at;
+    ++at;  // behind AS or the comma
+    if (!IsWord(at, "char") && !IsWord(at, "varchar") && !IsWord(at, "character")) return;
+    if (IsWord(at, "character") && IsWord(at + 1, "varying")) ++at;
+    ++at;
+    while (at < close && tokens_.tokens[at].kind != TokenKind::kWord) ++at;  // its length
+    if (at == close) casts_.insert(close);
+  }
+  bool IsWord(uint32_t token, std::string_view word) const { return token < tokens_.tokens.size() && NameEq(tokens_.Text(token), word); }
+
   struct String {
     uint32_t end = 0;
     std::string value;
   };
   std::map<uint32_t, std::string> columns_;  // by token
   std::map<uint32_t, String> strings_;
+  std::set<uint32_t> casts_;  // the closing parenthesis
 
  private:
   const TokenList& tokens_;
@@ -120,6 +139,7 @@ absl::StatusOr<ColumnExpression> ColumnExpression::Parse(std::string_view sql) {
   }
   for (const Token& token : tokens.tokens)
     if (token.in_version_comment) return No(sql, "holds a version comment");
+  if (select->items[0].expr->kind == ExprKind::kRow) return No(sql, "is more than one expression");
   Checker checker(tokens);
   if (absl::Status status = checker.Check(*select->items[0].expr); !status.ok()) return status;
 
@@ -137,6 +157,7 @@ absl::StatusOr<ColumnExpression> ColumnExpression::Parse(std::string_view sql) {
       so_far += Literal(literal->second.value);
       i = literal->second.end - 1;
     } else {
+      if (checker.casts_.count(i) != 0) so_far += " CHARACTER SET utf8mb4";
       so_far += tokens.Text(i);
     }
   }

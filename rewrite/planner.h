@@ -27,6 +27,10 @@ enum SqlMode : uint32_t {
   kSimultaneousAssignment = 1 << 5,  // MariaDB
   kOracle = 1 << 6,                  // MariaDB
   kStrict = 1 << 7,                  // STRICT_TRANS_TABLES or STRICT_ALL_TABLES
+  // An expression may give another value than in the backfill's session: PAD_CHAR_TO_FULL_LENGTH, NO_UNSIGNED_SUBTRACTION,
+  // ALLOW_INVALID_DATES, REAL_AS_FLOAT, MariaDB's EMPTY_STRING_IS_NULL and TIME_ROUND_FRACTIONAL, MySQL's
+  // TIME_TRUNCATE_FRACTIONAL; also what is no sql_mode: default_regex_flags, character_set_connection UCS-2, UTF-16, UTF-32.
+  kOddValues = 1 << 8,
 };
 uint32_t ParseSqlMode(std::string_view modes);  // of "A,B,C" as @@sql_mode shows it; unknown words are ignored
 

@@ -63,6 +63,13 @@ std::string_view AnyValue(const std::string& declared) {
 
 }  // namespace
 
+void CheckValues(Context& context, const ColumnSet& set) {
+  if ((context.facts.sql_mode & kOddValues) == 0) return;
+  context.Refuse(set, "the session's sql_mode, default_regex_flags or collation_connection gives its expressions other values",
+                 "do without PAD_CHAR_TO_FULL_LENGTH, NO_UNSIGNED_SUBTRACTION, ALLOW_INVALID_DATES, REAL_AS_FLOAT, EMPTY_STRING_IS_NULL,"
+                 " TIME_ROUND_FRACTIONAL, TIME_TRUNCATE_FRACTIONAL, regular expression flags, UCS-2, UTF-16 and UTF-32");
+}
+
 std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& table, const std::vector<std::string>& columns) {
   std::vector<AddedColumn> added;
   for (const ColumnSet* set : table.sets) {
@@ -117,6 +124,7 @@ void ColumnAssignments::Finish(Context& context, const std::vector<Assignment>& 
   std::string before, text;
   for (const Entry& entry : entries_) {
     const ColumnSet& columns = *entry.set;
+    CheckValues(context, columns);
     if (!single && entry.old.empty() && entry.fresh.empty()) {
       context.Refuse(columns, "an UPDATE of several tables moves rows that are being copied", "update one table, with the others in subqueries");
     }

@@ -3,6 +3,7 @@
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/reader.h"
+#include "rewrite/rules.h"
 
 namespace crossfade::rewrite {
 
@@ -107,6 +108,7 @@ bool Reader::FromNewColumns(Expr& column, const Bound& bound) {
     ctx_.Refuse(*set, fmt::format("{} is grouped by, but made of other columns", name), fmt::format("group by {}", set->spec->new_columns[0].name));
     return false;
   }
+  CheckValues(ctx_, *set);
   bool merged = bound.unsure;
   if (column.parts.size() == 1 && bound.scope != nullptr)
     for (const std::string& each : bound.scope->using_names) merged = merged || NameEq(each, name);

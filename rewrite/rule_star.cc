@@ -5,6 +5,7 @@
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/reader.h"
+#include "rewrite/rules.h"
 
 namespace crossfade::rewrite {
 
@@ -85,6 +86,7 @@ Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
       const ColumnExpression* back = set != nullptr && set->new_reader ? set->Back(column->name) : nullptr;
       if (set != nullptr && set->new_only && back == nullptr) ctx_.Refuse(*set, fmt::format("* shows {}, which is retired", column->name), "name the columns");
       if (back != nullptr) {
+        CheckValues(ctx_, *set);
         differs = true;
         why = set->spec_migration;
         list += back->Text(source.alias) + " AS " + QuoteName(column->name);

@@ -205,6 +205,7 @@ std::string AsStored(const Column* column, const std::string& value) {
 void CheckWritable(Context& context, const MigratingTable& table, const char* verb) {
   for (const ColumnSet* set : table.sets) {
     if (!set->active) continue;
+    CheckValues(context, *set);
     if (!set->parsed->fault.empty()) context.Refuse(*set, fmt::format("an expression of the file cannot be used: {}", set->parsed->fault), "mend the file");
     if ((context.facts.sql_mode & kOracle) != 0) context.Refuse(*set, fmt::format("{} under sql_mode ORACLE", verb), "use another sql_mode");
   }

@@ -62,6 +62,9 @@ class ColumnAssignments {
   std::vector<Entry> entries_;
 };
 
+// Refuses where the session's settings give expressions other values.
+void CheckValues(Context& context, const ColumnSet& set);
+
 // What must hold for any write that keeps both sides (or the new one): see the refusals in rule_write.cc.
 void CheckWritable(Context& context, const MigratingTable& table, const char* verb);
 

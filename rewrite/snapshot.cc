@@ -59,6 +59,13 @@ uint32_t ParseSqlMode(std::string_view modes) {
       {"ORACLE", kOracle},
       {"STRICT_TRANS_TABLES", kStrict},
       {"STRICT_ALL_TABLES", kStrict},
+      {"PAD_CHAR_TO_FULL_LENGTH", kOddValues},
+      {"NO_UNSIGNED_SUBTRACTION", kOddValues},
+      {"ALLOW_INVALID_DATES", kOddValues},
+      {"REAL_AS_FLOAT", kOddValues},
+      {"EMPTY_STRING_IS_NULL", kOddValues},
+      {"TIME_ROUND_FRACTIONAL", kOddValues},
+      {"TIME_TRUNCATE_FRACTIONAL", kOddValues},
   };
   uint32_t bits = 0;
   while (!modes.empty()) {

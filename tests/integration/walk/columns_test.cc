@@ -237,6 +237,25 @@ TEST_P(ColumnsTest, WhatDoesNotChangeIsNotCountedAsChanged) {
   EXPECT_EQ(One("SELECT remark = note AND name = CONCAT(first, ' ', last) FROM billing.customer WHERE id = 100009"), "1");
 }
 
+// What gives an expression another value than the backfill's session has.
+TEST_P(ColumnsTest, ASessionWhoseSettingsBendValuesIsRefused) {
+  Walk("dual_write");
+  auto client = Client::Connect({.port = proxy_->port(), .database = "billing"});
+  ASSERT_TRUE(client.ok());
+  std::vector<std::string> settings = {"sql_mode = 'STRICT_ALL_TABLES,PAD_CHAR_TO_FULL_LENGTH'", "collation_connection = 'ucs2_general_ci'"};
+  if (GetParam() == Engine::kMariaDb) settings.push_back("default_regex_flags = 'DOTALL'");
+  for (const std::string& setting : settings) {
+    ASSERT_TRUE(client->Query("SET " + setting).ok()) << setting;
+    const Reply refused = client->Query("UPDATE customer SET phone = '5' WHERE id = 5");
+    EXPECT_EQ(refused.error, 1235u) << setting << ": " << refused.message;
+    EXPECT_TRUE(client->Query("SELECT phone FROM customer WHERE id = 5").ok());
+    for (const char* usual : {"SET sql_mode = DEFAULT, collation_connection = 'latin1_swedish_ci'", "SET SESSION sql_mode = 'STRICT_ALL_TABLES'"}) ASSERT_TRUE(client->Query(usual).ok());
+    if (GetParam() == Engine::kMariaDb) ASSERT_TRUE(client->Query("SET default_regex_flags = ''").ok());
+    const Reply taken = client->Query("UPDATE customer SET phone = '5' WHERE id = 5");
+    EXPECT_TRUE(taken.ok()) << setting << ": " << taken.message;
+  }
+}
+
 TEST_P(ColumnsTest, CheckSaysWhatTheServerMakesItself) {
   Do("ALTER TABLE billing.customer MODIFY phone varchar(30) DEFAULT (CONCAT('1', '2'))");
   Do("ALTER TABLE billing.customer ADD UNIQUE KEY (first, id)");
