@@ -166,7 +166,20 @@ class Comparer {
     return text;
   }
 
-  std::string Rows(const Reply& a, const Reply& b) const {
+  // MariaDB adds an 1105 to a 1048 of any column but the last one of a column list, and Crossfade lists columns.
+  static bool IsUnknownBesideNull(const Reply& a, const Reply& b) {
+    const auto is = [](const Row& row, std::string_view code) { return row.size() == 3 && row[0] == "Error" && row[1] == code; };
+    return a.rows.size() == b.rows.size() + 1 && !b.rows.empty() && is(a.rows.back(), "1105") && is(a.rows[a.rows.size() - 2], "1048");
+  }
+
+  std::string Rows(const Reply& given, const Reply& b) const {
+    Reply without;
+    const bool beside = statement_.label == "show warnings" && IsUnknownBesideNull(given, b);
+    if (beside) {
+      without = given;
+      without.rows.pop_back();
+    }
+    const Reply& a = beside ? without : given;
     if (a.rows.size() != b.rows.size()) return fmt::format("{} rows, not {}; {}", a.rows.size(), b.rows.size(), Lone(a, b));
     if (statement_.ordered) {
       for (size_t i = 0; i < a.rows.size(); ++i) {
