@@ -7,11 +7,8 @@
 #include "rewrite/rules.h"
 
 namespace crossfade::rewrite {
-namespace {
 
-// The item as it may stand inside a subquery: its column qualified, cut to the length that the column stores.
-// Empty: not sure.
-std::string Repeat(Context& context, Reader& reader, const Key& key, Expr& item, const Scope& scope, const Column* stored) {
+std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Expr& item, const Scope& scope, const Column* stored) {
   const bool strict = (context.facts.sql_mode & kStrict) != 0;
   if (item.kind == ExprKind::kColumn) {
     const Bound bound = reader.Resolve(item, scope);
@@ -27,10 +24,10 @@ std::string Repeat(Context& context, Reader& reader, const Key& key, Expr& item,
     return strict && key.old_shape == ValueShape::kString ? AsStored(stored, text) : "";
   }
   if (item.kind == ExprKind::kNull) return "NULL";
-  return strict && item.kind != ExprKind::kParam && context.ComparesAs(item, key.old_shape) ? context.editor.Emit(item.span) : "";
+  if (!strict || !context.ComparesAs(item, key.old_shape)) return "";
+  if (item.kind == ExprKind::kParam) return key.old_shape == ValueShape::kString ? AsStored(stored, context.editor.Emit(item.span)) : "";
+  return context.editor.Emit(item.span);
 }
-
-}  // namespace
 
 void InsertSelect(Context& context, Reader& reader, Insert& insert, const MigratingTable& table,
                   const std::vector<std::string>& columns) {
@@ -111,7 +108,7 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
       if (column->key->new_only) continue;
       Expr& item = Unwrap(*select->items[index].expr);
       const Column* stored = table.table != nullptr ? table.table->FindColumn(column->old_name) : nullptr;
-      const std::string repeated = item.kind == ExprKind::kStar ? "" : Repeat(context, reader, *column->key, item, scope, stored);
+      const std::string repeated = item.kind == ExprKind::kStar || item.kind == ExprKind::kParam ? "" : RepeatInLookup(context, reader, *column->key, item, scope, stored);
       if (repeated.empty())
         return context.Refuse(*column->key, fmt::format("INSERT … SELECT computes {}", column->old_name), advice);
       items += ", " + context.LookupToWrite(*column->key, true, repeated);

@@ -155,12 +155,21 @@ std::string Same(Context& context, const Source& source, const Assignment& assig
   return fmt::format("CAST({} AS BINARY) <=> CAST(CONVERT({} USING {}) AS BINARY)", name, text, column->charset);
 }
 
+// Whether one of the assignments is to `table` (or to a column whose table is not sure).
+bool AssignsTo(Reader& reader, const std::vector<Assignment>& set, const Scope& scope, const MigratingTable& table) {
+  for (const Assignment& assignment : set) {
+    const Bound bound = reader.Resolve(*assignment.column, scope);
+    if (bound.source == nullptr || bound.source->table == &table) return true;
+  }
+  return false;
+}
+
 // The references of rows that may leave the backfill behind go along; `seen`: those that are assigned anyway.
-bool TakeReferences(Context& context, const std::vector<Assignment>& set, const std::vector<std::pair<const Source*, std::string>>& moved,
+bool TakeReferences(Context& context, Reader& reader, const std::vector<Assignment>& set, const Scope& scope, const std::vector<std::pair<const Source*, std::string>>& moved,
                     const std::vector<const KeyColumn*>& seen, bool single) {
   if (moved.empty()) return false;
   std::string same;
-  bool sure = (context.facts.sql_mode & kSimultaneousAssignment) == 0;
+  bool sure = single && (context.facts.sql_mode & kSimultaneousAssignment) == 0;
   for (const auto& [source, each] : moved) {
     sure = sure && !each.empty();
     same += (same.empty() ? "" : " AND ") + each;
@@ -172,7 +181,8 @@ bool TakeReferences(Context& context, const std::vector<Assignment>& set, const 
     sources.push_back(source);
     for (const KeyColumn& column : source->table->keys) {
       if (column.own || !column.key->active || !column.key->filling) continue;
-      if (!single) {
+      const MigratingTable* parent = context.world.Find(column.key->schema, column.key->spec->table);
+      if (!single && (parent == nullptr || AssignsTo(reader, set, scope, *parent))) {
         context.Refuse(*column.key, "an UPDATE of several tables moves rows that are being copied", "update one table, with the others in subqueries");
         continue;
       }
@@ -181,7 +191,7 @@ bool TakeReferences(Context& context, const std::vector<Assignment>& set, const 
       const std::string lookup = context.LookupToWrite(*column.key, true, table + QuoteName(column.old_name));
       const bool assigned = std::find(seen.begin(), seen.end(), &column) != seen.end();
       if (sure) before += fmt::format("{0} = IF({1}, {0}, 0), ", rn, same);
-      else if (assigned) before += fmt::format("{} = 0, ", rn);
+      else if (assigned && single) before += fmt::format("{} = 0, ", rn);
       if (assigned) continue;  // what is 0 is looked up there
       after += sure ? fmt::format(", {0} = IF({0} = 0, {1}, {0})", rn, lookup) : fmt::format(", {} = {}", rn, lookup);
       context.Note("a row that moves takes its new reference with it");
@@ -190,6 +200,31 @@ bool TakeReferences(Context& context, const std::vector<Assignment>& set, const 
   if (!before.empty()) context.editor.Before(set.front().span.begin, before);
   if (!after.empty()) context.editor.After(set.back().span.end - 1, after);
   return !before.empty() || !after.empty();
+}
+
+// In an UPDATE of several tables the order of assignments is nobody's promise: both sides are made of the value itself,
+// which no assignment may change, and the lookup reads a table that the statement does not write.
+void AssignInSeveral(Context& context, Reader& reader, const std::vector<Assignment>& set, Assignment& assignment, const KeyColumn& column,
+                     const Source& source, const Scope& scope, const Ctes* ctes) {
+  const Key& key = *column.key;
+  Expr& value = Unwrap(*assignment.value);
+  const auto refuse = [&] {
+    context.Refuse(key, fmt::format("an UPDATE of several tables assigns {}", column.old_name), "update one table, with the others in subqueries");
+  };
+  size_t times = 0;
+  for (const Assignment& other : set) {
+    if (NameEq(other.column->parts.back().text, column.old_name)) ++times;
+    if (value.kind == ExprKind::kColumn && NameEq(other.column->parts.back().text, value.parts.back().text)) return refuse();
+  }
+  const MigratingTable* parent = context.world.Find(key.schema, key.spec->table);
+  if (times != 1 || parent == nullptr || AssignsTo(reader, set, scope, *parent)) return refuse();
+  const Column* stored = source.table->table != nullptr ? source.table->table->FindColumn(column.old_name) : nullptr;
+  if (ValueForOld(context, reader, key, value, scope, ctes)) return refuse();
+  const std::string repeated = RepeatInLookup(context, reader, key, value, scope, stored);
+  if (repeated.empty()) return refuse();
+  context.editor.After(assignment.span.end - 1,
+                       fmt::format(", {}.{} = {}", QuoteName(source.alias), QuoteName(column.new_name), context.LookupToWrite(key, true, repeated)));
+  context.Note("writes both sides of the reference");
 }
 
 }  // namespace
@@ -375,12 +410,18 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
     }
     if (key.new_only) {
       if (!bound.named_new) context.editor.Replace(assignment.column->parts.back().span, QuoteName(column.new_name));
+      const MigratingTable* parent = context.world.Find(key.schema, key.spec->table);
+      const bool plain = value.kind == ExprKind::kColumn || value.kind == ExprKind::kSubquery || value.kind == ExprKind::kNull || IsNewShaped(context, key, value);
+      // MySQL's error 1093; MariaDB would read what it writes.
+      if (!use.single && !plain && (parent == nullptr || AssignsTo(reader, set, scope, *parent)))
+        context.Refuse(key, fmt::format("an old key is looked up in {}, which the UPDATE writes too", key.spec->table), "write the new key");
       if (!RowAliasForNew(context, column, value, use)) ValueForNew(context, reader, column, value, scope, ctes);
       context.Note("writes the new reference");
       continue;
     }
     if (!use.single) {
-      context.Refuse(key, fmt::format("an UPDATE of several tables assigns {}", column.old_name), "update one table, with the others in subqueries");
+      AssignInSeveral(context, reader, set, assignment, column, *bound.source, scope, ctes);
+      seen.push_back(&column);
       continue;
     }
     if ((context.facts.sql_mode & (kSimultaneousAssignment | kOracle)) != 0) {
@@ -395,7 +436,7 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
     AssignBoth(context, reader, assignment, column, *bound.source, scope, ctes, use, &aliased);
     in_order = true;
   }
-  in_order = TakeReferences(context, set, moved, seen, use.single) || in_order;
+  in_order = TakeReferences(context, reader, set, scope, moved, seen, use.single) || in_order;
   columns.Finish(context, set, use.single);
   return in_order || !columns.empty();
 }

@@ -78,6 +78,10 @@ void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr
 // A value given to the own old column.
 void ValueForOwn(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes);
 
+// The value of a reference as it may stand once more inside a lookup: a column qualified, cut to the length that `stored` has.
+// Empty: not sure that it is the same there.
+std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Column* stored);
+
 // The text `value` as the column stores it, to be compared with that column (or what refers to it). Empty: not sure.
 std::string AsStored(const Column* column, const std::string& value);
 

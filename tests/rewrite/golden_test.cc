@@ -11,7 +11,7 @@
 //   --- retire
 //   C                                then the refusal
 //
-// CROSSFADE_UPDATE_GOLDEN=1 in the environment writes the outcomes into the files; read the diff.
+// `rewrite_test --update` writes the outcomes into the files; read the diff.
 // Every text that would be sent is lexed and parsed again, and a plan from the cache must render the same.
 #include <gtest/gtest.h>
 
@@ -88,7 +88,8 @@ std::string Outcomes(const GoldenCase& test) {
 }
 
 TEST(Golden, Files) {
-  const bool update = std::getenv("CROSSFADE_UPDATE_GOLDEN") != nullptr;
+  bool update = false;
+  for (const std::string& argument : testing::internal::GetArgvs()) update = update || argument == "--update";
   size_t count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::string(CROSSFADE_SOURCE_DIR) + "/tests/golden")) {
     if (entry.path().extension() != ".test") continue;
