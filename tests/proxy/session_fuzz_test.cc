@@ -170,7 +170,7 @@ class SessionFuzz {
     ++sessions_;
     Peer peer = ConnectTo(proxy_.port());
     protocol::Login login;
-    login.capabilities = kCapabilities & ~(noise.Chance(30) ? protocol::kClientDeprecateEof : 0);
+    login.capabilities = kCapabilities & ~(noise.Chance(30) ? uint64_t{protocol::kClientDeprecateEof} : 0);
     login.user = "noise";
     login.database = "deb";
     login.auth_response = noise.Bytes(20);

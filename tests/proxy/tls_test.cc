@@ -344,7 +344,9 @@ TEST(ListenerTls, AMadeCertificateVerifiesByItsOwnAuthority) {
     EXPECT_THAT(name, HasSubstr("Crossfade_Auto_Generated_Server_Certificate"));
     uint64_t number = 0;
     ASN1_INTEGER_get_uint64(&number, X509_get_serialNumber(x509));
-    if (start == 1) EXPECT_EQ(static_cast<long>(number), serial) << "the second start uses what the first made";
+    if (start == 1) {
+      EXPECT_EQ(static_cast<long>(number), serial) << "the second start uses what the first made";
+    }
     serial = static_cast<long>(number);
     X509_free(x509);
     SSL_CTX_free(ctx);
