@@ -112,6 +112,8 @@ class Comparer {
             x.type = y.type;
             x.length = y.length;
           }
+          const auto string = [](const ReplyColumn& c) { return c.type == MYSQL_TYPE_STRING || c.type == MYSQL_TYPE_VAR_STRING; };
+          if (string(x) && string(y)) x.type = y.type;
           if (x.type == MYSQL_TYPE_LONG && y.type == MYSQL_TYPE_LONGLONG) x.type = y.type;
           if (y.type == MYSQL_TYPE_LONG && x.type == MYSQL_TYPE_LONGLONG) x.type = y.type;
         }
