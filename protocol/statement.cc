@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // COM_STMT_EXECUTE and COM_QUERY with their bound parameters (page_protocol_com_stmt_execute, _com_query):
 //   parameters := [count [sets]] null_bitmap types_sent (type flags [name])* value*
+//   bulk       := statement_id flags (type flags)* (indicator [value])*            (MariaDB's COM_STMT_BULK_EXECUTE)
 // Both servers skip a NULL's and a long-data parameter's bytes. MySQL takes the count from kClientQueryAttributes
 // alone; the flag kParameterCountAvailable only matters for a statement without parameters.
 #include "protocol/statement.h"
+
+#include <algorithm>
 
 #include "absl/status/status.h"
 #include "fmt/format.h"
@@ -154,6 +157,59 @@ std::string BuildExecute(const Execute& execute, uint64_t capabilities) {
     if (!execute.values[i].is_null && !execute.values[i].long_data) writer.Bytes(execute.values[i].bytes);
   }
   return writer.Take();
+}
+
+BulkReader::BulkReader(std::string_view payload, uint32_t params, const std::vector<ParamType>& known_types) : payload_(payload) {
+  Reader reader(payload);
+  statement_id_ = reader.U32();
+  flags_ = reader.U16();
+  if (new_types()) {
+    for (uint32_t i = 0; i < params && reader.ok(); ++i) {
+      ParamType type;
+      type.type = reader.U8();
+      type.flags = reader.U8();
+      types_.push_back(type);
+    }
+  } else {
+    types_ = known_types;
+    types_.resize(std::min<size_t>(types_.size(), params));
+  }
+  ok_ = reader.ok() && types_.size() == params;
+  for (const ParamType& type : types_) ok_ = ok_ && FormOf(type.type).form != Form::kUnknown && (type.flags & ~kUnsigned) == 0;
+  position_ = reader.position();
+}
+
+bool BulkReader::Next(std::vector<BulkValue>* row) {
+  if (!ok_ || types_.empty() || position_ == payload_.size()) return false;
+  row->resize(types_.size());
+  Reader reader(payload_.substr(position_));
+  for (size_t i = 0; i < types_.size(); ++i) {
+    const uint8_t indicator = reader.U8();
+    BulkValue& value = (*row)[i];
+    value = {static_cast<BulkValue::Indicator>(indicator), {}};
+    ok_ = reader.ok() && indicator <= BulkValue::kIgnore &&
+          (indicator != BulkValue::kNone || ReadValue(payload_.substr(position_), types_[i], &reader, &value.bytes));
+    if (!ok_) return false;
+  }
+  position_ += reader.position();
+  return true;
+}
+
+std::string BuildBulkHead(uint32_t statement_id, uint16_t flags, const std::vector<ParamType>& types) {
+  Writer writer;
+  writer.U8(static_cast<uint8_t>(Command::kStmtBulkExecute));
+  writer.U32(statement_id);
+  writer.U16(flags | kBulkSendTypes);
+  for (const ParamType& type : types) {
+    writer.U8(type.type);
+    writer.U8(type.flags);
+  }
+  return writer.Take();
+}
+
+void AppendBulkValue(const BulkValue& value, std::string* out) {
+  out->push_back(static_cast<char>(value.indicator));
+  out->append(value.bytes);
 }
 
 void SetUnsigned(uint64_t value, ParamType* type, ParamValue* param, std::string* storage) {

@@ -44,6 +44,40 @@ absl::StatusOr<Execute> ParseExecute(std::string_view payload, uint32_t params, 
 // With the command byte. Types are always sent. Attributes need kClientQueryAttributes, else they are left out.
 std::string BuildExecute(const Execute& execute, uint64_t capabilities);
 
+// COM_STMT_BULK_EXECUTE (MariaDB), read row by row, so that what is held is one row: the values of all rows follow each other,
+// each behind its indicator. Errors stick: values that overrun, unknown indicators and types, types that were never sent.
+struct BulkValue {
+  enum Indicator : uint8_t { kNone = 0, kNull = 1, kDefault = 2, kIgnore = 3 };
+  Indicator indicator = kNone;
+  std::string_view bytes;  // as on the wire; kNone only
+};
+inline constexpr uint16_t kBulkSendTypes = 128;
+
+class BulkReader {
+ public:
+  // `payload` without the command byte. The types are `known_types` where none were sent along.
+  BulkReader(std::string_view payload, uint32_t params, const std::vector<ParamType>& known_types);
+  bool ok() const { return ok_; }
+  uint32_t statement_id() const { return statement_id_; }
+  uint16_t flags() const { return flags_; }
+  bool new_types() const { return (flags_ & kBulkSendTypes) != 0; }
+  const std::vector<ParamType>& types() const { return types_; }
+  // The next row's values. False: there is none, or it is malformed.
+  bool Next(std::vector<BulkValue>* row);
+
+ private:
+  std::string_view payload_;
+  size_t position_ = 0;
+  bool ok_ = false;
+  uint32_t statement_id_ = 0;
+  uint16_t flags_ = 0;
+  std::vector<ParamType> types_;
+};
+
+// The command up to its first row, with the types; AppendBulkValue goes on.
+std::string BuildBulkHead(uint32_t statement_id, uint16_t flags, const std::vector<ParamType>& types);
+void AppendBulkValue(const BulkValue& value, std::string* out);
+
 // A value of our own: an unsigned 64-bit integer parameter. `storage` keeps its bytes.
 void SetUnsigned(uint64_t value, ParamType* type, ParamValue* param, std::string* storage);
 

@@ -36,6 +36,15 @@ struct PreparedStatement {
   std::vector<std::string> type_names;     // what their names point into
   std::vector<std::pair<uint16_t, std::string>> long_data;  // parameter, piece; kept until it is known what runs
   std::vector<uint16_t> long_data_sent;    // parameters whose pieces the backend has already, for `id`
+
+  uint32_t FindVariant(const std::shared_ptr<const rewrite::Plan>& plan) const {  // the backend's id; 0: none yet
+    for (const PreparedVariant& variant : variants) {
+      if (variant.plan == plan) return variant.backend_id;
+    }
+    return 0;
+  }
 };
+
+rewrite::ValueShape ToShape(protocol::TypeShape shape);
 
 }  // namespace crossfade::proxy

@@ -10,6 +10,7 @@
 //   session_time.cc      time limits
 //   session_query.cc     text statements that may touch a migrating table
 //   session_prepared.cc  prepared statements that do
+//   session_bulk.cc      MariaDB's bulk execution of them
 //   session_facts.cc     what the session's text means: sql_mode, character set, schema
 // Everything a client sends that names no migrating table goes on as the bytes it came in.
 #pragma once
@@ -153,9 +154,15 @@ class Session {
   void CursorState();
   awaitable<bool> HiddenPrepare(std::string_view text, uint32_t* id);
   awaitable<bool> HiddenReset(uint32_t id);
-  void KeepTypes(const protocol::Execute& execute, PreparedStatement* statement);
+  awaitable<Action> Variant(PreparedStatement* statement, const std::shared_ptr<const rewrite::Plan>& plan, const rewrite::SessionFacts& facts,
+                            uint32_t* id);
+  void KeepTypes(const std::vector<protocol::ParamType>& types, PreparedStatement* statement);
   bool Build(PreparedStatement* statement, uint32_t id, const protocol::Execute& client, const rewrite::Plan* plan,
              const std::vector<uint64_t>& keys);
+
+  // session_bulk.cc
+  awaitable<Action> BulkExecute(std::string_view payload, PreparedStatement* statement);
+  awaitable<Action> RefuseBulk(uint16_t code, const char* message);
 
   IoThread* const thread_;
   const uint64_t id_;

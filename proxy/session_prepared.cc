@@ -30,6 +30,8 @@ std::string IdCommand(Command command, uint32_t id) {
   return writer.Take();
 }
 
+}  // namespace
+
 rewrite::ValueShape ToShape(protocol::TypeShape shape) {
   switch (shape) {
     case protocol::TypeShape::kNull: return rewrite::ValueShape::kNull;
@@ -39,8 +41,6 @@ rewrite::ValueShape ToShape(protocol::TypeShape shape) {
   }
   return rewrite::ValueShape::kUnknown;
 }
-
-}  // namespace
 
 PreparedStatement* Session::FindPrepared(std::string_view payload) {
   if (payload.size() < 5) return nullptr;
@@ -190,6 +190,42 @@ awaitable<bool> Session::HiddenReset(uint32_t id) {
   co_return co_await ReadMessage(&backend_, &sequence, &reply, 1 << 16);
 }
 
+// The backend's statement for `plan`, prepared now if this is its first use. kRelay: go on with *id.
+awaitable<Session::Action> Session::Variant(PreparedStatement* statement, const std::shared_ptr<const rewrite::Plan>& plan,
+                                            const rewrite::SessionFacts& facts, uint32_t* id) {
+  *id = statement->FindVariant(plan);
+  if (*id == 0) {
+    // The variant's text has to be read as the client's was at PREPARE.
+    if (facts_->schema != statement->facts.schema || facts_->sql_mode != statement->facts.sql_mode ||
+        facts_->charset != statement->facts.charset) {
+      co_return co_await Refuse("the schema, sql_mode or character set has changed since this statement was prepared; prepare it again");
+    }
+    const absl::StatusOr<std::string> text = rewrite::Render(*plan, facts, pinned_->snapshot->catalog.dialect, statement->text, {});
+    if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
+    for (PreparedVariant& variant : statement->variants) {
+      if (variant.text == *text && variant.plan->params.size() == plan->params.size()) {
+        variant.plan = plan;
+        *id = variant.backend_id;
+      }
+    }
+    if (*id == 0) {
+      if (statement->variants.size() >= kMostVariants) {
+        protocol::AppendFrames(IdCommand(Command::kStmtClose, statement->variants.front().backend_id), 0, &outgoing_);
+        statement->variants.erase(statement->variants.begin());
+      }
+      const bool alive = co_await HiddenPrepare(*text, id);
+      if (!alive) co_return kEnd;
+      if (*id == 0) co_return kAnswered;
+      PreparedVariant variant;
+      variant.plan = plan;
+      variant.text = *text;
+      variant.backend_id = *id;
+      statement->variants.push_back(std::move(variant));
+    }
+  }
+  co_return kRelay;
+}
+
 awaitable<Session::Action> Session::Execute(std::string_view payload) {
   if (NamesRefused(payload)) co_return co_await NoSuchStatement(payload);
   PreparedStatement* statement = FindPrepared(payload);
@@ -226,7 +262,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   const Action action = co_await Admit(statement->text, &shapes, &facts, &plan);
   if (action != kRelay) co_return action;
 
-  if (parsed->new_types) KeepTypes(*parsed, statement);
+  if (parsed->new_types) KeepTypes(parsed->types, statement);
   if (plan->strategy == rewrite::Strategy::kUntouched) {
     statement->long_data_sent.clear();
     if (!statement->types_elsewhere && statement->long_data.empty()) {
@@ -247,38 +283,10 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
     co_return co_await Refuse("the migration entered another phase while a parameter was sent in pieces; execute the statement again");
   }
 
-  uint32_t id = 0;
-  for (const PreparedVariant& variant : statement->variants) {
-    if (variant.plan == plan) id = variant.backend_id;
-  }
+  uint32_t id = statement->FindVariant(plan);
   if (id == 0) {
-    // The variant's text has to be read as the client's was at PREPARE.
-    if (facts_->schema != statement->facts.schema || facts_->sql_mode != statement->facts.sql_mode ||
-        facts_->charset != statement->facts.charset) {
-      co_return co_await Refuse("the schema, sql_mode or character set has changed since this statement was prepared; prepare it again");
-    }
-    const absl::StatusOr<std::string> text = rewrite::Render(*plan, facts, pinned_->snapshot->catalog.dialect, statement->text, {});
-    if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
-    for (PreparedVariant& variant : statement->variants) {
-      if (variant.text == *text && variant.plan->params.size() == plan->params.size()) {
-        variant.plan = plan;
-        id = variant.backend_id;
-      }
-    }
-    if (id == 0) {
-      if (statement->variants.size() >= kMostVariants) {
-        protocol::AppendFrames(IdCommand(Command::kStmtClose, statement->variants.front().backend_id), 0, &outgoing_);
-        statement->variants.erase(statement->variants.begin());
-      }
-      const bool alive = co_await HiddenPrepare(*text, &id);
-      if (!alive) co_return kEnd;
-      if (id == 0) co_return kAnswered;
-      PreparedVariant variant;
-      variant.plan = plan;
-      variant.text = *text;
-      variant.backend_id = id;
-      statement->variants.push_back(std::move(variant));
-    }
+    const Action prepared = co_await Variant(statement, plan, facts, &id);
+    if (prepared != kRelay) co_return prepared;
   }
   std::vector<uint64_t> keys;
   const bool enough = co_await TakeKeys(plan->key_slots, &keys);
@@ -292,8 +300,8 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   co_return kRelay;
 }
 
-void Session::KeepTypes(const protocol::Execute& execute, PreparedStatement* statement) {
-  statement->types.assign(execute.types.begin(), execute.types.begin() + std::min<size_t>(statement->params, execute.types.size()));
+void Session::KeepTypes(const std::vector<protocol::ParamType>& types, PreparedStatement* statement) {
+  statement->types.assign(types.begin(), types.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(statement->params, types.size())));
   statement->type_names.clear();
   for (protocol::ParamType& type : statement->types) type.name = {};
 }
@@ -374,10 +382,7 @@ awaitable<Session::Action> Session::OtherStatementCommand(std::string_view paylo
       statement->long_data.emplace_back(param, std::string(reader.Rest()));
       co_return kAnswered;  // this command has no reply
     }
-    case Command::kStmtBulkExecute: {
-      if (!PreparedTouches(payload)) co_return kRelay;
-      co_return co_await Refuse("bulk execution of a statement on a migrating table is not supported; execute it row by row");
-    }
+    case Command::kStmtBulkExecute: co_return co_await BulkExecute(payload, statement);
     case Command::kStmtClose:
       for (const PreparedVariant& variant : statement->variants) {
         protocol::AppendFrames(IdCommand(Command::kStmtClose, variant.backend_id), 0, &outgoing_);

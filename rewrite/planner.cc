@@ -2,6 +2,7 @@
 // From text to plan: cache, parse, rules; and once more for the migrations that only observe, for what would be.
 #include "rewrite/planner.h"
 
+#include <cstdlib>
 #include <utility>
 
 #include "fmt/format.h"
@@ -76,6 +77,22 @@ struct Request {
   uint32_t parse_depth;
 };
 
+// Whether a subquery that was added to a row of an INSERT or REPLACE asks for one of the client's parameters.
+bool LooksUpParams(const TokenList& tokens, const std::vector<Statement*>& statements, const Plan& plan) {
+  bool rows = false;
+  for (const Statement* statement : statements) {
+    while (statement->inner != nullptr) statement = statement->inner;
+    rows = rows || (statement->kind == StatementKind::kInsert && statement->insert->query == nullptr);
+  }
+  for (const Plan::Edit& edit : plan.edits) {
+    if (!rows || edit.text.find("(SELECT ") == std::string::npos) continue;
+    for (size_t at = edit.text.find('\x01'); at != std::string::npos; at = edit.text.find('\x01', at + 1)) {
+      if (tokens.tokens[std::strtoul(edit.text.c_str() + at + 1, nullptr, 10)].kind == TokenKind::kParam) return true;
+    }
+  }
+  return false;
+}
+
 // Plans the text in `world`. Returns whether the plan may be cached.
 bool PlanIn(const Request& request, const World& world, ParseResult* parsed, const absl::Status& parse_status, Plan* plan) {
   const std::string_view sql = request.tokens.source;
@@ -117,6 +134,7 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
   } else if (!plan->edits.empty()) {
     plan->strategy = Strategy::kOneStatement;
     plan->reason = context.why;
+    plan->looks_up_params = LooksUpParams(request.tokens, parsed->statements, *plan);
   } else {
     plan->params.clear();
     plan->reason = plan->touched == 0 ? "names no migrating table" : "the text is right as it is";

@@ -67,6 +67,25 @@ void Executions(std::string_view payload, uint64_t caps) {
   Require(BuildExecute(*again, caps) == bytes);
 }
 
+void BulkExecutions(std::string_view payload) {
+  if (payload.empty()) return;
+  const uint32_t params = static_cast<uint8_t>(payload[0]) % 5;
+  BulkReader reader(payload.substr(1), params, std::vector<ParamType>(params, ParamType{253, 0, {}}));
+  std::string bytes = BuildBulkHead(reader.statement_id(), reader.flags(), reader.types());
+  std::vector<BulkValue> row;
+  size_t rows = 0;
+  for (; reader.Next(&row); ++rows) {
+    for (const BulkValue& value : row) AppendBulkValue(value, &bytes);
+  }
+  if (!reader.ok()) return;
+  BulkReader again(std::string_view(bytes).substr(1), params, {});
+  std::string built = BuildBulkHead(again.statement_id(), again.flags(), again.types());
+  for (; again.Next(&row); --rows) {
+    for (const BulkValue& value : row) AppendBulkValue(value, &built);
+  }
+  Require(again.ok() && rows == 0 && built == bytes);
+}
+
 void Packets(std::string_view payload, uint64_t caps) {
   OkPacket ok;
   if (ParseOk(payload, caps, &ok) && payload[0] == 0) {
@@ -129,7 +148,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // A block of its own: the sanitizer then sees the very end of the payload.
   const std::vector<char> block(data + 9, data + size);
   const std::string_view payload(block.data(), block.size());
-  switch (which % 9) {
+  switch (which % 10) {
     case 0: RoundTrip(payload, ParseGreeting, BuildGreeting); break;
     case 1: Logins(payload); break;
     case 2: RoundTrip(payload, ParseAuthSwitch, BuildAuthSwitch); break;
@@ -141,6 +160,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 5: Packets(payload, caps); break;
     case 6: Messages(payload); break;
     case 7: Fields(payload); break;
+    case 8: BulkExecutions(payload); break;
     default:
       ClassifyAuth(payload);
       (void)ParseLongData(payload).ok();

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the captured streams as fuzz seeds: seeds.py DIRECTORY makes DIRECTORY/{messages,reply,compression}/."""
+"""Writes the captured streams as fuzz seeds: seeds.py DIRECTORY makes DIRECTORY/{messages,reply,compression,proxyheader}/."""
 import csv, os, sys
 
 KINDS = {"generic": 0, "prepare": 1, "fieldlist": 2, "single": 3, "fetch": 4}  # ReplyTracker::Kind
 MESSAGES = {"greeting": 0, "login": 1, "execute": 4}  # the switch of protocol_messages_fuzz.cc
 
 root = os.path.dirname(os.path.abspath(__file__))
-for folder in ("messages", "reply", "compression"):
+for folder in ("messages", "reply", "compression", "proxyheader"):
     os.makedirs(os.path.join(sys.argv[1], folder), exist_ok=True)
 with open(os.path.join(root, "../protocol/vectors.csv"), newline="") as file:
     for number, (engine, name, kind, capabilities, expect, data) in enumerate(csv.reader(file)):
@@ -29,3 +29,12 @@ with open(os.path.join(root, "../protocol/compressed.csv"), newline="") as file:
         head = bytes([(method == "zlib") | (direction == "client") << 1, 7])  # as protocol_compression_fuzz.cc reads it
         with open(os.path.join(sys.argv[1], "compression", f"{number}"), "wb") as out:
             out.write(head + bytes.fromhex(stream)[:4000])
+V2 = b"\r\n\r\n\0\r\nQUIT\n"
+TCP4 = bytes([0xC0, 0, 2, 7, 10, 1, 2, 3, 0x12, 0x34, 0x0C, 0xEA])
+for number, header in enumerate((
+        b"PROXY TCP4 192.0.2.7 10.1.2.3 4660 3306\r\n", b"PROXY TCP6 2001:db8::1 ::1 65535 0\r\n", b"PROXY UNKNOWN\r\n",
+        b"PROXY UNKNOWN ffff:f...f:ffff ffff 65535 65535\r\n", V2 + b"\x20\x00\0\0", V2 + b"\x21\x11\0\x0c" + TCP4,
+        V2 + b"\x21\x21\0\x24" + bytes(36), V2 + b"\x21\x31\0\xd8" + bytes(216),
+        V2 + b"\x21\x11\0\x1a" + TCP4 + b"\4\0\4noop" + b"\3\0\4\0\0\0\0")):
+    with open(os.path.join(sys.argv[1], "proxyheader", f"{number}"), "wb") as out:
+        out.write(header)

@@ -183,6 +183,52 @@ TEST(Statement, ParametersInAnotherOrderWithOurOwn) {
   EXPECT_EQ(ShapeOf(changed.types.back(), changed.values.back()), TypeShape::kInteger);
 }
 
+TEST(Statement, BulkExecutionRowByRow) {
+  // A number and a text: a row of both, NULL and DEFAULT, IGNORE and an empty text.
+  const std::string head = "07000000" "8000" "0300" "fd00";
+  const std::string rows = "00" "05000000" "00" "026869" "01" "02" "03" "00" "00";
+  const std::string sent = FromHex(head + rows);
+  Exact bytes(sent);
+  BulkReader reader(bytes.view(), 2, {});
+  ASSERT_TRUE(reader.ok());
+  EXPECT_EQ(reader.statement_id(), 7u);
+  EXPECT_TRUE(reader.new_types());
+  std::string built = BuildBulkHead(reader.statement_id(), reader.flags(), reader.types());
+  std::vector<BulkValue> row;
+  std::string seen;
+  while (reader.Next(&row)) {
+    ASSERT_EQ(row.size(), 2u);
+    for (const BulkValue& value : row) {
+      seen += std::to_string(value.indicator) + ":" + ToHex(value.bytes) + " ";
+      AppendBulkValue(value, &built);
+    }
+  }
+  EXPECT_TRUE(reader.ok());
+  EXPECT_EQ(seen, "0:05000000 0:026869 1: 2: 3: 0:00 ");
+  EXPECT_EQ(ToHex(built), "fa" + head + rows);
+  // Cut anywhere but between rows it is malformed.
+  for (size_t cut = 0; cut < sent.size(); ++cut) {
+    Exact part(std::string_view(sent).substr(0, cut));
+    BulkReader short_reader(part.view(), 2, {});
+    while (short_reader.Next(&row)) {
+    }
+    EXPECT_EQ(short_reader.ok(), cut == 10 || cut == 19 || cut == 21) << cut;
+  }
+  // Types from before, none, of a kind that there is not, with flags that there are not; an indicator that is none.
+  EXPECT_TRUE(BulkReader(FromHex("07000000" "0000"), 1, {{3, 0}}).ok());
+  EXPECT_FALSE(BulkReader(FromHex("07000000" "0000"), 1, {}).ok());
+  EXPECT_FALSE(BulkReader(FromHex("07000000" "8000" "9900"), 1, {}).ok());
+  EXPECT_FALSE(BulkReader(FromHex("07000000" "8000" "0301"), 1, {}).ok());
+  Exact odd(FromHex("07000000" "8000" "0300" "04"));
+  BulkReader odd_reader(odd.view(), 1, {});
+  EXPECT_FALSE(odd_reader.Next(&row));
+  EXPECT_FALSE(odd_reader.ok());
+  // Nothing is held for what is only claimed.
+  Exact long_text(FromHex("07000000" "8000" "fd00" "00" "feffffffffffffff7f"));
+  BulkReader long_reader(long_text.view(), 1, {});
+  EXPECT_FALSE(long_reader.Next(&row));
+}
+
 TEST(Statement, QueryTextBehindItsAttributes) {
   auto query = ParseQuery("select 1", kPlain);
   ASSERT_TRUE(query.ok());

@@ -60,6 +60,33 @@ std::string Execute(const RawClient& client, uint32_t id, const std::vector<Valu
   return Frame(writer.out());
 }
 
+// COM_STMT_BULK_EXECUTE: the types of the first row, the values of all.
+struct Given { uint8_t indicator = 0; Value value; };
+using BulkRow = std::vector<Given>;
+Given G(Value value) { return {0, std::move(value)}; }
+Given None(uint8_t type) { return {1, {type}}; }       // NULL
+Given Default(uint8_t type) { return {2, {type}}; }
+Given Ignore(uint8_t type) { return {3, {type}}; }
+
+std::string Bulk(uint32_t id, const std::vector<BulkRow>& rows, uint16_t flags = 128) {
+  Writer writer;
+  writer.U8(250);
+  writer.U32(id);
+  writer.U16(flags);
+  if ((flags & 128) != 0 && !rows.empty()) {
+    for (const Given& given : rows[0]) writer.U8(given.value.type), writer.U8(0);
+  }
+  for (const BulkRow& row : rows) {
+    for (const Given& given : row) {
+      writer.U8(given.indicator);
+      if (given.indicator != 0) continue;
+      if (given.value.type == 8) writer.U64(given.value.number);
+      if (given.value.type == 253) writer.LenencString(given.value.text);
+    }
+  }
+  return Frame(writer.out());
+}
+
 std::string LongData(uint32_t id, uint16_t param, std::string_view data) {
   Writer writer;
   writer.U16(param);
@@ -148,6 +175,60 @@ void Statements(std::vector<Exchange>* all) {
   }
 }
 
+void BulkAdd(std::vector<Exchange>* all, const std::string& name, const std::string& sql, std::vector<BulkRow> rows, uint16_t flags = 128) {
+  all->push_back({"bulk: " + name, [=](const RawClient& c, uint32_t id) {
+    return Bulk(id, rows, flags) + c.Query("select * from Bears order by id") + c.Query("select id, name from Caves order by id");
+  }, Compare::kBytes, true, false, sql});
+}
+
+void Bulks(std::vector<Exchange>* all) {
+  const std::string bear = "insert into Bears (id, caveId, name) values (?, ?, ?)";
+  const std::vector<BulkRow> bears = {{G(N(20)), G(S("c1")), G(S("Pip"))}, {G(N(21)), G(S("c3")), None(253)}, {G(N(22)), None(253), G(S("Ada"))}};
+  BulkAdd(all, "references", bear, bears);
+  BulkAdd(all, "one row", bear, {bears[2]});
+  BulkAdd(all, "a reference to nothing in the last row", bear, {bears[0], {G(N(21)), G(S("nowhere")), G(S("x"))}});
+  BulkAdd(all, "a duplicate in the second row", bear, {bears[0], {G(N(1)), G(S("c1")), G(S("x"))}, bears[1]});
+  BulkAdd(all, "defaults", bear, {{G(N(20)), G(S("c1")), Default(253)}, {G(N(21)), G(S("c2")), Ignore(253)}});
+  BulkAdd(all, "IGNORE", "insert ignore into Bears (id, caveId, name) values (?, ?, ?)", {bears[0], {G(N(21)), G(S("nowhere")), G(S("x"))}, bears[1]});
+  BulkAdd(all, "on duplicate key", bear + " on duplicate key update caveId = values(caveId), name = values(name)",
+          {bears[0], {G(N(1)), G(S("c3")), G(S("x"))}, {G(N(2)), G(S("c2")), G(S("Ida"))}});
+  BulkAdd(all, "replaced references", "replace into Bears (id, caveId, name) values (?, ?, ?)", {bears[0], {G(N(1)), G(S("c3")), G(S("x"))}});
+  BulkAdd(all, "new parents", "insert into Caves (id, name) values (?, ?)", {{G(S("c7")), G(S("Seven"))}, {G(S("c8")), None(253)}, {G(S("c9")), G(S("Nine"))}});
+  BulkAdd(all, "new parents, two in each row", "insert into Caves (name, id) values (?, ?), ('other', ?)",
+          {{G(S("Seven")), G(S("c7")), G(S("d7"))}, {None(253), G(S("c8")), G(S("d8"))}});
+  BulkAdd(all, "a parent twice", "insert into Caves (id, name) values (?, ?)", {{G(S("c7")), G(S("Seven"))}, {G(S("c1")), G(S("One"))}});
+  BulkAdd(all, "an update of references", "update Bears set caveId = ? where id = ?", {{G(S("c2")), G(N(1))}, {G(S("c3")), G(N(2))}, {None(253), G(N(1))}, {G(S("c2")), G(N(99))}});
+  BulkAdd(all, "an update that fails half way", "update Bears set caveId = ? where id = ?", {{G(S("c2")), G(N(1))}, {G(S("nowhere")), G(N(2))}, {G(S("c3")), G(N(1))}});
+  BulkAdd(all, "an update by the key", "update Bears set name = ? where caveId = ?", {{G(S("x")), G(S("c1"))}, {Ignore(253), G(S("c2"))}});
+  BulkAdd(all, "an update of parents", "update Caves set name = ? where id = ?", {{G(S("x")), G(S("c1"))}, {Default(253), G(S("c2"))}});
+  BulkAdd(all, "a delete", "delete from Bears where caveId = ?", {{G(S("c1"))}, {G(S("c2"))}});
+  BulkAdd(all, "a query", "select * from Bears where caveId = ?", {{G(S("c1"))}, {G(S("c2"))}});
+  BulkAdd(all, "RETURNING", bear + " returning id, caveId, name", bears);
+  BulkAdd(all, "flags that were not agreed on", bear, bears, 128 | 64);
+  BulkAdd(all, "flags that are none", bear, bears, 128 | 4096);
+  BulkAdd(all, "on a table that does not migrate", "insert into Plain (a, b) values (?, ?)", {{G(N(20)), G(S("x"))}, {G(N(21)), None(253)}});
+  all->push_back({"bulk: without types, after one with them, and an execution between", [=](const RawClient& c, uint32_t id) {
+    return Bulk(id, {bears[0]}) + Bulk(id, {bears[1]}, 0) + Execute(c, id, {N(23), S("c1"), S("x")}) + Bulk(id, {bears[2]}, 0) + c.Query("select * from Bears order by id");
+  }, Compare::kBytes, true, false, bear});
+  all->push_back({"bulk: right behind its PREPARE", [=](const RawClient& c, uint32_t) {
+    return Prepare(bear) + Bulk(0xFFFFFFFF, bears) + c.Query("select * from Bears order by id");
+  }, Compare::kBytes, true, false, ""});
+  all->push_back({"bulk: parameters in pieces", [=](const RawClient& c, uint32_t id) {
+    return LongData(id, 2, "piece") + Bulk(id, bears) + Bulk(id, bears) + c.Query("select * from Bears order by id");
+  }, Compare::kBytes, true, false, bear});
+  all->push_back({"bulk: cut short", [=](const RawClient&, uint32_t id) {
+    return Number(250, id) + Number(250, id, std::string(1, '\0')) + Frame("\xfa") + Frame("\xfa\1\2");
+  }, Compare::kBytes, true, false, bear});
+  all->push_back({"bulk: no rows", [=](const RawClient& c, uint32_t id) {
+    return Frame(Bulk(id, bears).substr(4, 7 + 6)) + c.Query("select * from Bears order by id");
+  }, Compare::kBytes, true, false, bear});
+  all->push_back({"bulk: a statement without parameters", [=](const RawClient& c, uint32_t id) {
+    return Number(250, id, std::string("\x80\0", 2)) + c.Query("select * from Bears order by id");
+  }, Compare::kBytes, true, false, "insert into Bears (id, caveId, name) values (20, 'c1', 'x')"});
+  all->push_back({"bulk: a statement that is none", [=](const RawClient& c, uint32_t) { return Bulk(7777777, bears) + c.Query("select 1"); },
+                  Compare::kBytes, true, false, ""});
+}
+
 }  // namespace
 
 std::vector<Exchange> Exchanges() {
@@ -224,6 +305,7 @@ std::vector<Exchange> Exchanges() {
     return bytes;
   });
   Statements(&all);
+  Bulks(&all);
   return all;
 }
 

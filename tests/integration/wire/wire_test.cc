@@ -28,7 +28,7 @@ constexpr uint64_t kBase = protocol::kClientLongPassword | protocol::kClientTran
 struct Flavour { const char* name; uint64_t capabilities; };
 const Flavour kFlavours[] = {
     {"classic", kBase},
-    {"modern", kBase | protocol::kClientDeprecateEof | protocol::kClientSessionTrack | protocol::kMariaDbExtendedMetadata},
+    {"modern", kBase | protocol::kClientDeprecateEof | protocol::kClientSessionTrack | protocol::kMariaDbExtendedMetadata | protocol::kMariaDbStmtBulk},
     {"attributes", kBase | protocol::kClientDeprecateEof | protocol::kClientQueryAttributes | protocol::kClientOptionalResultsetMetadata},
 };
 
