@@ -26,13 +26,16 @@ IoThread::IoThread(Server* server, uint32_t index)
             [server, index](const KeyPool::Key& key, uint64_t count) {
               if (server->control() != nullptr) server->control()->OrderKeys(index, key, count);
             }),
-      planner_(server->config().limits.plan_cache_entries, server->config().limits.parse_depth) {}
+      planner_(server->config().limits.plan_cache_entries, server->config().limits.parse_depth), close_watch_(io_, [this](uint64_t id) {
+        if (Session* session = Find(id); session != nullptr) session->BackendClosed();
+      }) {}
 
 IoThread::~IoThread() { Join(); }
 
 void IoThread::Start() {
   thread_ = std::thread([this] {
     Tick();
+    close_watch_.Start();
     io_.run();
   });
 }

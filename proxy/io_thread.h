@@ -14,6 +14,7 @@
 
 #include "protocol/proxy_header.h"
 #include "proxy/buffers.h"
+#include "proxy/close_watch.h"
 #include "proxy/digest_counts.h"
 #include "proxy/event.h"
 #include "proxy/key_pool.h"
@@ -61,6 +62,7 @@ class IoThread {
   Event* snapshot_changed() { return &snapshot_changed_; }
   Event* keys_came() { return &keys_came_; }
   Event* kill_done() { return &kill_done_; }
+  CloseWatch* close_watch() { return &close_watch_; }
   bool draining() const { return draining_; }
   void Forget(Session* session);
   Session* Find(uint64_t id);
@@ -82,6 +84,7 @@ class IoThread {
   DigestCounts digests_;
   Event snapshot_changed_{io_}, keys_came_{io_}, kill_done_{io_};
   boost::asio::steady_timer tick_{io_};
+  CloseWatch close_watch_;
   std::unordered_map<uint64_t, Session*> sessions_;
   uint64_t next_session_ = 1;
   std::atomic<uint32_t> session_count_{0};

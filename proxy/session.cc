@@ -48,6 +48,7 @@ awaitable<void> Session::Run(std::unique_ptr<Session> self) {
     self->deadline_ = {};
     self->since_ = Clock::now();
     self->authenticated_ = true;
+    self->thread_->close_watch()->Add(self->backend_.socket().native_handle(), self->id_);
     self->thread_->metrics()->connections.Add();
     co_await self->Serve();
   } else {
@@ -93,7 +94,13 @@ void Session::Drain() {
   if ((idle_ || replicating_) && (status_ & protocol::kStatusInTrans) == 0) Abort(nullptr);
 }
 
-// An idle session's backend may close or send its last words; whoever is idle for a tick is told at once from then on.
+// Within a command the reply's end is seen by whoever reads it.
+void Session::BackendClosed() {
+  backend_closed_ = true;
+  if (idle_ || half_command_) client_.Cancel();  // NextCommand sees to it
+}
+
+// An idle session's backend may send its last words and not close; whoever is idle for a tick is told at once from then on.
 void Session::WatchBackend() {
   watched_ = true;
   backend_.socket().async_wait(asio::socket_base::wait_read, [thread = thread_, id = id_](ErrorCode) {
@@ -207,6 +214,11 @@ awaitable<bool> Session::NextCommand(std::string_view* payload, size_t* size) {
     Stream::ReadResult read;
     if (in.empty()) {
       if (thread_->draining() && (status_ & protocol::kStatusInTrans) == 0) co_return false;
+      if (backend_closed_) {
+        backend_closed_ = false;
+        const bool go_on = co_await ClientLeft(asio::error::operation_aborted);
+        if (!go_on) co_return false;
+      }
       idle_ = true;
       read = co_await client_.Read();
       idle_ = false;
@@ -246,7 +258,7 @@ awaitable<void> Session::Serve() {
     // The steady state is written out here, one receive and one send each way; what is longer has its own coroutine.
     std::string_view payload;
     size_t size = 0;
-    if (client_.in().empty() && !thread_->draining()) {
+    if (client_.in().empty() && !thread_->draining() && !backend_closed_) {
       idle_ = true;
       Stream::ReadResult read = co_await client_.Read();
       idle_ = false;

@@ -48,6 +48,7 @@ class Session {
   // From IoThread::Tick: time limits; a session that has been idle for a tick gets its backend watched.
   void Tick(std::chrono::steady_clock::time_point now);
   void KillDone(bool killed);     // of a query that ran too long
+  void BackendClosed();           // its socket has reached its end
   void Drain();                   // end now if idle and not in a transaction, else after that
   void Abort(const char* reason);
 
@@ -108,6 +109,7 @@ class Session {
   // session_auth.cc
   awaitable<bool> Login();
   awaitable<bool> ConnectBackend();
+  awaitable<bool> ReadBackend(uint8_t* sequence, std::string* payload);
   awaitable<bool> ReadHead(bool tls_asked, uint8_t sequence);
   awaitable<bool> ReadLogin(protocol::Login* login, uint8_t* sequence);
   awaitable<bool> Authenticate(uint8_t client_sequence, uint8_t backend_sequence);
@@ -178,6 +180,7 @@ class Session {
   size_t command_size_ = 0;  // of the command at the head of the client's buffer
   uint16_t status_ = 0;
   bool authenticated_ = false, idle_ = false, watched_ = false, closing_ = false;
+  bool backend_closed_ = false;  // as far as has been seen while idle
   bool replicating_ = false;  // a stream of events without an end
   bool facts_known_ = false;
   bool multi_statements_ = false;  // the option's state on the backend

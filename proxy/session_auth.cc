@@ -71,6 +71,20 @@ awaitable<bool> Session::ConnectBackend() {
   co_return Refused(Refusal::kBackend, fmt::format("cannot reach backend {}: {}", backend.spec.name, ec.message()));
 }
 
+// A message of the connection phase. An error may bear another number than is due: MariaDB, which looks at the address in a
+// PROXY header behind its greeting, refuses it without waiting for the login.
+awaitable<bool> Session::ReadBackend(uint8_t* sequence, std::string* payload) {
+  for (;;) {
+    const std::string_view head = backend_.in().empty() ? std::string_view() : backend_.in().data();
+    if (head.size() > kFrameHeader && static_cast<uint8_t>(head[kFrameHeader]) == 0xFF) *sequence = ParseFrameHeader(head.data()).sequence;
+    if (head.size() > kFrameHeader || (head.size() == kFrameHeader && ParseFrameHeader(head.data()).length == 0)) break;
+    Stream::ReadResult read = co_await backend_.ReadMore();
+    const ErrorCode ec = std::get<0>(read);
+    if (ec) co_return Fail(fmt::format("backend: {}", ec.message()));
+  }
+  co_return co_await ReadMessage(&backend_, sequence, payload, kBackendLimit);
+}
+
 awaitable<bool> Session::Login() {
   client_.in().set_frugal(true);
   bool ok = co_await Arrive();
@@ -79,7 +93,7 @@ awaitable<bool> Session::Login() {
   if (!ok) co_return false;
   uint8_t backend_sequence = 0, client_sequence = 0;
   std::string payload;
-  ok = co_await ReadMessage(&backend_, &backend_sequence, &payload, kBackendLimit);
+  ok = co_await ReadBackend(&backend_sequence, &payload);
   if (!ok) {
     refusal_ = ending_ == Ending::kNone ? Refusal::kBackend : refusal_;
     (void)co_await SendError(0, 1105, "HY000", fmt::format("crossfade: backend {} sent no greeting", listener_->backend->spec.name));
@@ -138,6 +152,11 @@ awaitable<bool> Session::Login() {
   if (backend_tls != nullptr) {
     login.capabilities |= kClientSsl;
     const std::string request = BuildSslRequest(login);
+    if (!backend_.in().empty() || backend_.Look() == Stream::Peek::kBytes) {
+      ok = co_await ReadBackend(&backend_sequence, &payload);
+      if (ok && ClassifyAuth(payload) == AuthStep::kError) (void)co_await WriteMessage(&client_, &client_sequence, payload);
+      co_return Refused(Refusal::kBackend, "the backend refused the connection");
+    }
     ok = co_await WriteMessage(&backend_, &backend_sequence, request);
     if (!ok) co_return false;
     if (!backend_.in().empty()) co_return Refused(Refusal::kBackendTls, "the backend sent bytes before its TLS handshake");
@@ -258,7 +277,7 @@ awaitable<bool> Session::Authenticate(uint8_t client_sequence, uint8_t backend_s
   std::string payload;
   for (;;) {
     bool sha256 = false;
-    bool ok = co_await ReadMessage(&backend_, &backend_sequence, &payload, kBackendLimit);
+    bool ok = co_await ReadBackend(&backend_sequence, &payload);
     if (!ok) {
       if (ending_ == Ending::kNone) (void)co_await SendError(client_sequence, 1105, "HY000", "crossfade: the backend closed during authentication");
       co_return false;

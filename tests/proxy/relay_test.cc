@@ -287,6 +287,20 @@ TEST(Login, TheServersRefusalIsPassedOn) {
   EXPECT_EQ(Error(client.ReceiveFrame()).code, 1129);
 }
 
+TEST(Login, ARefusalBearsAnyNumber) {
+  for (const uint8_t number : {1, 2, 255}) {
+    ScriptedBackend backend([&](Peer& peer) { peer.SendMessage(protocol::BuildErr(1130, "", "Host '192.0.2.7' is not allowed to connect", 0), number); });
+    ProxyUnderTest proxy(backend.port());
+    Peer client = ConnectTo(proxy.port());
+    uint8_t sequence = 9;
+    const auto reply = client.ReceiveFrame(&sequence);
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(*reply, protocol::BuildErr(1130, "", "Host '192.0.2.7' is not allowed to connect", 0)) << int{number};
+    EXPECT_EQ(sequence, 0) << "as directly";
+    EXPECT_TRUE(client.AtEnd());
+  }
+}
+
 TEST(Login, ASlowClientIsClosed) {
   ScriptedBackend backend([](Peer& peer) {
     peer.SendMessage(GreetingPayload(), 0);

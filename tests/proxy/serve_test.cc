@@ -85,6 +85,8 @@ TEST(Identity, MariaDbSeesTheClientsAddress) {
     const Answer denied = Ask(proxy.port(), HeaderFrom("198.51.100.9", v2), "traveller", "SELECT 1");
     EXPECT_EQ(denied.error, 1045u);
     EXPECT_THAT(denied.text, testing::HasSubstr("'traveller'@'198.51.100.9'"));
+    // Nobody may come from there: MariaDB's refusal, in the greeting's place, is numbered behind the header.
+    EXPECT_EQ(Ask(proxy.port(), HeaderFrom("203.0.113.5", v2), "traveller", "SELECT 1").error, 1130u);
     EXPECT_NE(Ask(proxy.port(), "", "traveller", "SELECT 1").error, 0u) << "no header from a listed peer";
     // A kill finds the thread by the port that the header told.
     EXPECT_EQ(Ask(proxy.port(), header, "traveller", "SELECT COUNT(*) FROM information_schema.COLLATIONS a, information_schema.COLLATIONS b,"

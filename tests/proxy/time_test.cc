@@ -238,6 +238,29 @@ TEST_P(ServersTime, AStatementThatRunsTooLongIsKilledAndTheTransactionGoesOn) {
   }
 }
 
+// As it would directly, also where the session has only just become idle.
+TEST_P(ServersTime, AKilledIdleSessionFindsItsSocketClosedAtOnce) {
+  StartProxy([](config::Config* config) { config->limits.io_threads = 2; });
+  auto killer = Client::Connect({.port = server_->port()});
+  ASSERT_TRUE(killer.ok());
+  std::vector<milliseconds> took;
+  for (int i = 0; i < 30; ++i) {
+    auto client = Client::Connect({.port = proxy_->port()});
+    ASSERT_TRUE(client.ok()) << client.status();
+    for (int n = 0; n < i; ++n) ASSERT_TRUE(client->Query("SELECT 1").ok());
+    if (i % 5 == 4) std::this_thread::sleep_for(milliseconds(150 * (i / 5)));  // idle for more than a tick as well
+    const auto start = steady_clock::now();
+    ASSERT_TRUE(killer->Query("KILL " + std::to_string(client->thread_id())).ok());
+    pollfd p{mysql_get_socket(client->raw()), POLLIN | POLLRDHUP, 0};
+    ASSERT_EQ(::poll(&p, 1, 5000), 1);
+    took.push_back(std::chrono::duration_cast<milliseconds>(steady_clock::now() - start));
+    EXPECT_TRUE(client->Query("SELECT 1").lost());
+  }
+  std::sort(took.begin(), took.end());
+  EXPECT_LT(took[took.size() / 2], milliseconds(20));
+  EXPECT_LT(took.back(), milliseconds(300)) << "on a busy machine";
+}
+
 TEST_P(ServersTime, WithoutTheRightToKillTheSessionEnds) {
   StartProxy([](config::Config* config) {
     config->limits.statement_timeout = milliseconds(700);
