@@ -91,7 +91,7 @@ void Session::Abort(const char* reason) {
 }
 
 void Session::Drain() {
-  if ((idle_ || replicating_) && (status_ & protocol::kStatusInTrans) == 0) Abort(nullptr);
+  if (replicating_ || (idle_ && (status_ & protocol::kStatusInTrans) == 0)) Abort(nullptr);
 }
 
 // Within a command the reply's end is seen by whoever reads it.

@@ -11,20 +11,24 @@ namespace crossfade::proxy {
 namespace asio = boost::asio;
 
 awaitable<Session::Action> Session::Replicate() {
+  if (thread_->draining()) co_return kEnd;
   const ErrorCode ec = co_await backend_.Write(client_.in().data().substr(0, command_size_));
   if (ec) co_return kEnd;
   client_.in().Consume(command_size_);
   command_size_ = 0;
+  // The first event may be long in coming. Until then what the client sends could be its next command and stays where it is;
+  // that it has gone the tick sees.
+  replicating_ = true;
   Stream::ReadResult read = co_await backend_.Read();
   size_t fed = tracker_.Feed(backend_.in().data());
   bool relayed = true;
   if (!std::get<0>(read) && tracker_.state() == protocol::ReplyTracker::State::kMore) {
     using namespace asio::experimental::awaitable_operators;  // NOLINT
-    replicating_ = true;
     auto both = RelayEvents(fed) && RelayAcknowledgements();
     const std::tuple<bool, bool> results = co_await std::move(both);
     relayed = std::get<0>(results);
   } else {  // refused
+    replicating_ = false;
     relayed = co_await RelayReply(std::get<0>(read), fed, backend_.in().data().substr(0, fed));
   }
   if (!relayed) co_return kEnd;

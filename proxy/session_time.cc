@@ -38,6 +38,10 @@ void Session::Tick(Clock::time_point now) {
     RunsTooLong(now, now - since_ >= limits.statement_timeout + kAfterKill);
     return;
   }
+  if (replicating_ && client_.Look() == Stream::Peek::kClosed) {
+    Abort(nullptr);
+    return;
+  }
   if (!idle_ || watched_) return;
   if (client_.Look() == Stream::Peek::kClosed) {
     Abort(nullptr);

@@ -13,11 +13,8 @@ command = fixture.client_test(ENGINE) + ["--no-defaults"]
 names = subprocess.run(command + ["--show-tests"], capture_output=True, text=True).stdout.split()
 LEFT_OUT = {
     "test_proxy_header": "speaks the PROXY protocol to the server, which takes it from nobody here",
-    "test_bug17512527": "an idle connection is killed and has to find its socket closed at once: the proxy hands that on within a second",
     "test_wl13075": "switches the server's cache of TLS sessions off; a client's TLS ends at the proxy, which has its own",
     "test_wl14839": "asks the server for the host name in the client's TLS hello; it ends at the proxy",
-    # To be taken out of this list once the proxy offers compression.
-    "test_wl12475": "compression", "test_wl13510": "compression", "test_wl13510_multi_statements": "compression",
 }
 names = [name.rstrip(";") for name in names if name.startswith(("test_", "client_")) and name not in LEFT_OUT]
 print("tests", len(names))

@@ -147,6 +147,34 @@ TEST(Events, AcknowledgementsPassWhileEventsGoOn) {
   EXPECT_EQ(*client.ReceiveFrame(), OkPayload());
 }
 
+// A server that has nothing to send yet: the reader may leave, and the proxy may stop.
+TEST(Events, BeforeTheFirstEventReadersLeaveAndTheProxyStops) {
+  std::atomic<int> begun{0}, left{0};
+  ScriptedBackend backend([&](Peer& peer) {
+    if (!BackendLogin(peer)) return;
+    if (!peer.ReceiveFrame()) return;
+    ++begun;
+    left += peer.AtEnd() ? 1 : 0;
+  });
+  ProxyUnderTest proxy(backend.port(), [](config::Config* config) { config->limits.drain_timeout = std::chrono::seconds(20); });
+  std::vector<Peer> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(ConnectTo(proxy.port()));
+    ASSERT_TRUE(ClientLogin(clients.back()));
+    const std::string dump[] = {std::string("\x12\4\0\0\0\0\0\7\0\0\0", 11), std::string("\x1e\0\0", 3), "\x13zoo"};
+    ASSERT_TRUE(clients.back().SendMessage(dump[i], 0));
+  }
+  for (int i = 0; i < 300 && begun < 3; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  clients[0].Close();
+  for (int i = 0; i < 300 && left < 1; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(left, 1);
+  const auto start = std::chrono::steady_clock::now();
+  proxy.server().Stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
+  EXPECT_TRUE(clients[1].AtEnd());
+  EXPECT_TRUE(clients[2].AtEnd());
+}
+
 TEST(Events, AReaderThatLeavesIsNoticedWhileNothingHappens) {
   std::atomic<bool> left{false};
   ScriptedBackend backend([&](Peer& peer) {
