@@ -7,25 +7,6 @@
 namespace crossfade::rewrite {
 namespace {
 
-bool IsLiteral(TokenKind kind) {
-  switch (kind) {
-    case TokenKind::kString:
-    case TokenKind::kInteger:
-    case TokenKind::kDecimal:
-    case TokenKind::kFloat:
-    case TokenKind::kHex:
-    case TokenKind::kBit: return true;
-    case TokenKind::kWord:
-    case TokenKind::kQuotedName:
-    case TokenKind::kParam:
-    case TokenKind::kUserVar:
-    case TokenKind::kSysVar:
-    case TokenKind::kOperator:
-    case TokenKind::kEnd: return false;
-  }
-  return false;
-}
-
 void AppendNumber(uint64_t number, std::string* key) { key->append(reinterpret_cast<const char*>(&number), sizeof number); }
 
 void AppendText(std::string_view text, std::string* key) {

@@ -46,6 +46,8 @@ struct TokenList {
 // A string N'x' is one token; white space and comments are none.
 absl::Status Lex(std::string_view sql, const SessionFacts& facts, const Dialect& dialect, TokenList* out);
 
+bool IsLiteral(TokenKind kind);
+
 // The value of a string, quoted name or number token: unquoted, escapes resolved under facts.sql_mode.
 // Of @x and @@x what follows the @; of any other token its text.
 std::string TokenValue(const TokenList& list, uint32_t i, const SessionFacts& facts);

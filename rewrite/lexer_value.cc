@@ -69,4 +69,23 @@ std::string TokenValue(const TokenList& list, uint32_t i, const SessionFacts& fa
   }
 }
 
+bool IsLiteral(TokenKind kind) {
+  switch (kind) {
+    case TokenKind::kString:
+    case TokenKind::kInteger:
+    case TokenKind::kDecimal:
+    case TokenKind::kFloat:
+    case TokenKind::kHex:
+    case TokenKind::kBit: return true;
+    case TokenKind::kWord:
+    case TokenKind::kQuotedName:
+    case TokenKind::kParam:
+    case TokenKind::kUserVar:
+    case TokenKind::kSysVar:
+    case TokenKind::kOperator:
+    case TokenKind::kEnd: return false;
+  }
+  return false;
+}
+
 }  // namespace crossfade::rewrite

@@ -2,6 +2,8 @@
 // The parser's tokens and names; entry. The grammar stands in the other parser_*.cc.
 #include "rewrite/parser.h"
 
+#include <algorithm>
+
 #include "fmt/format.h"
 #include "rewrite/parser_internal.h"
 
@@ -176,8 +178,13 @@ absl::StatusOr<ParseResult> Parser::Run() {
     }
   }
   if (failed_) {
-    const Token& token = At(failed_at_);
-    const std::string near(list_.source.substr(token.begin, 40));
+    // Literals are the application's data: reasons are kept, shown, and shared by all statements of the same shape.
+    std::string near;
+    for (uint32_t i = failed_at_; i < last_ && near.size() < 40; ++i) {
+      if (i != failed_at_ && At(i).space_before) near += ' ';
+      near += IsLiteral(At(i).kind) ? std::string_view("?") : list_.Text(i);
+    }
+    near.resize(std::min<size_t>(near.size(), 40));
     return absl::InvalidArgumentError(what_.empty() ? fmt::format("not understood near '{}'", near)
                                                     : fmt::format("{}, near '{}'", what_, near));
   }

@@ -15,8 +15,8 @@ struct ParseResult {
   uint32_t params = 0;                 // number of '?'
 };
 
-// Errors (InvalidArgument, "near '...'"): what the grammar here does not take, nesting beyond `depth`, more than
-// two million nodes (values of an INSERT, say).
+// Errors (InvalidArgument, "near '...'" without the values of literals): what the grammar here does not take, nesting
+// beyond `depth`, more than two million nodes (values of an INSERT, say).
 // A statement of a kind that is not taken apart is kOther (or its kind) with `names`, not an error.
 // `arena` and the source of `tokens` must outlive the result.
 absl::StatusOr<ParseResult> Parse(const TokenList& tokens, const SessionFacts& facts, const Dialect& dialect,

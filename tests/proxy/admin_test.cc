@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdlib>
+#include <random>
+
 #include "proxy/admin.h"
 #include "tests/proxy/peers.h"
 
@@ -52,6 +56,34 @@ TEST_F(AdminTest, PagesAndNonsense) {
   EXPECT_THAT(Ask("POST /status HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), testing::HasSubstr("405"));
   EXPECT_EQ(Ask("\x16\x03\x01 not http; DROP\r\n\r\n"), "");
   EXPECT_EQ(Ask("GET /" + std::string(100'000, 'x') + " HTTP/1.1\r\n\r\n"), "");
+  EXPECT_THAT(Get("/healthz"), testing::HasSubstr("200 OK"));
+}
+
+// Requests with bytes changed, left out, doubled and cut: the page goes on.
+TEST_F(AdminTest, AnyBytes) {
+  ASSERT_TRUE(status_.ok()) << status_;
+  const std::string good[] = {"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello",
+                              "GET /status?a=b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"};
+  std::minstd_rand random(17);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(std::getenv("CROSSFADE_LONG") != nullptr ? 60 : 2);
+  int asked = 0;
+  for (; std::chrono::steady_clock::now() < end; ++asked) {
+    std::string bytes = good[random() % 3];
+    for (unsigned changes = random() % 6; changes > 0 && !bytes.empty(); --changes) {
+      const size_t at = random() % bytes.size();
+      switch (random() % 4) {
+        case 0: bytes[at] = static_cast<char>(random()); break;
+        case 1: bytes.erase(at, random() % 9); break;
+        case 2: bytes.insert(at, bytes.substr(random() % bytes.size(), random() % 40)); break;
+        default: bytes.resize(at);
+      }
+    }
+    Peer peer = ConnectTo(port_);
+    peer.Send(bytes);
+    peer.ShutdownWrite();
+    if (asked % 3 == 0) peer.Receive(100);
+  }
+  EXPECT_GT(asked, 50);
   EXPECT_THAT(Get("/healthz"), testing::HasSubstr("200 OK"));
 }
 

@@ -27,6 +27,17 @@ using servers::Server;
 constexpr uint64_t kCapabilities = protocol::kClientLongPassword | protocol::kClientTransactions | protocol::kClientMultiStatements |
                                    protocol::kClientMultiResults | protocol::kClientDeprecateEof;
 
+std::string Show(std::string_view bytes) {
+  std::string out;
+  for (const unsigned char c : bytes.substr(0, 300)) out += c >= ' ' && c < 127 ? std::string(1, static_cast<char>(c)) : fmt::format("\\{:02x}", c);
+  return out;
+}
+std::string Hex(std::string_view bytes) {
+  std::string out;
+  for (const unsigned char c : bytes) out += fmt::format("{:02x}", c);
+  return out;
+}
+
 class StreamTest : public testing::TestWithParam<Engine> {
  protected:
   void Start(const std::vector<std::string>& arguments, const std::string& migrations = "") {
@@ -75,6 +86,61 @@ TEST_P(StreamTest, AResultThatASlowClientDoesNotTakeStaysWithTheServer) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   EXPECT_LT(most - std::min(most, before), 32u << 10) << "of " << before << " KB before";
+}
+
+// More than 4 GB each way in one command, full of what would be a COM_QUERY if a length wrapped round: pgx's CVE-2024-27304.
+TEST_P(StreamTest, MoreThanFourGigabytesHoldNoCommand) {
+  if (std::getenv("CROSSFADE_LONG") == nullptr) GTEST_SKIP() << "with --long";
+  Start({"--max-allowed-packet=64M", "--local-infile=1", "--log-output=TABLE", "--general-log=1"});
+  if (server_ == nullptr || HasFatalFailure()) return;
+  constexpr uint64_t kPiece = 1 << 20, kPieces = 4200;  // 4.1 GiB
+  const std::string fake = Frame(std::string("\x03") + "insert into zoo.Plain values (777, 'canary-fake', null)");
+  ASSERT_EQ(fake.size(), 60u);
+  RawClient client(proxy_->port(), kCapabilities | protocol::kClientLocalFiles, "zoo");
+  ASSERT_TRUE(client.connected());
+  const uint64_t before = ProxyKilobytes();
+  uint64_t most = before;
+
+  // To the server: every line of the file is passed over.
+  client.Send(client.Query("load data local infile 'any' into table Plain ignore 2000000000 lines"));
+  std::string some;
+  while (some.size() < 8) ASSERT_TRUE(client.Receive(&some));
+  ASSERT_EQ(some.substr(3), std::string("\1\xfb" "any")) << Show(some);
+  uint8_t sequence = 2;
+  for (uint64_t i = 0; i < kPieces; ++i) {
+    // Every piece begins at another byte of it, so that whatever a length is taken for, one lies there whole.
+    std::string piece(i % 64, 'x');
+    while (piece.size() < kPiece) piece += fake + "xyz\n";
+    client.Send(Frame(piece, sequence++));
+    if (i % 100 == 0) most = std::max(most, ProxyKilobytes());
+  }
+  client.Send(Frame("", sequence));
+  some.clear();
+  while (some.size() < 5) ASSERT_TRUE(client.Receive(&some, 60'000));
+  EXPECT_EQ(some[4], 0) << Show(some);
+
+  // From the server.
+  const std::string text = fmt::format("concat(repeat('x', i % 64), repeat(unhex('{}'), {}))", Hex(fake + "xyz\n"), kPiece / 64);
+  client.Send(client.Query(fmt::format("with recursive n(i) as (select 1 union all select i + 1 from n where i < 900)"
+                                       " select {} from n union all select {} from n union all select {} from n union all select {} from n union all select {} from n", text, text, text, text, text)));
+  uint64_t got = 0;
+  for (int i = 0; got < 4500 * kPiece; ++i) {
+    some.clear();
+    ASSERT_TRUE(client.Receive(&some, 60'000)) << got;
+    got += some.size();
+    if (i % 2000 == 0) most = std::max(most, ProxyKilobytes());
+  }
+  while (client.Receive(&some, 1000)) {}
+  some.clear();
+  EXPECT_THAT(client.Exchange(client.Query("select 'and on'")), testing::HasSubstr("and on"));
+  EXPECT_LT(most - before, 32u << 10) << "of " << before << " KB before";
+  const servers::Reply logged = direct_->Query("select count(*), (select count(*) from zoo.Plain where a = 777) from mysql.general_log"
+                                               " where command_type = 'Query' and argument like 'insert%canary-fake%'");
+  ASSERT_TRUE(logged.ok()) << logged.message;
+  EXPECT_EQ(logged.rows[0][0].value_or(""), "0");
+  EXPECT_EQ(logged.rows[0][1].value_or(""), "0");
+  const servers::Reply load = direct_->Query("select count(*) from mysql.general_log where command_type = 'Query' and argument like 'load data%'");
+  EXPECT_EQ(load.rows.at(0)[0].value_or(""), "1") << "the log holds what was said";
 }
 
 // What a reader of the binary log gets, up to its end or `limit` bytes.
