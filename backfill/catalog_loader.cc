@@ -3,27 +3,13 @@
 #include "backfill/catalog_loader.h"
 
 #include <algorithm>
-#include <array>
 
 #include "fmt/format.h"
 
 namespace crossfade::backfill {
 namespace {
 
-using rewrite::TypeClass;
-
 bool Contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-
-TypeClass ClassOf(std::string_view data_type) {
-  constexpr std::array kIntegers = {"tinyint", "smallint", "mediumint", "int", "integer", "bigint", "year"};
-  constexpr std::array kStrings = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "uuid"};
-  constexpr std::array kBinaries = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"};
-  const auto is_one_of = [&](const auto& names) { return std::find(names.begin(), names.end(), data_type) != names.end(); };
-  if (is_one_of(kIntegers)) return TypeClass::kInteger;
-  if (is_one_of(kStrings)) return TypeClass::kString;
-  if (is_one_of(kBinaries)) return TypeClass::kBinary;
-  return TypeClass::kOther;
-}
 
 absl::Status LoadColumns(Connection& connection, const std::string& where, rewrite::Table* table) {
   auto rows = connection.Query(
@@ -34,7 +20,7 @@ absl::Status LoadColumns(Connection& connection, const std::string& where, rewri
     rewrite::Column& column = table->columns.emplace_back();
     column.name = row[0].value_or("");
     column.type = row[1].value_or("");
-    column.type_class = ClassOf(row[2].value_or(""));
+    column.type_class = rewrite::ClassOfType(row[2].value_or(""));
     column.charset = row[3].value_or("");
     column.collation = row[4].value_or("");
     column.nullable = row[5] == "YES";
@@ -108,14 +94,9 @@ absl::StatusOr<rewrite::Dialect> LoadDialect(Connection& connection) {
   auto rows = connection.Query("SELECT @@version");
   if (!rows.ok()) return rows.status();
   const std::string text = rows->rows[0][0].value_or("");
-  unsigned major = 0, minor = 0, patch = 0;
-  if (std::sscanf(text.c_str(), "%u.%u.%u", &major, &minor, &patch) != 3) {
-    return absl::FailedPreconditionError(fmt::format("unknown server version '{}'", text));
-  }
-  rewrite::Dialect dialect;
-  dialect.flavor = Contains(text, "MariaDB") ? rewrite::Flavor::kMariaDb : rewrite::Flavor::kMySql;
-  dialect.version = major * 10000 + minor * 100 + patch;
-  return dialect;
+  const auto dialect = rewrite::DialectOf(text);
+  if (!dialect) return absl::FailedPreconditionError(fmt::format("unknown server version '{}'", text));
+  return *dialect;
 }
 
 absl::StatusOr<rewrite::Table> LoadTable(Connection& connection, const std::string& schema, const std::string& table) {

@@ -116,7 +116,7 @@ absl::Status PrepareProgress(Connection& connection, const config::Config& confi
 
 absl::Status RestartProgress(Connection& connection, const config::Config& config, const std::string& migration) {
   return connection
-      .Execute(fmt::format("UPDATE {} SET last_key = NULL, rows_done = 0, complete = 0, recompute = 1 WHERE migration = {}",
+      .Execute(fmt::format("UPDATE {} SET last_key = NULL, rows_done = 0, rows_changed = 0, complete = 0, recompute = 1 WHERE migration = {}",
                            ControlTable(config, "backfill_progress"), connection.Quote(migration)))
       .status();
 }
@@ -147,7 +147,7 @@ absl::Status Copier::Load() {
     auto keyset = Keyset::Of(*table);
     if (!keyset.ok()) return keyset.status();
     auto row = connection_.Query(fmt::format(
-        "SELECT last_key, rows_done, rows_total, chunk_rows, complete, recompute, rate FROM {} WHERE migration = {} AND table_name = {} AND role = '{}'",
+        "SELECT last_key, rows_done, rows_total, chunk_rows, complete, recompute, rate, rows_changed FROM {} WHERE migration = {} AND table_name = {} AND role = '{}'",
         ControlTable(config_, "backfill_progress"), connection_.Quote(migration_.name), connection_.Quote(role.pairs.table), RoleName(role.kind)));
     if (!row.ok()) return row.status();
     if (row->rows.empty()) return absl::InternalError(std::string("a progress row has gone"));
@@ -163,6 +163,7 @@ absl::Status Copier::Load() {
     unit.complete = Number(values[4]) != 0;
     unit.recompute = Number(values[5]) != 0;
     unit.rate = std::atof(values[6].value_or("0").c_str());
+    unit.changed = Number(values[7]);
     units_.push_back(std::move(unit));
   }
   return absl::OkStatus();
@@ -310,6 +311,26 @@ absl::StatusOr<uint64_t> Copier::FillColumns(Unit* unit, const std::string& rang
   return connection_.Execute(fmt::format("UPDATE {} SET {}{} WHERE {} AND {}", from, ColumnAssignments(*columns, "r"), KeepStamps(unit->table, "r"), range, differs));
 }
 
+// A cascade may move a row from ahead of a pass to behind it, and its new side need not be missing to be wrong: until a
+// whole pass finds nothing to do, another one follows.
+bool Copier::Repeats(const Unit& unit) {
+  if (unit.kind == FillKind::kKeys) return false;
+  if (unit.recompute) return true;
+  if (unit.kind == FillKind::kReferences) return false;  // what is missing is found by the index: FillMoved
+  return std::any_of(unit.table.foreign_keys.begin(), unit.table.foreign_keys.end(), [&](const rewrite::ForeignKey& key) {
+    return key.on_update == "CASCADE" && std::any_of(key.columns.begin(), key.columns.end(), [&](const std::string& column) {
+      return std::any_of(unit.keyset.columns().begin(), unit.keyset.columns().end(), [&](const rewrite::Column& each) { return each.name == column; });
+    });
+  });
+}
+
+absl::Status Copier::StartAnew(const Unit& unit) {
+  return connection_
+      .Execute(fmt::format("UPDATE {} SET last_key = NULL, rows_done = 0, rows_changed = 0, updated = UTC_TIMESTAMP(6) WHERE migration = {} AND table_name = {} AND role = '{}'",
+                           ControlTable(config_, "backfill_progress"), connection_.Quote(migration_.name), connection_.Quote(unit.table.name), RoleName(unit.kind)))
+      .status();
+}
+
 absl::Status Copier::Chunk(Unit* unit, Result* result) {
   const auto begin = Clock::now();
   const bool wait = unit->failures >= kPatience;
@@ -326,6 +347,7 @@ absl::Status Copier::Chunk(Unit* unit, Result* result) {
   if (!set.ok()) return set.status();
   // The last chunk's rows are what the estimate leaves; its own count would need another scan.
   uint64_t changed = 0;
+  bool again = false;
   const double before = unit->rate;
   absl::Status status = InTransaction(connection_, [&]() -> absl::Status {
     auto filled = unit->kind == FillKind::kKeys         ? FillKeys(unit, range, wait)
@@ -333,6 +355,8 @@ absl::Status Copier::Chunk(Unit* unit, Result* result) {
                                                         : FillColumns(unit, range, wait);
     if (!filled.ok()) return filled.status();
     changed = *filled;
+    again = last_chunk && Repeats(*unit) && unit->changed + changed > 0;
+    if (again) return StartAnew(*unit);
     const uint64_t rows = last_chunk ? changed : unit->rows;
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count() / (1 - config_.limits.backfill_idle_share);
     const double rate = static_cast<double>(rows) / std::max(seconds, 1e-6);
@@ -358,6 +382,12 @@ absl::Status Copier::Chunk(Unit* unit, Result* result) {
   }
   if (!status.ok()) return status;
   unit->failures = 0;
+  if (again) {
+    unit->last.clear();
+    unit->done = unit->changed = 0;
+    return absl::OkStatus();
+  }
+  unit->changed += changed;
   unit->done += unit->rows;
   unit->last = *bound;
   unit->complete = last_chunk;

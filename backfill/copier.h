@@ -56,7 +56,7 @@ class Copier {
     rewrite::Table table;
     Keyset keyset;
     KeyValues last;
-    uint64_t done = 0, total = 0, rows = 0;
+    uint64_t done = 0, total = 0, rows = 0, changed = 0;
     bool complete = false, recompute = false;
     double rate = 0;
     uint64_t next_key = 0, end_key = 0;  // reserved, not yet given
@@ -70,6 +70,8 @@ class Copier {
   absl::StatusOr<uint64_t> FillKeys(Unit* unit, const std::string& range, bool wait);
   absl::StatusOr<uint64_t> FillReferences(Unit* unit, const std::string& range, bool wait);
   absl::StatusOr<uint64_t> FillColumns(Unit* unit, const std::string& range, bool wait);
+  static bool Repeats(const Unit& unit);
+  absl::Status StartAnew(const Unit& unit);
   absl::Status FillOne(Unit* unit, const std::string& row);
   absl::Status ReserveFor(Unit* unit, const std::string& range, bool bounded);
 

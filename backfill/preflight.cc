@@ -119,6 +119,13 @@ void CheckReference(const Table& table, const ColumnPair& pair, const Table* par
     }
   }
   if (InPrimaryKey(table, pair.old_column)) AddError(findings, name + " is part of the primary key", "not possible in this version");
+  if (table.PrimaryKey() == nullptr) {
+    const auto keyset = Keyset::Of(table);
+    const auto is_it = [&](const Column& column) { return SameName(column.name, pair.old_column); };
+    if (keyset.ok() && std::any_of(keyset->columns().begin(), keyset->columns().end(), is_it)) {
+      AddError(findings, fmt::format("{} is part of {}, which stands for the primary key that {} lacks", name, keyset->index(), table.name), "add a primary key without it first");
+    }
+  }
   if (old->has_default) AddWarning(findings, fmt::format("{} has a default value; the new column will have none", name));
   if (parent == nullptr) return;
   const Column* key = parent->FindColumn(pair.key_old_column);

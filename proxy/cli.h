@@ -3,6 +3,7 @@
 // on stderr says why). They talk to the database only; what they ask for, a running proxy's migrator does.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -34,5 +35,14 @@ struct ExplainOptions {
 };
 // Plans against the live catalog as if the migration (all, if none is named) were in `phase`.
 int ExplainStatement(const std::string& config_path, const ExplainOptions& options);
+
+struct LintOptions {
+  std::string log;                     // "-": standard input
+  std::string schema_file, schema, sql_mode;
+  size_t top = 20;                     // shapes shown of each strategy; 0: all
+  bool json = false;
+};
+// Classifies the statements of a general log, slow log or .sql file. 1 if one would be refused. With a schema file no server is asked.
+int LintLog(const std::string& config_path, const LintOptions& options);
 
 }  // namespace crossfade::proxy

@@ -67,6 +67,16 @@ int main(int argc, char** argv) {
   sub->add_option("sql", explain.sql, "the statement")->required();
   sub->callback([&] { code = proxy::ExplainStatement(config, explain); });
 
+  proxy::LintOptions lint;
+  sub = command("lint", "what the statements of a general log, slow log or .sql file would meet");
+  sub->add_option("log", lint.log, "the file; - is standard input")->required();
+  sub->add_option("--schema-file", lint.schema_file, "CREATE TABLEs as mysqldump --no-data writes them, instead of the live database");
+  sub->add_option("--schema", lint.schema, "the default schema of sessions that name none; else the first migration's");
+  sub->add_option("--sql-mode", lint.sql_mode, "the sql_mode of sessions that set none; else the server's, or strict");
+  sub->add_option("--top", lint.top, "statement shapes shown of each strategy; 0: all");
+  sub->add_flag("--json", lint.json, "as JSON");
+  sub->callback([&] { code = proxy::LintLog(config, lint); });
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

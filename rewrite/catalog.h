@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,11 @@ struct Dialect {
 };
 
 enum class TypeClass : uint8_t { kInteger, kString, kBinary, kOther };
+
+TypeClass ClassOfType(std::string_view data_type);  // a lower-case word: "varchar"
+
+// "9.7.4", "10.11.14-MariaDB-0+deb12u2"; nullopt: no version.
+std::optional<Dialect> DialectOf(std::string_view version);
 
 struct Column {
   std::string name;

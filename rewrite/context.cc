@@ -87,4 +87,11 @@ std::string Context::LookupToWrite(const Key& key, bool to_new, const std::strin
   return text;
 }
 
+std::string Context::LookupToStore(const MigratingTable& table, const KeyColumn& column, const std::string& value) const {
+  const std::string text = LookupToWrite(*column.key, true, value);
+  const Column* stored = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
+  // NOT NULL from the swap of the keys on: 0, which is no key, so that the foreign key refuses the row (1452), not the column (1048).
+  return stored == nullptr || stored->nullable ? text : fmt::format("COALESCE({}, 0)", text);
+}
+
 }  // namespace crossfade::rewrite

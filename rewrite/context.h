@@ -59,6 +59,8 @@ struct Context {
   // statement began, but the foreign key's check what is committed now; a parent that came in between would be referred
   // to by one side alone.
   std::string LookupToWrite(const Key& key, bool to_new, const std::string& value) const;
+  // … as the new side of a reference is stored.
+  std::string LookupToStore(const MigratingTable& table, const KeyColumn& column, const std::string& value) const;
 };
 
 }  // namespace crossfade::rewrite

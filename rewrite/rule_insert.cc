@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // INSERT and REPLACE with rows or SET. See rules.h, docs/rewriting.md.
+#include <algorithm>
+
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/rules.h"
@@ -55,6 +57,12 @@ std::string OwnValue(Context& context, Insert& insert, const Target& target, con
   }
   return fmt::format("COALESCE((SELECT {0}.{1} FROM (SELECT {1} FROM {2} WHERE {3} = {4}) AS {0}), {5})", context.alias, number,
                      Context::OwnTable(key), name, old, fresh);
+}
+
+// Subqueries, which have names of their own, are not looked into.
+bool Mentions(const Expr& expr, std::string_view column) {
+  if (expr.kind == ExprKind::kColumn && NameEq(expr.parts.back().text, column)) return true;
+  return std::any_of(expr.children.begin(), expr.children.end(), [&](const Expr* child) { return Mentions(*child, column); });
 }
 
 // A new key that the application gives: what it is must be plain.
@@ -128,7 +136,7 @@ size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
   const auto value_of = [&](const Addition& addition, size_t row) {
     if (addition.column == nullptr) return addition.plain.value;
     if (addition.own) return OwnValue(context, insert, target, *addition.column, row);
-    return context.LookupToWrite(*addition.column->key, true, QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name));
+    return context.LookupToStore(target.table, *addition.column, QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name));
   };
 
   const bool listed = insert.has_columns || !insert.set.empty();
@@ -205,7 +213,10 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
   }
   // Values that name columns of their own row mean what is written there, which is the old side.
   const bool sets = table != nullptr && table->AnySet();
-  const auto visit = [&](Expr& value) { sets ? reader.VisitOld(value, scope, nullptr) : reader.Visit(value, scope, nullptr); };
+  bool old_side = sets;
+  if (table != nullptr)
+    for (const KeyColumn& key : table->keys) old_side = old_side || (key.key->active && key.key->dual);
+  const auto visit = [&](Expr& value) { old_side ? reader.VisitOld(value, scope, nullptr) : reader.Visit(value, scope, nullptr); };
   // Values that are no key: subqueries and the like may still read migrating tables.
   const auto is_key = [&](size_t index) {
     bool named_new = false;
@@ -213,6 +224,15 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
     const KeyColumn* key = table->FindKey(columns[index], &named_new);
     return key != nullptr && key->key->active;
   };
+  // In retire the key of P is its new number, which is not there yet where a value of the same row asks for it.
+  for (const KeyColumn& key : table != nullptr ? table->keys : std::vector<KeyColumn>()) {
+    if (!key.own || !key.key->active || !key.key->new_only || key.key->own_stays) continue;
+    bool asks = false;
+    for (const InsertRow& row : insert.rows)
+      for (const Expr* value : row.values) asks = asks || Mentions(*value, key.old_name);
+    for (const Assignment& assignment : insert.set) asks = asks || Mentions(*assignment.value, key.old_name);
+    if (asks) context.Refuse(*key.key, fmt::format("a value is made of {} of its own row", key.old_name), "write the value itself");
+  }
   for (InsertRow& row : insert.rows)
     for (size_t i = 0; i < row.values.size(); ++i)
       if (!is_key(i)) visit(*row.values[i]);

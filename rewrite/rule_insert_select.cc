@@ -111,7 +111,7 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
       const std::string repeated = item.kind == ExprKind::kStar || item.kind == ExprKind::kParam ? "" : RepeatInLookup(context, reader, *column->key, item, scope, stored);
       if (repeated.empty())
         return context.Refuse(*column->key, fmt::format("INSERT … SELECT computes {}", column->old_name), advice);
-      items += ", " + context.LookupToWrite(*column->key, true, repeated);
+      items += ", " + context.LookupToStore(table, *column, repeated);
     }
     context.editor.After(select->items.back().span.end - 1, items);
   }

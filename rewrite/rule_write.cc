@@ -40,6 +40,10 @@ bool Repeatable(Context& context, Reader& reader, const Key& key, Expr& value, c
   return shape == key.old_shape || (value.kind == ExprKind::kParam && (shape == ValueShape::kUnknown || shape == ValueShape::kNull));
 }
 
+bool HasValues(const Expr& expr) {
+  return expr.kind == ExprKind::kValues || std::any_of(expr.children.begin(), expr.children.end(), [](const Expr* child) { return HasValues(*child); });
+}
+
 // `alias.column` of an INSERT with a row alias: the column of the insert that it means.
 std::optional<size_t> RowAliasColumn(const Expr& value, const AssignUse& use) {
   if (use.insert == nullptr || !use.insert->row_alias.present() || value.kind != ExprKind::kColumn) return std::nullopt;
@@ -91,12 +95,15 @@ void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const 
   Expr& value = Unwrap(*assignment.value);
   const std::string table = QuoteName(source.alias) + ".";
   const std::string rn = table + QuoteName(column.new_name), ro = table + QuoteName(column.old_name);
-  const std::string lookup = context.LookupToWrite(key, true, ro);
+  const std::string lookup = context.LookupToStore(*source.table, column, ro);
   const uint32_t last = assignment.span.end - 1;
   context.Note("writes both sides of the reference");
   const std::optional<size_t> aliased_column = RowAliasColumn(value, use);
   const bool replaced = !aliased_column && ValueForOld(context, reader, key, value, scope, ctes);
   bool repeatable = !replaced && key.filling && (aliased_column || Repeatable(context, reader, key, value, scope));
+  // A second VALUES() would be a second warning, and inside a function there is no other name for it.
+  const bool warns = context.dialect.flavor == Flavor::kMySql && context.dialect.version >= 80019;
+  if (warns && value.kind == ExprKind::kFunction && HasValues(value)) repeatable = false;
   std::string e = repeatable ? context.editor.Emit(value.span) : "";
   if (repeatable && value.kind == ExprKind::kValues && !value.children.empty() && context.dialect.flavor == Flavor::kMySql &&
       context.dialect.version >= 80019) {
@@ -188,7 +195,7 @@ bool TakeReferences(Context& context, Reader& reader, const std::vector<Assignme
       }
       const std::string table = QuoteName(source->alias) + ".";
       const std::string rn = table + QuoteName(column.new_name);
-      const std::string lookup = context.LookupToWrite(*column.key, true, table + QuoteName(column.old_name));
+      const std::string lookup = context.LookupToStore(*source->table, column, table + QuoteName(column.old_name));
       const bool assigned = std::find(seen.begin(), seen.end(), &column) != seen.end();
       if (sure) before += fmt::format("{0} = IF({1}, {0}, 0), ", rn, same);
       else if (assigned && single) before += fmt::format("{} = 0, ", rn);
@@ -223,7 +230,7 @@ void AssignInSeveral(Context& context, Reader& reader, const std::vector<Assignm
   const std::string repeated = RepeatInLookup(context, reader, key, value, scope, stored);
   if (repeated.empty()) return refuse();
   context.editor.After(assignment.span.end - 1,
-                       fmt::format(", {}.{} = {}", QuoteName(source.alias), QuoteName(column.new_name), context.LookupToWrite(key, true, repeated)));
+                       fmt::format(", {}.{} = {}", QuoteName(source.alias), QuoteName(column.new_name), context.LookupToStore(*source.table, column, repeated)));
   context.Note("writes both sides of the reference");
 }
 

@@ -183,6 +183,28 @@ TEST_P(Copy, RowsThatMoveBehindItAreFilledAtTheEnd) {
   EXPECT_EQ(Check().differences, 0u);
 }
 
+// Its stale reference is not missing, and no UPDATE of the application's assigned it.
+TEST_P(Copy, AStaleRowThatACascadeMovesIsFoundByTheNextPass) {
+  Run("CREATE TABLE codes(code varchar(10) NOT NULL PRIMARY KEY)");
+  Run("CREATE TABLE P(name varchar(10) NOT NULL PRIMARY KEY)");
+  Run("CREATE TABLE R(code varchar(10) NOT NULL PRIMARY KEY, p varchar(10) NULL, FOREIGN KEY(p) REFERENCES P(name), FOREIGN KEY(code) REFERENCES codes(code) ON UPDATE CASCADE)");
+  Run("INSERT INTO P WITH RECURSIVE s(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM s WHERE i < 499) SELECT CONCAT('n', i) FROM s");
+  Run("INSERT INTO codes SELECT CONCAT('c', SUBSTRING(name, 2)) FROM P");
+  Run("INSERT INTO R SELECT CONCAT('c', SUBSTRING(name, 2)), name FROM P");
+  Begin("[{name: ik, schema: cf_data, phase: observe, keys: [{table: P, old: name, new: {column: id, type: int unsigned}, references: [{table: R, old: p, new: pid}]}]}]");
+  CopyAll();
+  Run("UPDATE R SET p = 'n100' WHERE code >= 'c480'");  // with dual writes off
+  ASSERT_OK(RestartProgress(*db_, *config_, "ik"));
+  bool moved = false;
+  CopyAll([&](int) {
+    if (moved || Value("SELECT COALESCE(last_key, '') FROM cf_control.backfill_progress WHERE table_name = 'R'").empty()) return;
+    Run("UPDATE codes SET code = CONCAT('a', code) WHERE code >= 'c490'");
+    moved = true;
+  });
+  EXPECT_TRUE(moved);
+  EXPECT_EQ(Check().differences, 0u);
+}
+
 TEST_P(Copy, VerificationFindsAndMends) {
   for (const std::string& sql : ZooTables(300, 2)) Run(sql);
   Begin(kZoo, "chunk_rows: 100, backfill_idle_share: 0, verify_chunk_rows: 70");

@@ -268,6 +268,8 @@ class Comparer {
 }  // namespace
 
 std::string Difference(const Reply& a, const Reply& b, const Statement& statement, const Comparison& how) {
+  // A constant that is no date: MySQL looks at it where an index on its column may serve, which the key's other index can change.
+  if ((how.mode->new_cohort || how.mode->either_key) && a.error + b.error == 1525 && statement.label.starts_with("select")) return "";
   if (a.error != b.error) return fmt::format("error {}, not {}", a.error, b.error);
   if (a.sqlstate != b.sqlstate) return fmt::format("SQLSTATE {}, not {}", a.sqlstate, b.sqlstate);
   // After the key swap an index or constraint has another name.
