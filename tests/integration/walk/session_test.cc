@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/socket.h>
+
 #include <atomic>
 #include <csignal>
 #include <cstring>
@@ -101,6 +103,35 @@ TEST_P(SessionTest, WhatTheSessionSetDoesNotHideItsModes) {
   ASSERT_TRUE(client.Query("SET foreign_key_checks = 0").ok());
   const servers::Reply unchecked = client.Query("INSERT INTO orders (item, quantity, owner) VALUES ('nobody', 1, 1)");
   EXPECT_EQ(unchecked.error, 1235u) << unchecked.message;
+}
+
+// Whatever one client leaves behind, the next one finds a session as the server begins it.
+TEST_P(SessionTest, NothingOfASessionIsThereForTheNext) {
+  const std::string state = "SELECT @@sql_mode, @@character_set_client, @@collation_connection, @@autocommit, @@transaction_isolation, @@foreign_key_checks, @@time_zone,"
+                            " @@sql_select_limit, @@max_allowed_packet, @@in_transaction_is, DATABASE(), @mine, IS_USED_LOCK('mine'), LAST_INSERT_ID(), ROW_COUNT()";
+  std::string asked = state;
+  const size_t engine = asked.find("@@in_transaction_is");
+  asked.replace(engine, 19, GetParam() == Engine::kMariaDb ? "@@in_transaction" : "@@insert_id");
+  if (GetParam() == Engine::kMariaDb) asked.replace(asked.find("@@transaction_isolation"), 23, "@@tx_isolation");
+  std::vector<std::vector<servers::Cell>> fresh;
+  for (int i = 0; i < 4; ++i) {
+    for (int wait = 0; wait < 500 && One("SELECT IS_FREE_LOCK('mine')") != "1"; ++wait) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    Client client = Connect();
+    const servers::Reply seen = client.Query(asked);
+    ASSERT_TRUE(seen.ok()) << seen.message;
+    if (i == 0) fresh = seen.rows;
+    EXPECT_EQ(seen.rows, fresh) << i;
+    EXPECT_EQ(client.Query("SELECT * FROM mine").error, 1146u);
+    EXPECT_EQ(client.Query("EXECUTE mine").error, 1243u);
+    EXPECT_EQ(One("SELECT COUNT(*) FROM shop.items WHERE code = 'left-behind'"), "0");
+    for (const char* sql : {"SET sql_mode = 'ANSI_QUOTES', time_zone = '+05:00', sql_select_limit = 3, foreign_key_checks = 0", "SET NAMES latin1",
+                            "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SET @mine = 7", "CREATE TEMPORARY TABLE mine (a int)", "PREPARE mine FROM 'SELECT 1'", "DO GET_LOCK('mine', 5)",
+                            "USE mysql", "SET foreign_key_checks = 1", "SET autocommit = 0", "INSERT INTO shop.items (code, label) VALUES ('left-behind', 'x')"}) {
+      const servers::Reply set = client.Query(sql);
+      ASSERT_TRUE(set.ok()) << sql << ": " << set.message;
+    }
+    if (i % 2 == 1) ::shutdown(mysql_get_socket(client.raw()), SHUT_RDWR);  // without the COM_QUIT that ends the others
+  }
 }
 
 // Under READ COMMITTED a plain subquery reads what was committed when the statement began, but the foreign key check what
