@@ -39,10 +39,11 @@ int ExplainStatement(const std::string& config_path, const ExplainOptions& optio
 struct LintOptions {
   std::string log;                     // "-": standard input
   std::string schema_file, schema, sql_mode;
+  std::string phase = "observe", cohort = "old";
   size_t top = 20;                     // shapes shown of each strategy; 0: all
   bool json = false;
 };
-// Classifies the statements of a general log, slow log or .sql file. 1 if one would be refused. With a schema file no server is asked.
+// Classifies the statements of a general log, slow log or .sql file, as `observe` would or as they would fare in `phase`. 1 if one would be refused. With a schema file no server is asked.
 int LintLog(const std::string& config_path, const LintOptions& options);
 
 }  // namespace crossfade::proxy

@@ -84,23 +84,13 @@ int ExplainStatement(const std::string& config_path, const ExplainOptions& optio
   auto opened = OpenControl(config_path);
   if (!opened.ok()) return Fail(opened.status());
   auto& [config, connection] = *opened;
-  const auto phase = config::ParsePhase(options.phase);
-  if (!phase) return Fail(fmt::format("there is no phase '{}'", options.phase));
-  if (options.cohort != "old" && options.cohort != "new") return Fail("--cohort is old or new");
   if (!options.migration.empty()) {
     auto declared = FindDeclared(config, options.migration);
     if (!declared.ok()) return Fail(declared.status());
   }
-  backfill::ControlState state;
-  for (const config::Migration& migration : config.migrations) {
-    if (!options.migration.empty() && migration.name != options.migration) continue;
-    backfill::MigrationRow row;
-    row.name = migration.name;
-    row.phase = *phase;
-    row.percent = options.cohort == "new" ? 100 : 0;
-    state.migrations.push_back(std::move(row));
-  }
-  auto snapshot = backfill::LoadSnapshot(connection, config, state);
+  auto state = StateIn(config, options.phase, options.cohort, options.migration);
+  if (!state.ok()) return Fail(state.status());
+  auto snapshot = backfill::LoadSnapshot(connection, config, *state);
   if (!snapshot.ok()) return Fail(snapshot.status());
   rewrite::SessionFacts facts;
   facts.schema = options.schema;

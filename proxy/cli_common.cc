@@ -28,6 +28,22 @@ int Fail(const std::string& message) {
 
 int Fail(const absl::Status& status) { return Fail(std::string(status.message())); }
 
+absl::StatusOr<backfill::ControlState> StateIn(const config::Config& config, const std::string& phase, const std::string& cohort, const std::string& migration) {
+  const auto parsed = config::ParsePhase(phase);
+  if (!parsed) return absl::InvalidArgumentError(fmt::format("there is no phase '{}'", phase));
+  if (cohort != "old" && cohort != "new") return absl::InvalidArgumentError(std::string("--cohort is old or new"));
+  backfill::ControlState state;
+  for (const config::Migration& each : config.migrations) {
+    if (!migration.empty() && each.name != migration) continue;
+    backfill::MigrationRow row;
+    row.name = each.name;
+    row.phase = *parsed;
+    row.percent = cohort == "new" ? 100 : 0;
+    state.migrations.push_back(std::move(row));
+  }
+  return state;
+}
+
 absl::StatusOr<const config::Migration*> FindDeclared(const config::Config& config, const std::string& name) {
   if (const config::Migration* found = config.FindMigration(name)) return found;
   std::string known;

@@ -32,7 +32,9 @@ absl::StatusOr<std::shared_ptr<const rewrite::Snapshot>> SnapshotOf(const LintOp
       if (!rows.ok()) return rows.status();
       *sql_mode = rows->rows[0][0].value_or("");
     }
-    return backfill::LoadSnapshot(opened->connection, opened->config, {});
+    auto state = StateIn(*config, options.phase, options.cohort, "");
+    if (!state.ok()) return state.status();
+    return backfill::LoadSnapshot(opened->connection, opened->config, *state);
   }
   auto loaded = config::Load(config_path);
   if (!loaded.ok()) return loaded.status();
@@ -44,6 +46,8 @@ absl::StatusOr<std::shared_ptr<const rewrite::Snapshot>> SnapshotOf(const LintOp
   const std::string schema = config->migrations.empty() ? "" : config->migrations[0].schema;
   auto catalog = rewrite::ReadSchemaFile(text.str(), schema);
   if (!catalog.ok()) return absl::InvalidArgumentError(fmt::format("{}: {}", options.schema_file, std::string(catalog.status().message())));
+  auto state = StateIn(*config, options.phase, options.cohort, "");
+  if (!state.ok()) return state.status();
   std::vector<rewrite::MigrationState> migrations;
   for (const config::Migration& spec : config->migrations) {
     for (const config::KeyMigration& key : spec.keys) {
@@ -54,7 +58,10 @@ absl::StatusOr<std::shared_ptr<const rewrite::Snapshot>> SnapshotOf(const LintOp
       if (catalog->FindTable(spec.schema, columns.table) == nullptr)
         return absl::FailedPreconditionError(fmt::format("{}: {} has no table {}.{}", spec.name, options.schema_file, spec.schema, columns.table));
     }
-    migrations.emplace_back().spec = spec;
+    rewrite::MigrationState& migration = migrations.emplace_back();
+    migration.spec = spec;
+    migration.phase = state->migrations[migrations.size() - 1].phase;
+    migration.percent = state->migrations[migrations.size() - 1].percent;
   }
   return rewrite::MakeSnapshot(1, std::move(migrations), *std::move(catalog));
 }
@@ -121,6 +128,7 @@ int LintLog(const std::string& config_path, const LintOptions& options) {
   facts.schema = options.schema;
   if (facts.schema.empty() && !config.migrations.empty()) facts.schema = config.migrations[0].schema;
   if (!sql_mode.empty()) facts.sql_mode = rewrite::ParseSqlMode(sql_mode);
+  facts.new_cohort = rewrite::CohortOf(**snapshot, 0);
   rewrite::Lint lint(*std::move(snapshot), facts, config.limits.parse_depth);
   rewrite::QueryLog log([&](const rewrite::LoggedStatement& statement) { lint.Add(statement); });
   absl::Status read = Read(options.log, &log);

@@ -73,6 +73,8 @@ int main(int argc, char** argv) {
   sub->add_option("--schema-file", lint.schema_file, "CREATE TABLEs as mysqldump --no-data writes them, instead of the live database");
   sub->add_option("--schema", lint.schema, "the default schema of sessions that name none; else the first migration's");
   sub->add_option("--sql-mode", lint.sql_mode, "the sql_mode of sessions that set none; else the server's, or strict");
+  sub->add_option("--phase", lint.phase, "how they would fare in this phase; observe: as if both sides were written");
+  sub->add_option("--cohort", lint.cohort, "in cutover: old or new");
   sub->add_option("--top", lint.top, "statement shapes shown of each strategy; 0: all");
   sub->add_flag("--json", lint.json, "as JSON");
   sub->callback([&] { code = proxy::LintLog(config, lint); });

@@ -58,6 +58,9 @@ std::optional<GeneralHead> ParseGeneralHead(std::string_view line) {
 // Written where a server begins the file anew.
 bool IsServerStart(std::string_view line) { return line.find(", Version: ") != std::string_view::npos && line.ends_with("started with:"); }
 
+// "Time                 Id Command    Argument" (MySQL), with tabs (MariaDB).
+bool IsTitle(std::string_view line) { return line.starts_with("Tcp port: ") || ((line.starts_with("Time  ") || line.starts_with("Time\t")) && line.ends_with("Argument")); }
+
 bool IsSlowHead(std::string_view line) {
   static constexpr std::array<std::string_view, 12> kHeads = {"# Time: ", "# User@Host: ", "# Query_time: ", "# Thread_id: ", "# Rows_", "# Bytes_", "# Full_", "# Tmp_",
                                                               "# Filesort: ", "# explain: ", "# Stored_routine: ", "# administrator command: "};
@@ -102,7 +105,7 @@ void QueryLog::End() {
 void QueryLog::Line(std::string_view line) {
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   if (format_ == Format::kUnknown) {
-    if (IsServerStart(line) || line.starts_with("Tcp port: ") || line.starts_with("Time  ") || Trimmed(line).empty()) return;
+    if (IsServerStart(line) || IsTitle(line) || Trimmed(line).empty()) return;
     if (ParseGeneralHead(line)) format_ = Format::kGeneral;
     else if (IsSlowHead(line)) format_ = Format::kSlow;
     else format_ = Format::kSql;
@@ -167,11 +170,13 @@ void QueryLog::SlowLine(std::string_view line) {
     if (const std::string_view schema = Behind(line, "Schema: "); !schema.empty() && schema != "QC_hit:" && schema != "Last_errno:") schema_ = schema;
     return;
   }
-  if (line.starts_with("Tcp port: ") || line.starts_with("Time  ")) return;
+  if (IsTitle(line)) return;
   if (!within_) {
     if (line.starts_with("SET timestamp=")) return;
     if (line.starts_with("use ") && line.ends_with(";")) {
-      schema_ = Trimmed(line.substr(4, line.size() - 5));
+      std::string_view name = Trimmed(line.substr(4, line.size() - 5));
+      if (name.size() > 1 && name.front() == '`' && name.back() == '`') name = name.substr(1, name.size() - 2);
+      schema_ = name;
       return;
     }
     within_ = true;

@@ -48,7 +48,7 @@ TEST(QueryLog, GeneralLogOfMySql) {
 }
 
 TEST(QueryLog, GeneralLogOfMariaDb) {
-  EXPECT_THAT(Read("261122  4:27:43\t     5 Connect\troot@localhost on deb using TCP/IP\n\t\t     5 Query\tSET NAMES utf8mb4\n"
+  EXPECT_THAT(Read("Time\t\t    Id Command\tArgument\n261122  4:27:43\t     5 Connect\troot@localhost on deb using TCP/IP\n\t\t     5 Query\tSET NAMES utf8mb4\n"
                    "\t\t     5 Query\tINSERT INTO t VALUES ('a\n\t\tb')\n261122  4:27:44\t     5 Quit\t\n"),
               ElementsAre("5 begins in deb", "5: SET NAMES utf8mb4", "5: INSERT INTO t VALUES ('a\n\t\tb')"));
 }
@@ -59,7 +59,7 @@ TEST(QueryLog, SlowLogs) {
                    "# User@Host: app[app] @ localhost [127.0.0.1]  Id:    13\n# Query_time: 0.1  Lock_time: 0.0 Rows_sent: 1  Rows_examined: 7\nSET timestamp=1795321663;\nDELETE FROM Bears;\n"),
               ElementsAre("12 in zoo: SELECT *\nFROM Bears\n# a comment of the client's\nWHERE id = 1", "13: DELETE FROM Bears"));
   EXPECT_THAT(Read("# Time: 261122  4:27:43\n# User@Host: root[root] @ localhost []\n# Thread_id: 8  Schema: deb  QC_hit: No\n# Query_time: 0.000123  Lock_time: 0.000000  Rows_sent: 1  Rows_examined: 1\n"
-                   "# Rows_affected: 0  Bytes_sent: 56\nSET timestamp=1795321663;\nselect 1;\n# Thread_id: 9  Schema:   QC_hit: No\nSET timestamp=1795321663;\nselect 2;\n"),
+                   "# Rows_affected: 0  Bytes_sent: 56\nuse `deb`;\nSET timestamp=1795321663;\nselect 1;\n# Thread_id: 9  Schema:   QC_hit: No\nSET timestamp=1795321663;\nselect 2;\n"),
               ElementsAre("8 in deb: select 1", "9: select 2"));
 }
 
