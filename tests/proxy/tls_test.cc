@@ -340,7 +340,9 @@ TEST(ListenerTls, AMadeCertificateVerifiesByItsOwnAuthority) {
     SSL_set_fd(ssl.get(), client.fd());
     EXPECT_EQ(SSL_connect(ssl.get()), 1) << TlsError();
     X509* x509 = SSL_get1_peer_certificate(ssl.get());
-    const std::string name = X509_NAME_oneline(X509_get_subject_name(x509), nullptr, 0);
+    char* subject = X509_NAME_oneline(X509_get_subject_name(x509), nullptr, 0);
+    const std::string name = subject;
+    OPENSSL_free(subject);
     EXPECT_THAT(name, HasSubstr("Crossfade_Auto_Generated_Server_Certificate"));
     uint64_t number = 0;
     ASN1_INTEGER_get_uint64(&number, X509_get_serialNumber(x509));
