@@ -350,6 +350,9 @@ TEST(Limits, LargeCommandsOfAllTogether) {
 
 // Memory of a client that has not logged in: forty that send all but the last byte of as long a login as is taken.
 TEST(Limits, AHalfSentLoginHoldsNoMoreThanItself) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer keeps freed memory, so the process's size says nothing";
+#endif
   CountingBackend backend;
   ProxyUnderTest proxy(backend.port());
   const auto resident = [] {
