@@ -128,7 +128,7 @@ awaitable<Session::Action> Session::BulkExecute(std::string_view payload, Prepar
   }
   if (!reader.ok() || rows == 0) co_return co_await RefuseBulk(1210, "Incorrect arguments to mysqld_stmt_bulk_execute");
   if (plan->looks_up_params && rows > 1) {
-    co_return co_await Refuse("a bulk INSERT or REPLACE whose values are looked up one by one, which the server does only once for all rows; "
+    co_return co_await Refuse("a bulk execution whose values are looked up one by one, which the server may do only once for all rows; "
                               "execute it row by row");
   }
   if (MayChangeFacts(statement->text)) facts_known_ = false;

@@ -77,12 +77,14 @@ struct Request {
   uint32_t parse_depth;
 };
 
-// Whether a subquery that was added to a row of an INSERT or REPLACE asks for one of the client's parameters.
+// Whether a subquery that was added to a row of an INSERT or REPLACE, or to an UPDATE of several tables, asks for one of the client's parameters.
 bool LooksUpParams(const TokenList& tokens, const std::vector<Statement*>& statements, const Plan& plan) {
   bool rows = false;
   for (const Statement* statement : statements) {
     while (statement->inner != nullptr) statement = statement->inner;
     rows = rows || (statement->kind == StatementKind::kInsert && statement->insert->query == nullptr);
+    // Of an UPDATE of several tables nobody has shown that its lookups are made anew for each row.
+    rows = rows || (statement->kind == StatementKind::kUpdate && (statement->update->tables.size() != 1 || statement->update->tables[0]->kind != TableRef::kTable));
   }
   for (const Plan::Edit& edit : plan.edits) {
     if (!rows || edit.text.find("(SELECT ") == std::string::npos) continue;

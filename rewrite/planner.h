@@ -74,7 +74,7 @@ struct Plan {
   uint32_t client_params = 0;     // '?' in the client's text
   std::vector<ParamSource> params;      // one for each '?' of the rewritten text
   std::vector<uint32_t> shape_params;   // the client's parameters whose shape the plan depends on
-  // An INSERT or REPLACE that looks a parameter up: MariaDB does that once for all rows of a bulk execution.
+  // An INSERT, REPLACE or UPDATE of several tables that looks a parameter up: MariaDB does that (the UPDATE: may do it) once for all rows of a bulk execution.
   bool looks_up_params = false;
   // As if the migrations that only observe were writing both: what `observe` reports. Same as strategy elsewhere.
   Strategy would_be = Strategy::kUntouched;

@@ -141,6 +141,13 @@ bool WalkedAlong(const MigratingTable& table, std::string_view column) {
   return false;
 }
 
+// id = id, and id = LAST_INSERT_ID(id), with which ON DUPLICATE KEY UPDATE hands the row's key on.
+bool StaysItself(const Assignment& assignment) {
+  const Expr* value = &Unwrap(*assignment.value);
+  if (value->kind == ExprKind::kFunction && value->parts.empty() && NameEq(value->text, "last_insert_id") && value->children.size() == 1) value = value->children[0];
+  return value->kind == ExprKind::kColumn && value->parts.size() == 1 && NameEq(value->parts[0].text, assignment.column->parts.back().text);
+}
+
 // "the column has the assigned value already"; empty: not sure, or the value cannot be said twice.
 std::string Same(Context& context, const Source& source, const Assignment& assignment, const AssignUse& use, bool* aliased) {
   if (source.table == nullptr || source.table->table == nullptr) return "";
@@ -383,7 +390,7 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
       // Behind the assignment of an old column its own value is the present one: what is made of it comes last.
       if (columns.empty()) reader.Visit(*assignment.value, scope, ctes);
       else reader.VisitOld(*assignment.value, scope, ctes);
-      const bool moves = bound.source != nullptr && Filling(*bound.source) && WalkedAlong(*bound.source->table, assignment.column->parts.back().text);
+      const bool moves = bound.source != nullptr && Filling(*bound.source) && WalkedAlong(*bound.source->table, assignment.column->parts.back().text) && !(use.single && StaysItself(assignment));
       if (!sets && !moves) continue;
       const std::string same = bound.source == nullptr || !Filling(*bound.source) ? "" : Same(context, *bound.source, assignment, use, &aliased);
       if (sets) columns.Take(context, bound, scope, assignment, same);
