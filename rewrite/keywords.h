@@ -10,7 +10,7 @@
 #include "rewrite/catalog.h"
 
 #define CROSSFADE_KEYWORDS(X) \
-  X(kAccessible, "ACCESSIBLE", kAlways, true) X(kAdd, "ADD", kAlways, true) \
+  X(kAbsent, "ABSENT", kNever, false) X(kAccessible, "ACCESSIBLE", kAlways, true) X(kAdd, "ADD", kAlways, true) \
   X(kAdddate, "ADDDATE", kNever, false) X(kAgainst, "AGAINST", kNever, false) \
   X(kAlgorithm, "ALGORITHM", kNever, false) X(kAll, "ALL", kAlways, true) \
   X(kAlter, "ALTER", kAlways, true) X(kAnalyse, "ANALYSE", kNever, false) \
@@ -110,7 +110,7 @@
   X(kLastValue, "LAST_VALUE", 80000, false) X(kLateral, "LATERAL", 80014, false) \
   X(kLead, "LEAD", 80000, false) X(kLeading, "LEADING", kAlways, true) \
   X(kLeave, "LEAVE", kAlways, true) X(kLeft, "LEFT", kAlways, true) \
-  X(kLibrary, "LIBRARY", 90200, false) X(kLike, "LIKE", kAlways, true) \
+  X(kLevel, "LEVEL", kNever, false) X(kLibrary, "LIBRARY", 90200, false) X(kLike, "LIKE", kAlways, true) \
   X(kLimit, "LIMIT", kAlways, true) X(kLinear, "LINEAR", kAlways, true) \
   X(kLines, "LINES", kAlways, true) X(kLoad, "LOAD", kAlways, true) \
   X(kLocal, "LOCAL", kNever, false) X(kLocaltime, "LOCALTIME", kAlways, true) \
@@ -173,7 +173,7 @@
   X(kSecond, "SECOND", kNever, false) X(kSecondMicrosecond, "SECOND_MICROSECOND", kAlways, true) \
   X(kSelect, "SELECT", kAlways, true) X(kSensitive, "SENSITIVE", kAlways, true) \
   X(kSeparator, "SEPARATOR", kAlways, true) X(kSession, "SESSION", kNever, false) \
-  X(kSet, "SET", kAlways, true) X(kShare, "SHARE", kNever, false) X(kShow, "SHOW", kAlways, true) \
+  X(kSet, "SET", kAlways, true) X(kSets, "SETS", kNever, false) X(kShare, "SHARE", kNever, false) X(kShow, "SHOW", kAlways, true) \
   X(kShutdown, "SHUTDOWN", kNever, false) X(kSignal, "SIGNAL", kAlways, true) \
   X(kSkip, "SKIP", kNever, false) X(kSmallint, "SMALLINT", kAlways, true) \
   X(kSome, "SOME", kNever, false) X(kSounds, "SOUNDS", kNever, false) \

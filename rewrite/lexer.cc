@@ -92,6 +92,12 @@ bool Scanner::Step() {
       end_ = p_;
       return true;
     case ByteClass::kBad:
+      // \N is NULL, whatever follows it; MySQL has given that up.
+      if (*p_ == '\\' && Peek(1) == 'N' && (dialect_.flavor == Flavor::kMariaDb || dialect_.version < 80000)) {
+        p_ += 2;
+        Emit(TokenKind::kWord, start);
+        return true;
+      }
       return Fail("unexpected character");
   }
   return Fail("unexpected character");

@@ -22,7 +22,7 @@ Parser::Parser(const TokenList& list, const SessionFacts& facts, const Dialect& 
     const Token& token = list.tokens[i];
     if (token.kind == TokenKind::kParam) match_[i] = params_++;
     if (token.kind == TokenKind::kWord && !token.name_only) {
-      words_[i] = FindKeyword(list.Text(i));
+      words_[i] = list.Text(i) == "\\N" ? Kw::kNull : FindKeyword(list.Text(i));
     } else if (token.kind == TokenKind::kOperator && token.end - token.begin == 1) {
       const char c = list.source[token.begin];
       if (c == '(') {

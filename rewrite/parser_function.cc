@@ -86,10 +86,22 @@ void Parser::ParseArguments(Expr* call, Kw word) {
     } else {
       call->children.push_back(ParseExpr());
     }
-    if (typed && Accept(Kw::kAs)) ParseCastType();
+    if (typed && Accept(Kw::kAs)) {
+      ParseCastType();
+    } else if (word == Kw::kNone && call->parts.empty() && !IsOp(",") && !IsOp(")")) {
+      // An argument of a loadable function may have a name: f(a AS x, b y, c 'z').
+      const bool as = Accept(Kw::kAs);
+      if (IsName() || IsKind(TokenKind::kString)) Next();
+      else if (as) Fail();
+    }
   } while (AcceptOp(","));
   if (word == Kw::kChar && Accept(Kw::kUsing)) ParseCharsetName();
-  if (word == Kw::kWeightString && Accept(Kw::kAs)) ParseCastType();
+  if (word == Kw::kWeightString) {
+    if (Accept(Kw::kAs)) ParseCastType();
+    // LEVEL 1 DESC REVERSE, 2 | LEVEL 1-3: numbers and words alone.
+    if (MariaDb() && Accept(Kw::kLevel))
+      while (IsKind(TokenKind::kInteger) || IsKind(TokenKind::kWord) || IsOp(",") || IsOp("-")) Next();
+  }
   if (word == Kw::kJsonValue) ParseJsonValueTail(call);
 }
 
@@ -154,6 +166,7 @@ void Parser::ParseAggregateTail(Expr* call, Kw word) {
     ParseOrderItems(&items);
     for (const OrderItem& item : items) call->children.push_back(item.expr);
   }
+  if (!MariaDb() && word == Kw::kJsonArrayagg && (Is(Kw::kNull) || Is(Kw::kAbsent)) && Is(Kw::kOn, 1) && Is(Kw::kNull, 2)) pos_ += 3;
   if (word == Kw::kGroupConcat && Accept(Kw::kSeparator)) {
     if (!IsKind(TokenKind::kString) && !IsKind(TokenKind::kHex) && !IsKind(TokenKind::kBit)) Fail();
     Next();
@@ -248,7 +261,8 @@ Expr* Parser::ParseCast() {
 void Parser::ParseCastType() {
   if (!IsKind(TokenKind::kWord)) return Fail();
   while (IsKind(TokenKind::kWord) || IsKind(TokenKind::kQuotedName) || IsOp("(")) {
-    if (Is(Kw::kNull) || Is(Kw::kError) || Is(Kw::kDefault) || Is(Kw::kReturning)) return;  // JSON_VALUE
+    // JSON_VALUE, WEIGHT_STRING
+    if (Is(Kw::kNull) || Is(Kw::kError) || Is(Kw::kDefault) || Is(Kw::kReturning) || Is(Kw::kLevel)) return;
     if (AcceptOp("(")) {
       do {
         if (!IsKind(TokenKind::kInteger)) Fail();
@@ -257,8 +271,10 @@ void Parser::ParseCastType() {
       ExpectOp(")");
     } else {
       const bool charset = Is(Kw::kSet) || Is(Kw::kCharset);
+      const bool collate = Is(Kw::kCollate);
       Next();
       if (charset) ParseCharsetName();
+      if (collate && MariaDb()) Accept(Kw::kDefault);
     }
   }
 }

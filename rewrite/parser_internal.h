@@ -118,6 +118,7 @@ class Parser {
   void ParseWith(std::vector<Cte>* out, bool* recursive);
   Select* ParseTerm();
   void ParseSelectCore(Select* select);
+  void ParseGroupingSets(Select* select);
   void ParseWindows(Select* select);
   void ParseSelectOptions(Select* select);
   SelectItem ParseSelectItem(bool first);

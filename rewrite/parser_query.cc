@@ -114,6 +114,10 @@ void Parser::ParseSelectOptions(Select* select) {
       case Kw::kDistinctrow:
         select->distinct = true;
         break;
+      case Kw::kUnique:
+        if (!MariaDb()) return;
+        select->distinct = true;
+        break;
       case Kw::kSqlCache:
         if (!MariaDb() && dialect_.version >= 80000) return;
         break;
@@ -143,7 +147,11 @@ void Parser::ParseSelectCore(Select* select) {
   if (Accept(Kw::kWhere)) select->where = ParseExpr();
   if (Accept(Kw::kGroup)) {
     Expect(Kw::kBy);
-    ParseOrderItems(&select->group_by);
+    if (!MariaDb() && Is(Kw::kGrouping) && Is(Kw::kSets, 1)) {
+      ParseGroupingSets(select);
+    } else {
+      ParseOrderItems(&select->group_by);
+    }
     for (const OrderItem& item : select->group_by) {
       if (item.expr->kind != ExprKind::kFunction) continue;
       const Kw word = FindKeyword(item.expr->text);
@@ -156,6 +164,19 @@ void Parser::ParseSelectCore(Select* select) {
   }
   if (Accept(Kw::kHaving)) select->having = ParseExpr();
   ParseWindows(select);
+}
+
+// MySQL from 9.6: GROUPING SETS ((a, b), (a), ())
+void Parser::ParseGroupingSets(Select* select) {
+  select->rollup = true;
+  pos_ += 2;
+  ExpectOp("(");
+  do {
+    ExpectOp("(");
+    if (!IsOp(")")) ParseOrderItems(&select->group_by);
+    ExpectOp(")");
+  } while (AcceptOp(","));
+  ExpectOp(")");
 }
 
 // WINDOW w AS (...), ... [QUALIFY e]

@@ -9,9 +9,9 @@
 
 namespace crossfade::rewrite {
 
-// An item that was changed goes on under the name that the server would have given it.
+// An item that was changed goes on under the name that the server would have given it; parentheses round it are part of it.
 void Reader::KeepName(SelectItem& item, const QueryUse& use) {
-  if (item.alias.present() || !use.names_matter || use.only_exists || !ctx_.editor.Touched(item.expr->span)) return;
+  if (item.alias.present() || !use.names_matter || use.only_exists || !ctx_.editor.Touched(item.span)) return;
   const Expr& expr = Unwrap(*item.expr);
   if (expr.kind == ExprKind::kColumn && qualified_.count(expr.span.begin) != 0) return;
   std::string name;
@@ -19,11 +19,11 @@ void Reader::KeepName(SelectItem& item, const QueryUse& use) {
     name = std::string(expr.parts.back().text);
   } else {
     const auto& tokens = ctx_.tokens.tokens;
-    uint32_t begin = tokens[item.expr->span.begin].begin;
-    const uint32_t end = tokens[item.expr->span.end - 1].end;
+    uint32_t begin = tokens[item.span.begin].begin;
+    const uint32_t end = tokens[item.span.end - 1].end;
     // MariaDB lets the name begin right behind the comma, comments included.
-    if (ctx_.dialect.flavor == Flavor::kMariaDb && ctx_.Word(item.expr->span.begin - 1) == ",") {
-      begin = tokens[item.expr->span.begin - 1].end;
+    if (ctx_.dialect.flavor == Flavor::kMariaDb && ctx_.Word(item.span.begin - 1) == ",") {
+      begin = tokens[item.span.begin - 1].end;
       while (std::isspace(static_cast<unsigned char>(ctx_.tokens.source[begin])) != 0) ++begin;
     }
     name = std::string(ctx_.tokens.source.substr(begin, end - begin));
@@ -38,7 +38,7 @@ void Reader::KeepName(SelectItem& item, const QueryUse& use) {
       return;
     }
   }
-  ctx_.editor.After(item.expr->span.end - 1, " AS " + QuoteName(name));
+  ctx_.editor.After(item.span.end - 1, " AS " + QuoteName(name));
 }
 
 Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {

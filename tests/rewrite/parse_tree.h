@@ -15,7 +15,14 @@ namespace crossfade::rewrite {
 class SpanChecker {
  public:
   // Empty: all is well.
-  static std::string Check(const TokenList& list, const ParseResult& result) {
+  static std::string Check(const TokenList& list, const ParseResult& result) { return Walk(list, result).problem_; }
+  // Every node and its tokens, in the order of the walk: two texts of the same tokens have the same outline.
+  static std::string Outline(const TokenList& list, const ParseResult& result) { return Walk(list, result).outline_; }
+
+ private:
+  explicit SpanChecker(const TokenList& list) : list_(list) {}
+
+  static SpanChecker Walk(const TokenList& list, const ParseResult& result) {
     SpanChecker checker(list);
     uint32_t end = 0;
     for (const Statement* statement : result.statements) {
@@ -23,16 +30,17 @@ class SpanChecker {
       end = statement->span.end;
       checker.Visit(*statement, Span{0, static_cast<uint32_t>(list.tokens.size())});
     }
-    return checker.problem_;
+    return checker;
   }
-
- private:
-  explicit SpanChecker(const TokenList& list) : list_(list) {}
 
   void Report(std::string_view what, Span span) {
     if (problem_.empty()) problem_ = fmt::format("{} [{}, {})", what, span.begin, span.end);
   }
   void Inside(std::string_view what, Span child, Span parent) {
+    outline_ += what[0];
+    outline_ += fmt::format_int(child.begin).c_str();
+    outline_ += '-';
+    outline_ += fmt::format_int(child.end).c_str();
     if (child.begin >= child.end || child.begin < parent.begin || child.end > parent.end ||
         child.end >= list_.tokens.size()) {
       Report(what, child);
@@ -49,6 +57,7 @@ class SpanChecker {
   void Visit(const Expr* expr, Span parent) {
     if (expr == nullptr) return;
     Inside("expression", expr->span, parent);
+    outline_ += static_cast<char>('A' + static_cast<int>(expr->kind));
     Visit(expr->parts, expr->span);
     uint32_t end = expr->span.begin;
     for (const Expr* child : expr->children) {
@@ -184,8 +193,19 @@ class SpanChecker {
   }
 
   const TokenList& list_;
-  std::string problem_;
+  std::string problem_, outline_;
 };
+
+// The tokens of a text with one space where there was any, without comments; what stood in a version comment stands bare.
+inline std::string PrintTokens(const TokenList& list) {
+  std::string out;
+  for (uint32_t i = 0; i + 1 < list.tokens.size(); ++i) {
+    const bool edge = i > 0 && list.tokens[i].in_version_comment != list.tokens[i - 1].in_version_comment;
+    if (i > 0 && (list.tokens[i].space_before || edge)) out += ' ';
+    out += list.Text(i);
+  }
+  return out;
+}
 
 // The source of a span, one space between tokens.
 inline std::string SpanText(const TokenList& list, Span span) {

@@ -151,6 +151,13 @@ void ExpectSame(Reply direct, Reply planned, const std::string& sql, bool untouc
   EXPECT_EQ(direct.info, planned.info);
 }
 
+// Whatever the cohort, a reply has the columns that the application knows.
+std::vector<std::string> Names(const Reply& reply) {
+  std::vector<std::string> names;
+  for (const servers::ReplyColumn& column : reply.columns) names.push_back(column.name);
+  return names;
+}
+
 // The server took the text apart and knew its names.
 void ExpectGrammatical(const Reply& reply) {
   for (uint32_t grammar : {1064u, 1054u, 1052u, 1093u, 1055u, 1060u, 1221u, 1241u, 1248u, 1327u})
@@ -235,6 +242,8 @@ TEST_P(GoldenServers, TextsDoWhatTheOriginalsDo) {
         ++same;
       } else if (ran.reply.error != direct[i].error) {
         ExpectGrammatical(ran.reply);
+      } else if (direct[i].ok()) {
+        EXPECT_EQ(Names(direct[i]), Names(ran.reply));
       }
     }
   }
@@ -285,6 +294,9 @@ TEST_P(GoldenServers, MutatedTextsDoToo) {
         ++compared;
       } else {
         ExpectGrammatical(ran.reply);
+        if (ran.reply.ok()) {
+          EXPECT_EQ(Names(direct), Names(ran.reply));
+        }
       }
     }
   }
