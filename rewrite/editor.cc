@@ -23,6 +23,10 @@ void AppendParams(const std::string& text, const TokenList& tokens, const std::v
 }  // namespace
 
 std::string TokenMark(uint32_t token) { return "\x01" + std::to_string(token) + "\x02"; }
+std::string NameMark(const TokenList& tokens, uint32_t token) {
+  const char first = tokens.Text(token)[0];
+  return first >= '0' && first <= '9' ? "`" + TokenMark(token) + "`" : TokenMark(token);
+}
 std::string SlotMark(uint32_t slot) { return "\x03" + std::to_string(slot) + "\x02"; }
 
 void Editor::Before(uint32_t token, const std::string& text) {

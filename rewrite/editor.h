@@ -16,6 +16,8 @@ namespace crossfade::rewrite {
 
 std::string TokenMark(uint32_t token);
 std::string SlotMark(uint32_t slot);
+// A name's token as it may stand behind a quoted name and a dot: `t`.2fa would be read as a number.
+std::string NameMark(const TokenList& tokens, uint32_t token);
 
 class Editor {
  public:

@@ -100,7 +100,7 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
   const std::string_view sql = request.tokens.source;
   if (!parse_status.ok()) {
     NotUnderstood(world, sql, std::string(parse_status.message()), plan);
-    return true;
+    return false;  // the table may have been named in a comment or a literal, which another text of the same shape has not
   }
   if (NamesUnreadable(world, request.facts, sql)) {
     NotUnderstood(world, sql, fmt::format("in {}, in which names are not compared", request.facts.charset), plan);

@@ -13,11 +13,11 @@ std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Exp
   if (item.kind == ExprKind::kColumn) {
     const Bound bound = reader.Resolve(item, scope);
     std::string text = context.editor.Emit(item.span);
-    if (item.parts.size() == 1) {
+    if (item.parts.size() == 1 && !context.editor.Touched(item.span)) {
       const Source* source = bound.source;
       if (source == nullptr && scope.sources.size() == 1) source = &scope.sources[0];
       if (source == nullptr) return "";
-      text = QuoteName(source->alias) + "." + text;
+      text = QuoteName(source->alias) + "." + NameMark(context.tokens, item.span.begin);
     }
     if (bound.kind == Bound::kBase && bound.tag.key == &key) return text;
     // As the foreign key compares what is stored, whatever the column's own character set and collation are.

@@ -8,7 +8,7 @@
 namespace crossfade::rewrite {
 
 void Reader::Qualify(Expr& column, const Source& source) {
-  ctx_.editor.Replace(column.span, QuoteName(source.alias) + "." + TokenMark(column.span.begin));
+  ctx_.editor.Replace(column.span, QuoteName(source.alias) + "." + NameMark(ctx_.tokens, column.span.begin));
   ctx_.Note("a name that the new columns would make ambiguous is qualified");
   qualified_.insert(column.span.begin);
 }

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the captured streams as fuzz seeds: seeds.py DIRECTORY makes DIRECTORY/{messages,reply,compression,proxyheader}/."""
-import csv, os, sys
+"""Writes fuzz seeds: seeds.py DIRECTORY makes DIRECTORY/{messages,reply,compression,proxyheader}/ of the captured streams, and
+DIRECTORY/{parse,plan}/ of the golden cases, with DIRECTORY/{parse,plan}.dict of the words they and the grammar have."""
+import csv, glob, os, re, sys
 
 KINDS = {"generic": 0, "prepare": 1, "fieldlist": 2, "single": 3, "fetch": 4}  # ReplyTracker::Kind
 MESSAGES = {"greeting": 0, "login": 1, "execute": 4}  # the switch of protocol_messages_fuzz.cc
 
 root = os.path.dirname(os.path.abspath(__file__))
-for folder in ("messages", "reply", "compression", "proxyheader"):
+for folder in ("messages", "reply", "compression", "proxyheader", "parse", "plan"):
     os.makedirs(os.path.join(sys.argv[1], folder), exist_ok=True)
 with open(os.path.join(root, "../protocol/vectors.csv"), newline="") as file:
     for number, (engine, name, kind, capabilities, expect, data) in enumerate(csv.reader(file)):
@@ -38,3 +39,37 @@ for number, header in enumerate((
         V2 + b"\x21\x11\0\x1a" + TCP4 + b"\4\0\4noop" + b"\3\0\4\0\0\0\0")):
     with open(os.path.join(sys.argv[1], "proxyheader", f"{number}"), "wb") as out:
         out.write(header)
+
+# As rewrite_parse_fuzz.cc and rewrite_plan_fuzz.cc read them.
+SQL_MODES = {"ANSI_QUOTES": 1, "NO_BACKSLASH_ESCAPES": 2, "PIPES_AS_CONCAT": 4, "IGNORE_SPACE": 8, "HIGH_NOT_PRECEDENCE": 16,
+             "SIMULTANEOUS_ASSIGNMENT": 32, "ORACLE": 64}
+words = set()
+with open(os.path.join(root, "../../rewrite/keywords.h")) as file:
+    keywords = re.findall(r'X\(k\w+, "(\w+)"', file.read())
+number = 0
+for name in sorted(glob.glob(os.path.join(root, "../golden/*.test"))):
+    with open(name, newline="") as file:
+        cases = file.read().split("\n=== ")[1:]
+    for case in cases:
+        lines = case.split("\n--- ")[0].split("\n")[1:]
+        options = " ".join(line[2:] for line in lines if line.startswith("@ "))
+        sql = "\n".join(line for line in lines if not line.startswith("@ ")).strip()
+        if len(sql) > 2000:
+            continue
+        words.update([word for word in re.findall(r"[A-Za-z_]\w{2,}", sql) if word.isascii()])
+        maria = "dialect=mariadb" in options
+        mode = sum(bit for word, bit in SQL_MODES.items() if word in options)
+        with open(os.path.join(sys.argv[1], "parse", f"{number}"), "wb") as out:
+            out.write(bytes([3 if maria else 2, mode, 0]) + sql.encode())
+        # In three states each: dual_write, cutover of the new cohort, retire.
+        for state in (2, 6, 7):
+            flags = ("schema=zoo" in options) | ("prepared" in options) << 1
+            with open(os.path.join(sys.argv[1], "plan", f"{number}.{state}"), "wb") as out:
+                out.write(bytes([maria | state << 1, mode, 0, flags, 0]) + sql.encode())
+        number += 1
+for folder in ("parse", "plan"):
+    with open(os.path.join(sys.argv[1], folder + ".dict"), "w") as out:
+        for word in sorted(words | set(keywords)):
+            out.write(f'"{word} "\n')
+        for sign in ("<=>", "->>", "->", ":=", "/*!80000 ", "/*M! ", "*/", "/*+ ", "||", "&&", "<<", "@@", "@v", "?, ?", "(?)", "'a'", "_utf8mb4'", "0x61", "b'1'", "\\N", "`", ".*", "''"):
+            out.write('"' + "".join(f"\\x{byte:02x}" for byte in sign.encode()) + '"\n')

@@ -117,7 +117,8 @@ class Suites : public testing::TestWithParam<Engine> {
     dml_now_ = lexed && IsDml(tokens);
     if (dml_now_) ++dml_;
     for (const auto& snapshot : snapshots_) Planned(sql, *snapshot, status.ok());
-    if (!status.ok() && (!lexed || IsDml(tokens))) NotUnderstood(sql, std::string(status.message()));
+    // A text in another character set than its script says to itself says nothing.
+    if (!status.ok() && (lexed ? dml_now_ : !rewrite::HasHighByte(sql))) NotUnderstood(sql, std::string(status.message()));
   }
 
   void Printed(const TokenList& tokens, const rewrite::ParseResult& parsed) {
@@ -253,7 +254,7 @@ TEST_P(Suites, EveryStatementHasAPlanThatHolds) {
   EXPECT_GE(dml_, count_ / 5);
   EXPECT_GE(rewritten_, dml_ / 10);
   // About one in a thousand: forms that no application writes, and those on which the engines' grammars are an accident.
-  EXPECT_LE(gaps_, 10 + dml_ / 900);
+  EXPECT_LE(gaps_, 10 + dml_ / 1000);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, Suites, testing::Values(Engine::kMariaDb, Engine::kMySql),
