@@ -65,8 +65,13 @@ ValueShape Context::ShapeOf(const Expr& expr, bool* is_value) {
   return ValueShape::kUnknown;
 }
 
+bool Context::WarnsEachTime(const Expr& expr) const {
+  if (dialect.flavor != Flavor::kMySql || dialect.version < 80000 || expr.kind != ExprKind::kString) return false;
+  return NameEq(expr.charset, "utf8") || NameEq(expr.charset, "utf8mb3") || (Word(expr.span.begin)[0] | 0x20) == 'n';
+}
+
 bool Context::ComparesAs(const Expr& expr, ValueShape shape) {
-  if (expr.kind == ExprKind::kHex || expr.kind == ExprKind::kNull || NameEq(expr.charset, "binary")) return false;
+  if (expr.kind == ExprKind::kHex || expr.kind == ExprKind::kNull || NameEq(expr.charset, "binary") || WarnsEachTime(expr)) return false;
   bool is_value = false;
   const ValueShape own = ShapeOf(expr, &is_value);
   return is_value && (own == shape || (expr.kind == ExprKind::kParam && own == ValueShape::kUnknown));

@@ -49,6 +49,8 @@ struct Context {
   // A literal or parameter that a column of this shape compares with as it is stored: a hexadecimal or _binary literal
   // is a string, but of another collation.
   bool ComparesAs(const Expr& expr, ValueShape shape);
+  // N'…' and _utf8'…', deprecated on MySQL: said a second time, they warn a second time.
+  bool WarnsEachTime(const Expr& expr) const;
 
   std::string_view Word(uint32_t token) const { return tokens.Text(token); }
   // `schema`.`table` of the key's own table.

@@ -5,6 +5,7 @@
 
 #include "fmt/format.h"
 #include "rewrite/lexer_internal.h"
+#include "rewrite/names.h"
 
 namespace crossfade::rewrite {
 
@@ -314,6 +315,13 @@ absl::Status Lex(std::string_view sql, const SessionFacts& facts, const Dialect&
   if (sql.size() > UINT32_MAX - 1) return absl::InvalidArgumentError("text over 4 GiB");
   out->tokens.reserve(sql.size() / 6 + 16);
   return Scanner(sql, facts, dialect, out).Run();
+}
+
+bool CanQuote(std::string_view name, const SessionFacts& facts, const Dialect& dialect) {
+  const std::string quoted = QuoteName(name);
+  TokenList list;
+  return Lex(quoted, facts, dialect, &list).ok() && list.tokens.size() == 2 && list.tokens[0].kind == TokenKind::kQuotedName &&
+         TokenValue(list, 0, facts) == name;
 }
 
 }  // namespace crossfade::rewrite

@@ -52,4 +52,8 @@ bool IsLiteral(TokenKind kind);
 // Of @x and @@x what follows the @; of any other token its text.
 std::string TokenValue(const TokenList& list, uint32_t i, const SessionFacts& facts);
 
+// Whether `name` (see TokenValue) in backticks is read as that name: not where a character's last byte is one, or where it
+// holds bytes that are no character.
+bool CanQuote(std::string_view name, const SessionFacts& facts, const Dialect& dialect);
+
 }  // namespace crossfade::rewrite

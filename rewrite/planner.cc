@@ -69,6 +69,18 @@ bool NamesUnreadable(const World& world, const SessionFacts& facts, std::string_
   return false;
 }
 
+// Names that a rewritten text would quote anew, and that would then be read as others: in GBK, say, `…` round one that ends with
+// a byte that is a backtick.
+bool NamesUnquotable(const TokenList& tokens, const SessionFacts& facts, const Dialect& dialect) {
+  if (facts.charset.starts_with("utf8") || facts.charset == "ascii" || !HasHighByte(tokens.source)) return false;
+  for (uint32_t i = 0; i + 1 < tokens.tokens.size(); ++i) {
+    const TokenKind kind = tokens.tokens[i].kind;
+    if (kind != TokenKind::kQuotedName && kind != TokenKind::kWord) continue;
+    if (const std::string name = TokenValue(tokens, i, facts); HasHighByte(name) && !CanQuote(name, facts, dialect)) return true;
+  }
+  return false;
+}
+
 struct Request {
   const Snapshot& snapshot;
   const SessionFacts& facts;
@@ -127,6 +139,10 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
   if (!context.refused && !context.editor.Finish(plan)) {
     for (const MigratingTable& table : world.tables())
       if (table.active) context.Refuse(*table.migration, "a version comment stands across what has to be rewritten", "write it without /*! … */");
+  }
+  if (!context.refused && !plan->edits.empty() && NamesUnquotable(request.tokens, request.facts, request.snapshot.catalog.dialect)) {
+    for (const MigratingTable& table : world.tables())
+      if (table.active || table.expanding) context.Refuse(*table.migration, "a name has a character that cannot be quoted", "use a character set like utf8mb4");
   }
   if (context.refused) {
     plan->strategy = Strategy::kRefuse;

@@ -205,6 +205,11 @@ void Reader::KeyToValues(Expr& whole, Expr& left, const Bound& bound, const std:
   }
   Expr& value = Unwrap(*values[0]);
   const bool null_safe = whole.kind == ExprKind::kComparison && whole.op == Op::kNullSafeEq;
+  // What follows may write the whole comparison anew, which in rows is one of several columns.
+  if (whole.kind == ExprKind::kComparison && Unwrap(*whole.children[0]).kind == ExprKind::kRow && whole.op != Op::kEq && (side == Side::kNew || !null_safe)) {
+    ctx_.Refuse(key, "rows with a key in them are compared in another way than by =", "compare the columns one by one");
+    return;
+  }
   if (equality || null_safe) {
     SetSide(left, bound, Other(side));
     ctx_.Note(side == Side::kOld ? "the old key is looked up" : "the new key is looked up");

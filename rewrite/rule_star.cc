@@ -28,13 +28,13 @@ void Reader::KeepName(SelectItem& item, const QueryUse& use) {
     }
     name = std::string(ctx_.tokens.source.substr(begin, end - begin));
     ctx_.cacheable = false;
-    if (name.size() > 250 || name.find_first_of(std::string_view("\x00\x01\x02\x03", 4)) != std::string::npos) {
+    if (name.size() > 250 || name.find_first_of(std::string_view("\x00\x01\x02\x03", 4)) != std::string::npos || !CanQuote(name, ctx_.facts, ctx_.dialect)) {
       for (const MigratingTable& table : ctx_.world.tables())
         for (const KeyColumn& key : table.keys)
-          if (key.key->active) ctx_.Refuse(*key.key, "a long expression over a key has no name", "give it an alias");
+          if (key.key->active) ctx_.Refuse(*key.key, "a long or odd expression over a key has no name", "give it an alias");
       for (const MigratingTable& table : ctx_.world.tables())
         for (const ColumnSet* set : table.sets)
-          if (set->active) ctx_.Refuse(*set, "a long expression over a migrating column has no name", "give it an alias");
+          if (set->active) ctx_.Refuse(*set, "a long or odd expression over a migrating column has no name", "give it an alias");
       return;
     }
   }

@@ -33,6 +33,7 @@ bool Repeatable(Context& context, Reader& reader, const Key& key, Expr& value, c
       plain = plain && (child->kind == ExprKind::kString || child->kind == ExprKind::kInteger || Repeatable(context, reader, key, *child, scope));
     return plain && key.old_shape == ValueShape::kString;
   }
+  if (context.WarnsEachTime(value)) return false;
   if (value.kind == ExprKind::kString || value.kind == ExprKind::kNull || value.kind == ExprKind::kValues) return true;
   bool is_value = false;
   const ValueShape shape = context.ShapeOf(value, &is_value);
@@ -157,6 +158,8 @@ std::string Same(Context& context, const Source& source, const Assignment& assig
   const bool values = value.kind == ExprKind::kValues && !value.children.empty();
   bool is_value = false;
   if (value.kind != ExprKind::kParam) context.ShapeOf(value, &is_value);
+  // A text for a number: converting it once more may warn once more.
+  if (context.WarnsEachTime(value) || (value.kind == ExprKind::kString && column->type_class == TypeClass::kInteger)) return "";
   if (!is_value && !values && value.kind != ExprKind::kParam && !RowAliasColumn(value, use)) return "";
   std::string text = context.editor.Emit(value.span);
   if (values && context.dialect.flavor == Flavor::kMySql && context.dialect.version >= 80019) {

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "fmt/format.h"
 #include "tests/rewrite/golden_schema.h"
 
 namespace crossfade::rewrite {
@@ -21,7 +22,32 @@ struct GoldenOptions {
 
 struct GoldenCase {
   std::string name, options, sql, expected;
+  bool bytes = false;  // \xNN in the file is one byte, \\ a backslash
 };
+
+inline std::string ReadBytes(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size() && text[i + 1] == 'x') {
+      out += static_cast<char>(std::stoi(text.substr(i + 2, 2), nullptr, 16));
+      i += 3;
+    } else {
+      out += text[i];
+      if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == '\\') ++i;
+    }
+  }
+  return out;
+}
+
+inline std::string WriteBytes(const std::string& bytes) {
+  std::string out;
+  for (const char c : bytes) {
+    if (c == '\\') out += "\\\\";
+    else if (c == '\n' || (c >= ' ' && c <= '~')) out += c;
+    else out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  }
+  return out;
+}
 
 inline std::string Trim(std::string text) {
   while (!text.empty() && isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
@@ -50,6 +76,7 @@ inline GoldenOptions ParseOptions(const std::string& text) {
     else if (name == "prepared") {
       options.prepared = true;
       for (char c : value) options.shapes.push_back(shape(c));
+    } else if (name == "bytes") {
     } else if (const auto phase = config::ParsePhase(value)) {
       options.phases[name] = *phase;
     } else {
@@ -78,7 +105,11 @@ inline std::vector<GoldenCase> ReadCases(const std::string& path, std::string* h
       cases.back().sql += (cases.back().sql.empty() ? "" : "\n") + line;
     }
   }
-  for (GoldenCase& test : cases) test.sql = Trim(test.sql);
+  for (GoldenCase& test : cases) {
+    test.sql = Trim(test.sql);
+    test.bytes = test.options.find("bytes=1") != std::string::npos;
+    if (test.bytes) test.sql = ReadBytes(test.sql);
+  }
   return cases;
 }
 

@@ -105,6 +105,7 @@ Ran RunCase(Client& client, const rewrite::GoldenOptions& options, const std::st
   const bool has_mode = std::regex_search(case_options, mode, std::regex("sql_mode=([A-Z_,]*)"));
   Run(client, fmt::format("SET @p = NULL, sql_mode = '{}', foreign_key_checks = {}", has_mode ? mode[1].str() : "STRICT_TRANS_TABLES,ONLY_FULL_GROUP_BY",
                           options.facts.foreign_key_checks ? 1 : 0));
+  Run(client, "SET NAMES " + options.facts.charset);
   Run(client, "USE " + options.facts.schema);
   Run(client, "START TRANSACTION");
   Ran ran;
@@ -125,7 +126,7 @@ bool Runs(const GoldenCase& test, const rewrite::GoldenOptions& options, Engine 
   const size_t semicolon = test.sql.find(';');
   return std::regex_match(line, start) && !options.prepared && options.phases.empty() && options.facts.schema != "other" &&
          options.lower_case_table_names == 0 && (!maria_only || engine == Engine::kMariaDb) &&
-         (semicolon == std::string::npos || semicolon + 1 == test.sql.size()) && options.facts.charset == "utf8mb4";
+         (semicolon == std::string::npos || semicolon + 1 == test.sql.size());
 }
 
 // `untouched` texts, and reads: how rows are ordered and how often a comparison warns is up to the optimizer's plan.
