@@ -216,31 +216,51 @@ std::vector<Alter> IndexDdl(const config::Migration& migration, const rewrite::C
   }, true);
 }
 
+// The primary key that is to be, where an old column stands in it; empty: none does.
+std::vector<std::string> NewPrimaryKey(const rewrite::Table& table, const std::vector<ColumnPair>& pairs) {
+  const rewrite::Index* primary = table.PrimaryKey();
+  if (primary == nullptr) return {};
+  std::vector<std::string> columns = primary->columns;
+  bool changed = false;
+  for (std::string& column : columns) {
+    for (const ColumnPair& pair : pairs) {
+      if (!SameName(column, pair.old_column)) continue;
+      column = pair.new_column;
+      changed = true;
+      break;
+    }
+  }
+  return changed ? columns : std::vector<std::string>();
+}
+
 std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
   std::vector<Alter> out = PerTable(
       migration, catalog, "INPLACE", [&](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+        const std::vector<std::string> primary = NewPrimaryKey(table, pairs);
+        if (!primary.empty()) alter->clauses.push_back("DROP PRIMARY KEY");
         for (const ColumnPair& pair : pairs) {
-          if (!pair.is_key) continue;
           const rewrite::Column* column = table.FindColumn(pair.new_column);
-          if (column == nullptr) continue;
-          const rewrite::Index* primary = table.PrimaryKey();
-          const bool was_primary = primary != nullptr && primary->columns.size() == 1 && SameName(primary->columns[0], pair.old_column);
-          if (was_primary) alter->clauses.push_back("DROP PRIMARY KEY");
-          if (column->nullable) {
-            alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair.new_type)));
-          }
-          if (!was_primary) continue;
-          const std::string index = WithSuffix(pair.new_column, "_crossfade");
-          if (IndexNamed(table, index) != nullptr) alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index)));
-          alter->clauses.push_back(fmt::format("ADD PRIMARY KEY ({})", QuoteName(pair.new_column)));
-          const bool unique = std::any_of(table.indexes.begin(), table.indexes.end(), [&](const rewrite::Index& i) {
-            return i.name != "PRIMARY" && i.unique && i.columns.size() == 1 && SameName(i.columns[0], pair.old_column);
-          });
-          if (unique) continue;
-          std::string name = pair.old_column;
-          if (IndexNamed(table, name) != nullptr) name = WithSuffix(name, "_crossfade");
-          alter->clauses.push_back(fmt::format("ADD UNIQUE KEY {} ({})", QuoteName(name), QuoteName(pair.old_column)));
+          const bool in_primary = std::find(primary.begin(), primary.end(), pair.new_column) != primary.end();
+          if (column == nullptr || !column->nullable || !(pair.is_key || in_primary)) continue;
+          alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair.new_type)));
         }
+        if (primary.empty()) return;
+        for (const rewrite::Index& index : table.indexes) {
+          const bool ours = index.unique && index.columns == primary && index.name.ends_with("_crossfade");
+          if (ours) alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index.name)));
+        }
+        alter->clauses.push_back(fmt::format("ADD PRIMARY KEY ({})", ColumnList(primary)));
+        const std::vector<std::string>& old = table.PrimaryKey()->columns;
+        const bool unique = std::any_of(table.indexes.begin(), table.indexes.end(), [&](const rewrite::Index& index) {
+          return index.name != "PRIMARY" && index.unique && index.columns.size() == old.size() && std::equal(old.begin(), old.end(), index.columns.begin(), SameName);
+        });
+        const bool by_itself = old.size() > 1 && std::any_of(pairs.begin(), pairs.end(), [&](const ColumnPair& pair) {
+          return pair.is_key && std::find(primary.begin(), primary.end(), pair.new_column) != primary.end();
+        });
+        if (unique || by_itself) return;
+        std::string name = old[0];
+        if (IndexNamed(table, name) != nullptr) name = WithSuffix(name, "_crossfade");
+        alter->clauses.push_back(fmt::format("ADD UNIQUE KEY {} ({})", QuoteName(name), ColumnList(old)));
       });
   std::vector<Alter> references = PerTable(
       migration, catalog, "INPLACE", [&](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
@@ -250,7 +270,9 @@ std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite:
           const rewrite::Column* fresh = table.FindColumn(pair.new_column);
           const rewrite::Column* old = table.FindColumn(pair.old_column);
           if (fresh == nullptr || old == nullptr) continue;
-          if (fresh->nullable && !old->nullable) {
+          const std::vector<std::string> primary = NewPrimaryKey(table, pairs);
+          const bool in_primary = std::find(primary.begin(), primary.end(), pair.new_column) != primary.end();
+          if (fresh->nullable && !old->nullable && !in_primary) {
             alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair.new_type)));
           }
           const rewrite::ForeignKey* key = ForeignKeyOn(table, pair.old_column);

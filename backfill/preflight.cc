@@ -84,10 +84,6 @@ void CheckKey(const Table& table, const ColumnPair& pair, uint64_t rows, Finding
   } else if (largest / 2 < rows) {
     AddError(findings, fmt::format("{} holds at most {} keys, and {}.{} has about {} rows", pair.new_type, largest, table.schema, table.name, rows), "use a larger type");
   }
-  const rewrite::Index* primary = table.PrimaryKey();
-  if (primary != nullptr && primary->columns.size() > 1 && InPrimaryKey(table, pair.old_column)) {
-    AddError(findings, fmt::format("{} is part of a primary key of several columns", name), "not possible in this version");
-  }
   AddInfo(findings, fmt::format("{}.{}.{} will not be AUTO_INCREMENT: both engines would have to copy the table for it. The proxy gives out new keys until contract; "
                                 "afterwards the application does, or you add AUTO_INCREMENT in a quiet hour",
                                 table.schema, table.name, pair.FinalName()));
@@ -118,7 +114,9 @@ void CheckReference(const Table& table, const ColumnPair& pair, const Table* par
                "use RESTRICT or CASCADE");
     }
   }
-  if (InPrimaryKey(table, pair.old_column)) AddError(findings, name + " is part of the primary key", "not possible in this version");
+  if (InPrimaryKey(table, pair.old_column)) {
+    AddInfo(findings, fmt::format("{} is part of the primary key: before retire an online ALTER rebuilds {} with {} in its place", name, table.name, pair.new_column));
+  }
   if (table.PrimaryKey() == nullptr) {
     const auto keyset = Keyset::Of(table);
     const auto is_it = [&](const Column& column) { return SameName(column.name, pair.old_column); };
@@ -206,9 +204,6 @@ absl::Status CheckTable(Connection& connection, const config::Migration& migrati
     }
   }
   CheckIndexes(connection, *table, OldColumns(entry), findings);
-  if (!entry.sets.empty() && !entry.pairs.empty()) {
-    AddError(findings, fmt::format("{} has a key and plain columns in one migration", name), "migrate one after the other");
-  }
   for (const config::ColumnMigration& set : entry.sets) {
     CheckColumnMigration(*table, set, findings);
     absl::Status asked = CheckColumnsOnServer(connection, *table, set, findings);

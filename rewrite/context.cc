@@ -82,11 +82,29 @@ std::string Context::OwnTable(const Key& key) { return QuoteName(key.schema) + "
 std::string Context::Lookup(const Key& key, bool to_new, const std::string& value) const {
   const std::string& to = to_new ? key.spec->new_column : key.spec->old_column;
   const std::string& from = to_new ? key.spec->old_column : key.spec->new_column;
+  if (OnlyDerived(key)) return DerivedLookup(key, to, from, value, false);
   return fmt::format("(SELECT {0}.{1} FROM {2} AS {0} WHERE {0}.{3} = {4})", alias, QuoteName(to), OwnTable(key),
                      QuoteName(from), value);
 }
 
+bool Context::OnlyDerived(const Key& key) const {
+  if (dialect.flavor != Flavor::kMySql && !updates) return false;
+  return std::any_of(targets.begin(), targets.end(), [&](const MigratingTable* table) {
+    return std::any_of(table->keys.begin(), table->keys.end(), [&](const KeyColumn& column) { return column.own && column.key == &key; });
+  });
+}
+
+// LIMIT: so that it is not merged.
+std::string Context::DerivedLookup(const Key& key, const std::string& to, const std::string& from, const std::string& value, bool lock) const {
+  return fmt::format("(SELECT {0}.{1} FROM (SELECT {1} FROM {2} WHERE {3} = {4} LIMIT 1{5}) AS {0})", alias, QuoteName(to), OwnTable(key), QuoteName(from), value,
+                     lock ? " LOCK IN SHARE MODE" : "");
+}
+
 std::string Context::LookupToWrite(const Key& key, bool to_new, const std::string& value) const {
+  if (OnlyDerived(key)) {
+    return to_new ? DerivedLookup(key, key.spec->new_column, key.spec->old_column, value, true)
+                  : DerivedLookup(key, key.spec->old_column, key.spec->new_column, value, true);
+  }
   std::string text = Lookup(key, to_new, value);
   text.insert(text.size() - 1, " LOCK IN SHARE MODE");
   return text;

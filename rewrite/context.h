@@ -32,6 +32,8 @@ struct Context {
   uint64_t writes = 0;     // migrations whose tables are written, active or not
   bool active = false;     // a table of an active migration is named
   std::string why;         // what was done, for explain; first reason wins
+  std::vector<const MigratingTable*> targets;  // of the statement under way: tables that it changes
+  bool updates = false;    // … it is an UPDATE
   const char* alias = "cf";  // of our own subqueries: a name that the text does not use
 
   // Refuses the text. `why` and `advice` without a final stop.
@@ -57,6 +59,10 @@ struct Context {
   static std::string OwnTable(const Key& key);
   // (SELECT cf.`to` FROM own AS cf WHERE cf.`from` = value)
   std::string Lookup(const Key& key, bool to_new, const std::string& value) const;
+  // A table that the statement changes is read through a derived table: MySQL allows nothing else (error 1093), and MariaDB
+  // would run an UPDATE as one of several tables, whose SET sees the row as it was. `value` must not name columns then.
+  bool OnlyDerived(const Key& key) const;
+  std::string DerivedLookup(const Key& key, const std::string& to, const std::string& from, const std::string& value, bool lock) const;
   // The same for a value that is written. Locking: at READ COMMITTED a plain subquery reads what was committed when the
   // statement began, but the foreign key's check what is committed now; a parent that came in between would be referred
   // to by one side alone.

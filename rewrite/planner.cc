@@ -128,6 +128,8 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
   for (Statement* statement : parsed->statements) {
     const bool touched_before = context.active;
     context.active = false;
+    context.targets.clear();
+    context.updates = false;
     ApplyRules(context, reader, *statement);
     if (facts_unsure && context.active)
       for (const MigratingTable& table : world.tables())

@@ -120,15 +120,16 @@ void ColumnAssignments::Take(Context& context, const Bound& bound, const Scope& 
   }
 }
 
-void ColumnAssignments::Finish(Context& context, const std::vector<Assignment>& set, bool single) {
+void ColumnAssignments::Finish(Context& context, const std::vector<Assignment>& set, const AssignUse& use) {
   std::string before, text;
   for (const Entry& entry : entries_) {
     const ColumnSet& columns = *entry.set;
     CheckValues(context, columns);
-    if (!single && entry.old.empty() && entry.fresh.empty()) {
+    if (use.reads_itself) context.Refuse(columns, "an UPDATE of a migrating column in which a subquery reads the same table", "read it in a statement of its own");
+    if (!use.single && entry.old.empty() && entry.fresh.empty()) {
       context.Refuse(columns, "an UPDATE of several tables moves rows that are being copied", "update one table, with the others in subqueries");
     }
-    if (!single) context.Refuse(columns, "an UPDATE of several tables assigns a migrating column", "update one table, with the others in subqueries");
+    if (!use.single) context.Refuse(columns, "an UPDATE of several tables assigns a migrating column", "update one table, with the others in subqueries");
     if ((context.facts.sql_mode & (kSimultaneousAssignment | kOracle)) != 0)
       context.Refuse(columns, "sql_mode SIMULTANEOUS_ASSIGNMENT hides the new value of a column", "use another sql_mode");
     const std::vector<ParsedColumns::Made>* made = Made(context, columns, entry.old.empty() ? nullptr : &entry.old, entry.fresh);

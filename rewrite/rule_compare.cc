@@ -168,6 +168,7 @@ void Reader::KeyToTag(Expr& left, const Bound& bound, Tag tag, const Expr& right
       return;
     }
     if (equality && key.spec->keep_old_lookup) {
+      if (ctx_.OnlyDerived(key)) return ctx_.Refuse(key, fmt::format("{} is compared with an expression, in a statement that changes {}", left.parts.back().text, key.spec->table), "compare it with a literal or a parameter");
       SetSide(left, bound, Other(side));
       const std::string text = ctx_.editor.Emit(right.span), lookup = ctx_.Lookup(key, side == Side::kOld, text);
       ctx_.editor.Replace(right.span, side == Side::kNew ? lookup : fmt::format("COALESCE({}, IF({} IS NULL, NULL, 0))", lookup, text));
@@ -254,6 +255,10 @@ void Reader::ByOtherSide(Expr& whole, Expr& left, const Bound& bound, const std:
   const std::string column = ColumnText(left, bound, has);
   std::string text = fmt::format("{0} IN (SELECT {1}.{2} FROM {3} AS {1} WHERE {1}.{4} {5})", column, ctx_.alias, QuoteName(to),
                                  Context::OwnTable(key), QuoteName(from), rest);
+  if (ctx_.OnlyDerived(key)) {
+    text = fmt::format("{0} IN (SELECT {1}.{2} FROM (SELECT {2} FROM {3} WHERE {4} {5} LIMIT 18446744073709551615) AS {1})", column, ctx_.alias, QuoteName(to),
+                       Context::OwnTable(key), QuoteName(from), rest);
+  }
   // NULL in no rows at all would be false.
   if (!only_truth_ && has == Side::kNew) text = fmt::format("({} OR {} = 0)", text, column);
   ctx_.editor.Replace(whole.span, text);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // INSERT and REPLACE with rows or SET. See rules.h, docs/rewriting.md.
 #include <algorithm>
+#include <map>
 
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/rules.h"
+#include "rewrite/table_refs.h"
 
 namespace crossfade::rewrite {
 namespace {
@@ -83,11 +85,28 @@ struct Addition {
   const std::string& Name() const { return column != nullptr ? column->new_name : plain.name; }
 };
 
-// Returns how many columns were added.
-size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
+// What the rows' references to the table itself are looked up by, and by which key they are found in turn (MySQL).
+void SelfRows(Context& context, Reader& reader, Insert& insert, const Target& target, const KeyColumn& column, size_t index, std::vector<SelfRow>* self) {
+  if (context.dialect.flavor == Flavor::kMariaDb) return;
+  const Key& key = *column.key;
+  const size_t own = target.Find(key.spec->old_column);
+  for (size_t row = 0; row < self->size(); ++row) {
+    Expr* value = index == kAbsent ? nullptr : ValueAt(insert, row, index);
+    (*self)[row].lookup = value == nullptr ? "NULL" : SelfLookup(context, reader, target.table, column, Unwrap(*value), target.scope);
+    if ((*self)[row].lookup.empty())
+      return context.Refuse(key, fmt::format("{} is computed, in a table that refers to itself", column.old_name), "give it as a literal or a parameter");
+    Expr* name = own == kAbsent ? nullptr : ValueAt(insert, row, own);
+    if (row + 1 == self->size()) return;
+    if (name != nullptr && context.ComparesAs(Unwrap(*name), key.old_shape)) (*self)[row].old_key = context.editor.Emit(Unwrap(*name).span);
+  }
+}
+
+// Returns the columns that were added.
+std::vector<std::string> Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
   const size_t rows = insert.set.empty() ? insert.rows.size() : 1;
   std::vector<Addition> additions;
   std::vector<std::string> names = target.columns;
+  std::vector<std::vector<SelfRow>> selves;  // for each addition; empty: refers to another table
   for (const KeyColumn& column : target.table.keys) {
     const Key& key = *column.key;
     if (!key.active) continue;
@@ -121,6 +140,8 @@ size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
       context.Note("writes the new reference");
       continue;
     }
+    std::vector<SelfRow> self(RefersToItself(target.table, column) ? rows : 0);
+    if (!self.empty()) SelfRows(context, reader, insert, target, column, index, &self);
     for (size_t row = 0; row < rows && index != kAbsent; ++row)
       if (Expr* value = ValueAt(insert, row, index)) ValueForOld(context, reader, key, Unwrap(*value), target.scope, nullptr);
     const Column* described = target.table.table != nullptr ? target.table.table->FindColumn(column.old_name) : nullptr;
@@ -128,17 +149,29 @@ size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
     // IGNORE: to ''. Elsewhere the server refuses the row before it looks anything up.
     if (index != kAbsent || described == nullptr || described->has_default || !described->nullable) {
       additions.push_back({&column, false});
+      selves.resize(additions.size());
+      selves.back() = std::move(self);
       context.Note("writes both sides of the reference");
     }
   }
 
   for (AddedColumn& column : ColumnsToAdd(context, target.table, target.columns)) additions.push_back({nullptr, false, std::move(column)});
-  const auto value_of = [&](const Addition& addition, size_t row) {
+  selves.resize(additions.size());
+  std::map<const Key*, std::vector<std::string>> own;  // the new key of each row
+  const auto value_of = [&](const Addition& addition, size_t row) -> std::string {
     if (addition.column == nullptr) return addition.plain.value;
-    if (addition.own) return OwnValue(context, insert, target, *addition.column, row);
+    const Key* key = addition.column->key;
+    if (addition.own) return own[key].emplace_back(OwnValue(context, insert, target, *addition.column, row));
+    std::vector<SelfRow>& self = selves[&addition - additions.data()];
+    if (!self.empty()) {
+      self[row].new_key = own[key].at(row);
+      return SelfReferenceOfRow(context, target.table, *addition.column, self[row], {self.begin(), self.begin() + static_cast<long>(row)}, insert.replace);
+    }
     return context.LookupToStore(target.table, *addition.column, QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name));
   };
 
+  std::vector<std::string> added;
+  for (const Addition& addition : additions) added.push_back(addition.Name());
   const bool listed = insert.has_columns || !insert.set.empty();
   std::string list;
   if (!listed) {
@@ -153,7 +186,7 @@ size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
     std::string text;
     for (const Addition& addition : additions) text += fmt::format(", {} = {}", QuoteName(addition.Name()), value_of(addition, 0));
     if (!text.empty()) context.editor.After(insert.set.back().span.end - 1, text);
-    return additions.size();
+    return added;
   }
   if (insert.has_columns) {
     if (!list.empty()) context.editor.After(insert.columns_span.end - 2, list);
@@ -173,7 +206,23 @@ size_t Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
     for (size_t i = 0; i < additions.size(); ++i) text += fmt::format(", `cf_{}`", i);
     if (!text.empty()) context.editor.After(insert.row_alias_columns.back().span.end - 1, text);
   }
-  return additions.size();
+  return added;
+}
+
+// MariaDB: where a subquery names the table as the statement itself does, expressions see NULL for the columns set before.
+// (Under an alias it is another table to the server.)
+bool ReadsItself(Context& context, Reader& reader, const Insert& insert, const MigratingTable& table) {
+  if (context.dialect.flavor != Flavor::kMariaDb) return false;
+  const bool looks = table.AnySet() || std::any_of(table.keys.begin(), table.keys.end(), [](const KeyColumn& key) { return !key.own && key.key->active; });
+  bool found = false;
+  const auto look = [&](const TableRef& ref) {
+    found = found || (looks && reader.FindTable(ref, nullptr) == &table && (!ref.alias.present() || NameEq(ref.alias.text, table.name)));
+  };
+  for (const InsertRow& row : insert.rows)
+    for (const Expr* value : row.values) VisitTables(value, look);
+  for (const Assignment& assignment : insert.set) VisitTables(assignment.value, look);
+  for (const Assignment& assignment : insert.on_duplicate) VisitTables(assignment.value, look);
+  return found;
 }
 
 }  // namespace
@@ -246,11 +295,14 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
     return;
   }
 
+  context.targets.push_back(table);
   CheckWritable(context, *table, insert.replace ? "REPLACE" : "INSERT");
   context.ignore = insert.ignore;
   if (insert.delayed) context.Refuse(*first, "INSERT DELAYED", "leave DELAYED out");
   if (!insert.has_columns && insert.set.empty() && table->table == nullptr)
     context.Refuse(*first, "the columns of the table are not known", "list the columns");
+  if (insert.query == nullptr && ReadsItself(context, reader, insert, *table))
+    context.Refuse(*first, fmt::format("a subquery reads {} by its own name while it is written, which hides the row's values", table->name), "give the table an alias in the subquery");
   AssignUse use;
   use.columns = columns;
   if (insert.query != nullptr && sets) {

@@ -23,7 +23,8 @@ std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Exp
     // As the foreign key compares what is stored, whatever the column's own character set and collation are.
     return strict && key.old_shape == ValueShape::kString ? AsStored(stored, text) : "";
   }
-  if (item.kind == ExprKind::kNull) return "NULL";
+  bool is_value = false;
+  if (item.kind == ExprKind::kNull || (item.kind == ExprKind::kParam && context.ShapeOf(item, &is_value) == ValueShape::kNull)) return "NULL";
   if (!strict || !context.ComparesAs(item, key.old_shape)) return "";
   if (item.kind == ExprKind::kParam) return key.old_shape == ValueShape::kString ? AsStored(stored, context.editor.Emit(item.span)) : "";
   return context.editor.Emit(item.span);

@@ -3,6 +3,7 @@
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/rules.h"
+#include "rewrite/table_refs.h"
 
 namespace crossfade::rewrite {
 
@@ -15,17 +16,38 @@ bool HasQuery(const Expr& expr) {
   return false;
 }
 
+// MariaDB runs an UPDATE that reads the table it changes in two steps, as one of several tables: SET sees the row as it was.
+// (A derived table with LIMIT, and a view that is no more than a query, are read before.)
+bool ReadsItself(Context& context, Reader& reader, const Update& update) {
+  if (context.dialect.flavor != Flavor::kMariaDb || update.tables.size() != 1) return false;
+  const MigratingTable* target = reader.FindTable(*update.tables[0], nullptr);
+  bool found = false;
+  const auto look = [&](const TableRef& ref) { found = found || (target != nullptr && reader.FindTable(ref, nullptr) == target); };
+  for (const Assignment& assignment : update.set) VisitTables(assignment.value, look);
+  VisitTables(update.where, look);
+  for (const OrderItem& item : update.order_by) VisitTables(item.expr, look);
+  VisitTables(update.limit, look);
+  return found;
+}
+
 }  // namespace
 
 void RuleUpdate(Context& context, Reader& reader, Statement& statement) {
   Update& update = *statement.update;
   const Ctes* ctes = reader.VisitWith(update.with, false, nullptr, nullptr);
+  context.updates = true;
   Scope scope;
   std::vector<JoinCondition> conditions;
   for (TableRef* ref : update.tables) reader.From(*ref, &scope, ctes, &conditions);
+  for (const Assignment& assignment : update.set) {
+    const Bound bound = reader.Resolve(*assignment.column, scope);
+    for (const Source& source : scope.sources)
+      if (source.table != nullptr && (bound.source == nullptr || bound.source == &source)) context.targets.push_back(source.table);
+  }
   reader.VisitConditions(conditions, scope, ctes);
   AssignUse use;
-  use.single = update.tables.size() == 1 && update.tables[0]->kind == TableRef::kTable;
+  use.reads_itself = ReadsItself(context, reader, update);
+  use.single = update.tables.size() == 1 && update.tables[0]->kind == TableRef::kTable && !use.reads_itself;
   use.ignore = context.ignore = update.ignore;
   const bool in_order = Assign(context, reader, update.set, scope, ctes, use);
   // MySQL from 8.0.21 and MariaDB from 11.1 on may join a subquery of WHERE with the table, and then compute all assignments
@@ -52,6 +74,7 @@ void RuleDelete(Context& context, Reader& reader, Statement& statement) {
     for (const TableRef* ref : del.targets) target = target || NameEq(ref->table.text, source.alias) || NameEq(ref->table.text, source.table->name);
     if (!target) continue;
     context.Touch(*source.table, true);
+    context.targets.push_back(source.table);
     if (del.ignore) CheckIgnored(context, *source.table, true);
     for (const KeyColumn& key : source.table->keys)
       if (key.own && key.key->active && !context.facts.foreign_key_checks)

@@ -79,7 +79,7 @@ std::string ValuesOnce(Context& context, const Expr& value, const AssignUse& use
     if (!NameEq(use.columns[i], value.children[0]->parts.back().text)) continue;
     if (!*aliased) {
       std::string names;
-      for (size_t n = 0; n < use.columns.size() + use.added; ++n) names += fmt::format("{}`cf_{}`", n == 0 ? "" : ", ", n);
+      for (size_t n = 0; n < use.columns.size() + use.added.size(); ++n) names += fmt::format("{}`cf_{}`", n == 0 ? "" : ", ", n);
       const uint32_t last = insert.rows.empty() ? insert.set.back().span.end - 1 : insert.rows.back().span.end - 1;
       context.editor.After(last, fmt::format(" AS `cf_row`({})", names));
       *aliased = true;
@@ -89,6 +89,33 @@ std::string ValuesOnce(Context& context, const Expr& value, const AssignUse& use
   return e;
 }
 
+// The new side of a reference of the table to itself, as MySQL can be told it. See rule_self.cc.
+std::string SelfAssigned(Context& context, Reader& reader, const MigratingTable& table, const KeyColumn& column, Expr& value, const Scope& scope, const AssignUse& use, bool* aliased) {
+  const auto added = [&]() -> size_t {
+    for (size_t i = 0; i < use.added.size(); ++i)
+      if (NameEq(use.added[i], column.new_name)) return i;
+    return use.added.size();
+  };
+  std::string text;
+  if (const std::optional<size_t> at = RowAliasColumn(value, use)) {
+    const std::string name = use.insert->row_alias_columns.empty() ? QuoteName(column.new_name) : fmt::format("`cf_{}`", added());
+    if (NameEq(use.columns[*at], column.old_name) && added() < use.added.size()) return QuoteName(use.insert->row_alias.text) + "." + name;
+  } else if (value.kind == ExprKind::kValues && !value.children.empty()) {
+    const bool same = NameEq(value.children[0]->parts.back().text, column.old_name) && added() < use.added.size();
+    if (same && context.dialect.version < 80019) return fmt::format("VALUES({})", QuoteName(column.new_name));
+    if (same && ValuesOnce(context, value, use, aliased, "") != "") return fmt::format("`cf_row`.`cf_{}`", use.columns.size() + added());
+  } else {
+    text = SelfLookup(context, reader, table, column, value, scope);
+    if (use.insert != nullptr && text != "NULL") {  // error 1093 there even for a derived table
+      context.Refuse(*column.key, fmt::format("ON DUPLICATE KEY UPDATE gives {} another value than the row's, in a table that refers to itself", column.old_name), "assign VALUES() of it");
+    }
+  }
+  if (text.empty())
+    context.Refuse(*column.key, fmt::format("{} is computed, in a table that refers to itself", column.old_name), "give it as a literal or a parameter");
+  const Column* stored = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
+  return stored == nullptr || stored->nullable || text == "NULL" ? text : fmt::format("COALESCE({}, 0)", text);
+}
+
 // Assignment of a reference while both sides are written.
 void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const KeyColumn& column, const Source& source,
                 const Scope& scope, const Ctes* ctes, const AssignUse& use, bool* aliased) {
@@ -96,7 +123,9 @@ void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const 
   Expr& value = Unwrap(*assignment.value);
   const std::string table = QuoteName(source.alias) + ".";
   const std::string rn = table + QuoteName(column.new_name), ro = table + QuoteName(column.old_name);
-  const std::string lookup = context.LookupToStore(*source.table, column, ro);
+  std::string lookup;
+  if (RefersToItself(*source.table, column) && context.OnlyDerived(key)) lookup = SelfAssigned(context, reader, *source.table, column, value, scope, use, aliased);
+  else lookup = context.LookupToStore(*source.table, column, ro);
   const uint32_t last = assignment.span.end - 1;
   context.Note("writes both sides of the reference");
   const std::optional<size_t> aliased_column = RowAliasColumn(value, use);
@@ -146,7 +175,9 @@ bool WalkedAlong(const MigratingTable& table, std::string_view column) {
 bool StaysItself(const Assignment& assignment) {
   const Expr* value = &Unwrap(*assignment.value);
   if (value->kind == ExprKind::kFunction && value->parts.empty() && NameEq(value->text, "last_insert_id") && value->children.size() == 1) value = value->children[0];
-  return value->kind == ExprKind::kColumn && value->parts.size() == 1 && NameEq(value->parts[0].text, assignment.column->parts.back().text);
+  if (value->kind != ExprKind::kColumn || !NameEq(value->parts.back().text, assignment.column->parts.back().text)) return false;
+  const std::vector<Name>& to = assignment.column->parts;
+  return value->parts.size() == 1 || (value->parts.size() == 2 && to.size() == 2 && NameEq(value->parts[0].text, to[0].text));
 }
 
 // "the column has the assigned value already"; empty: not sure, or the value cannot be said twice.
@@ -161,6 +192,8 @@ std::string Same(Context& context, const Source& source, const Assignment& assig
   // A text for a number: converting it once more may warn once more.
   if (context.WarnsEachTime(value) || (value.kind == ExprKind::kString && column->type_class == TypeClass::kInteger)) return "";
   if (!is_value && !values && value.kind != ExprKind::kParam && !RowAliasColumn(value, use)) return "";
+  // What is no number is told once by the assignment, and would be again by the comparison.
+  if (value.kind == ExprKind::kString && column->type_class == TypeClass::kInteger) return "";
   std::string text = context.editor.Emit(value.span);
   if (values && context.dialect.flavor == Flavor::kMySql && context.dialect.version >= 80019) {
     const std::string once = ValuesOnce(context, value, use, aliased, text);
@@ -198,6 +231,8 @@ bool TakeReferences(Context& context, Reader& reader, const std::vector<Assignme
     sources.push_back(source);
     for (const KeyColumn& column : source->table->keys) {
       if (column.own || !column.key->active || !column.key->filling) continue;
+      // References to the table itself are found by their index before `verify`, as the keys of such rows are.
+      if (RefersToItself(*source->table, column)) continue;
       const MigratingTable* parent = context.world.Find(column.key->schema, column.key->spec->table);
       if (!single && (parent == nullptr || AssignsTo(reader, set, scope, *parent))) {
         context.Refuse(*column.key, "an UPDATE of several tables moves rows that are being copied", "update one table, with the others in subqueries");
@@ -222,10 +257,11 @@ bool TakeReferences(Context& context, Reader& reader, const std::vector<Assignme
 // In an UPDATE of several tables the order of assignments is nobody's promise: both sides are made of the value itself,
 // which no assignment may change, and the lookup reads a table that the statement does not write.
 void AssignInSeveral(Context& context, Reader& reader, const std::vector<Assignment>& set, Assignment& assignment, const KeyColumn& column,
-                     const Source& source, const Scope& scope, const Ctes* ctes) {
+                     const Source& source, const Scope& scope, const Ctes* ctes, const AssignUse& use) {
   const Key& key = *column.key;
   Expr& value = Unwrap(*assignment.value);
   const auto refuse = [&] {
+    if (use.reads_itself) return context.Refuse(key, fmt::format("an UPDATE of {} in which a subquery reads the same table", column.old_name), "read it in a statement of its own");
     context.Refuse(key, fmt::format("an UPDATE of several tables assigns {}", column.old_name), "update one table, with the others in subqueries");
   };
   size_t times = 0;
@@ -242,6 +278,18 @@ void AssignInSeveral(Context& context, Reader& reader, const std::vector<Assignm
   context.editor.After(assignment.span.end - 1,
                        fmt::format(", {}.{} = {}", QuoteName(source.alias), QuoteName(column.new_name), context.LookupToStore(*source.table, column, repeated)));
   context.Note("writes both sides of the reference");
+}
+
+// A row that takes another key and refers to itself, or to a row that does the same, is found by neither key.
+bool SelfAssignable(Context& context, Reader& reader, const std::vector<Assignment>& set, const Assignment& assignment, const Key& key, const Scope& scope) {
+  for (const Assignment& other : set) {
+    const Bound bound = reader.Resolve(*other.column, scope);
+    const bool own = bound.column != nullptr && bound.column->own && bound.tag.key == &key;
+    if (&other == &assignment || !own || StaysItself(other)) continue;
+    context.Refuse(key, "an UPDATE of the key and of a reference to the same table", "change one after the other");
+    return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -268,9 +316,6 @@ void CheckWritable(Context& context, const MigratingTable& table, const char* ve
                      "turn the checks on and write parents first");
     if ((context.facts.sql_mode & kOracle) != 0)
       context.Refuse(*key.key, fmt::format("{} under sql_mode ORACLE", verb), "use another sql_mode");
-    for (const KeyColumn& other : table.keys)
-      if (other.key == key.key && other.own != key.own)
-        context.Refuse(*key.key, fmt::format("{} into a table that refers to itself", verb), "take this table out of the migration");
   }
 }
 
@@ -405,7 +450,7 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
     const KeyColumn& column = *bound.column;
     const Key& key = *column.key;
     Expr& value = Unwrap(*assignment.value);
-    if (bound.kind == Bound::kBase && Filling(*bound.source) && WalkedAlong(*bound.source->table, column.old_name)) {
+    if (bound.kind == Bound::kBase && Filling(*bound.source) && WalkedAlong(*bound.source->table, column.old_name) && !(use.single && StaysItself(assignment))) {
       const std::string same = IsNewShaped(context, key, value) ? "" : Same(context, *bound.source, assignment, use, &aliased);
       columns.TakeMoved(*bound.source, same);
       moved.emplace_back(bound.source, same);
@@ -437,7 +482,7 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
       continue;
     }
     if (!use.single) {
-      AssignInSeveral(context, reader, set, assignment, column, *bound.source, scope, ctes);
+      AssignInSeveral(context, reader, set, assignment, column, *bound.source, scope, ctes, use);
       seen.push_back(&column);
       continue;
     }
@@ -448,13 +493,12 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
     for (const KeyColumn* earlier : seen)
       if (earlier == &column) context.Refuse(key, fmt::format("{} is assigned twice", column.old_name), "assign it once");
     seen.push_back(&column);
-    for (const KeyColumn& other : bound.source->table->keys)
-      if (other.own && other.key == &key) context.Refuse(key, "an UPDATE of a reference to the same table", "take this table out of the migration");
+    if (RefersToItself(*bound.source->table, column) && (StaysItself(assignment) || !SelfAssignable(context, reader, set, assignment, key, scope))) continue;
     AssignBoth(context, reader, assignment, column, *bound.source, scope, ctes, use, &aliased);
     in_order = true;
   }
   in_order = TakeReferences(context, reader, set, scope, moved, seen, use.single) || in_order;
-  columns.Finish(context, set, use.single);
+  columns.Finish(context, set, use);
   return in_order || !columns.empty();
 }
 

@@ -40,6 +40,16 @@ struct AddedColumn {
 // Column migrations: what an INSERT that gives `columns` has to give beside them.
 std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& table, const std::vector<std::string>& columns);
 
+// SET of UPDATE and ON DUPLICATE KEY UPDATE. `source`: the table written; `single`: left-to-right assignment is sure.
+struct AssignUse {
+  const Insert* insert = nullptr;              // ON DUPLICATE KEY UPDATE of it
+  std::vector<std::string> columns;            // … its columns, as the client gave them
+  std::vector<std::string> added;              // … and those that were added to them
+  bool single = true;
+  bool reads_itself = false;  // why it is not
+  bool ignore = false;
+};
+
 // … and what a SET has to assign at its end.
 class ColumnAssignments {
  public:
@@ -47,7 +57,7 @@ class ColumnAssignments {
   void Take(Context& context, const Bound& bound, const Scope& scope, const Assignment& assignment, const std::string& same);
   // A column that the backfill walks along is assigned: the row may leave it behind, so it takes its new columns with it.
   void TakeMoved(const Source& source, const std::string& same);
-  void Finish(Context& context, const std::vector<Assignment>& set, bool single);
+  void Finish(Context& context, const std::vector<Assignment>& set, const AssignUse& use);
   bool empty() const { return entries_.empty(); }
 
  private:
@@ -68,6 +78,18 @@ void CheckValues(Context& context, const ColumnSet& set);
 // What must hold for any write that keeps both sides (or the new one): see the refusals in rule_write.cc.
 void CheckWritable(Context& context, const MigratingTable& table, const char* verb);
 
+// References of a table to itself: rule_self.cc.
+bool RefersToItself(const MigratingTable& table, const KeyColumn& column);
+// The number of the row that `value` refers to, looked up by the value itself. "NULL" for NULL; empty: not sure what is stored.
+std::string SelfLookup(Context& context, Reader& reader, const MigratingTable& table, const KeyColumn& column, Expr& value, const Scope& scope);
+struct SelfRow {
+  std::string old_key, new_key;  // of the row itself, as text
+  std::string lookup;            // of its reference: SelfLookup
+};
+// … of a row of INSERT or REPLACE, which may refer to itself and to those before it.
+std::string SelfReferenceOfRow(Context& context, const MigratingTable& table, const KeyColumn& column, const SelfRow& row, const std::vector<SelfRow>& before,
+                               bool replace);
+
 // DELETE IGNORE of a parent, UPDATE IGNORE of its key.
 void CheckIgnored(Context& context, const MigratingTable& parent, bool deletes);
 
@@ -85,14 +107,6 @@ std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Exp
 // The text `value` as the column stores it, to be compared with that column (or what refers to it). Empty: not sure.
 std::string AsStored(const Column* column, const std::string& value);
 
-// SET of UPDATE and ON DUPLICATE KEY UPDATE. `source`: the table written; `single`: left-to-right assignment is sure.
-struct AssignUse {
-  const Insert* insert = nullptr;              // ON DUPLICATE KEY UPDATE of it
-  std::vector<std::string> columns;            // … its columns, as the client gave them
-  size_t added = 0;                            // … and how many were added to them
-  bool single = true;
-  bool ignore = false;
-};
 // True: something is assigned that reads an assignment before it.
 bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,
             const AssignUse& use);

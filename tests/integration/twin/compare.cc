@@ -99,6 +99,9 @@ class Comparer {
         x.charset = y.charset;
         x.type = y.type;
       }
+      for (const Schema::Mapped& mapped : how_.schema->mapped) {
+        if ((how_.mode->new_cohort || how_.mode->retired) && x.org_table == mapped.table && x.org_name == mapped.fresh && y.org_name == mapped.from) x.org_name = y.org_name;
+      }
       // A temporary table may stand between, or not: then key flags differ. From retire on so it is with ranges of old keys.
       if (statement_.folds || how_.mode->retired) {
         x.flags &= kTypeFlags;

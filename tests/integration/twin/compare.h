@@ -34,6 +34,7 @@ class KeyMap {
 struct Comparison {
   const Mode* mode = nullptr;
   const KeyMap* keys = nullptr;
+  const Schema* schema = nullptr;
   // A number stands for an old key on one side: the server may see sooner that nothing matches. (From retire on so may it
   // with a range of old keys, which is looked up.)
   bool other_text = false;

@@ -11,6 +11,7 @@ void Generator::Begin(size_t schema, const Lexis& lexis, const std::string& labe
   schema_ = &schemas_[schema];
   lexis_ = lexis;
   statement_ = Statement{};
+  given_.clear();
   statement_.schema = schema;
   statement_.no_old_keys = mode_.retired && !schema_->keeps_old;
   statement_.label = label;
@@ -76,8 +77,14 @@ Value Generator::ValueFor(const Column& column) {
   switch (column.kind) {
     case Kind::kKey:
       if (random_.Chance(1)) return {std::string(100, 'k')};
-      return KeyValue(false);
-    case Kind::kReference: return KeyValue(true);
+      given_.push_back(OneKey());
+      return {given_.back(), false};
+    case Kind::kReference:
+      if (schema_->refers_to_itself && !given_.empty() && random_.Chance(30)) {
+        if (mode_.retired) statement_.refusable = true;
+        return {random_.Pick(given_), false};
+      }
+      return KeyValue(true);
     case Kind::kSerial: return {int64_t{random_.Between(1, static_cast<int>(last_serial_) + 3)}};
     case Kind::kOwnKey: return {random_.Pick(schema_->own_keys)};
     case Kind::kUnique: return {fmt::format("cave {}", random_.Between(0, 400))};
@@ -112,6 +119,7 @@ bool Generator::Expression(const Column& column) {
     T("CONCAT(");
     V({OneKey()});
     T(", '')");
+    if (column.kind == Kind::kReference && schema_->refers_to_itself) statement_.refusable = true;
   } else if (column.kind == Kind::kInteger || column.kind == Kind::kDecimal) {
     T("1 + ");
     V({int64_t{random_.Between(0, 50)}});

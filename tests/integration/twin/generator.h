@@ -87,6 +87,7 @@ class Generator {
   const Schema* schema_ = nullptr;
   Lexis lexis_;
   Statement statement_;
+  std::vector<std::string> given_;  // keys that the statement has given to rows
   bool lower_ = false, airy_ = false;
 };
 

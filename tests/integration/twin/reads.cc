@@ -163,6 +163,14 @@ void Generator::SelectSubquery() {
   const Table& parent = schema_->parent;
   const Table& child = schema_->child;
   const std::string key = parent.key().name, reference = child.columns[1].name;
+  if (schema_->refers_to_itself && random_.Chance(25)) {
+    const Column& up = parent.columns.back();
+    T(fmt::format("WITH RECURSIVE up AS (SELECT {0}, {1}, 1 AS depth FROM {2} WHERE {0} = ", key, up.name, parent.name));
+    V(KeyValue(true));
+    T(fmt::format(" UNION ALL SELECT m.{0}, m.{1}, depth + 1 FROM {2} m JOIN up ON m.{0} = up.{1} WHERE depth < 4) SELECT {0}, {1}, depth FROM up", key, up.name, parent.name));
+    statement_.key_columns = {{0, false}, {1, true}};
+    return;
+  }
   switch (random_.Below(6)) {
     case 0:
       T("SELECT ");

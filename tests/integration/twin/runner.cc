@@ -36,7 +36,8 @@ namespace {
 constexpr uint32_t kInTransaction = 1, kAutocommit = 2;
 constexpr size_t kKeptStatements = 40;
 
-bool WaitedInVain(const Reply& reply) { return reply.error == 1205 || reply.error == 1213; }
+// … or MySQL asks to try again: the snapshot is older than an online ALTER (1412).
+bool WaitedInVain(const Reply& reply) { return reply.error == 1205 || reply.error == 1213 || reply.error == 1412; }
 
 bool Refused(const Reply& reply) { return reply.error == 1235 && reply.message.find("crossfade: ") != std::string::npos; }
 
@@ -264,6 +265,7 @@ absl::Status Runner::Both(Session& session, const Statement& statement) {
   }
   const Reply b = Send(session, false, statement, for_b);
   Comparison how;
+  how.schema = &schema;
   how.mode = &mode_;
   how.keys = &keys;
   if (statement.locks) {

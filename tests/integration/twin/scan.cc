@@ -56,28 +56,35 @@ absl::Status SameTable(Client& proxied, Client& direct, const Schema& schema, co
 }  // namespace
 
 absl::Status ScanMapping(Client& client, const Schema& schema, NewSide side, int64_t first_serial) {
-  const std::string parent = schema.name + "." + schema.parent.name, child = schema.name + "." + schema.child.name;
+  const std::string parent = schema.name + "." + schema.parent.name;
   const std::string n = schema.parent.key().new_name, o = schema.parent.key().name;
   const bool complete = side == NewSide::kComplete || side == NewSide::kOnly;
   absl::Status status = MustBeNone(client, "of one new key twice", fmt::format("FROM (SELECT {0} FROM {1} WHERE {0} IS NOT NULL GROUP BY {0} HAVING COUNT(*) > 1) d", n, parent));
   if (status.ok()) status = MustBeNone(client, "with the new key 0", fmt::format("FROM {} WHERE {} = 0", parent, n));
   if (status.ok() && complete) status = MustBeNone(client, "of the parent without a new key", fmt::format("FROM {} WHERE {} IS NULL", parent, n));
-  for (const Column& column : schema.child.columns) {
-    if (column.kind != Kind::kReference || !status.ok()) continue;
-    const std::string lookup = fmt::format("(SELECT cf.{} FROM {} cf WHERE cf.{} = t.{})", n, parent, o, column.name);
-    if (side == NewSide::kOnly) {
-      status = MustBeNone(client, "whose new reference points nowhere", fmt::format("FROM {} t WHERE t.{} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {} cf WHERE cf.{} = t.{})", child, column.new_name, parent, n, column.new_name));
-      continue;
-    }
-    if (side == NewSide::kComplete) {
-      status = MustBeNone(client, "whose new reference is not that of the old", fmt::format("FROM {} t WHERE NOT t.{} <=> {}", child, column.new_name, lookup));
-      continue;
-    }
-    status = MustBeNone(client, "whose new reference is wrong", fmt::format("FROM {} t WHERE t.{} IS NOT NULL AND NOT t.{} <=> {}", child, column.new_name, column.new_name, lookup));
-    // A row inserted since dual_write has its reference wherever the parent had a number by then.
-    if (status.ok() && schema.child.key().kind == Kind::kSerial && first_serial > 0) {
-      status = MustBeNone(client, "inserted through the proxy without a new reference",
-                          fmt::format("FROM {} t WHERE t.{} > {} AND t.{} IS NULL AND {} IS NOT NULL", child, schema.child.key().name, first_serial, column.new_name, lookup));
+  for (const Schema::Mapped& mapped : schema.mapped) {
+    if (!status.ok() || side == NewSide::kWritten) continue;
+    status = MustBeNone(client, "whose new column is not made of the old", fmt::format("FROM {}.{} t WHERE NOT t.{} <=> t.{}", schema.name, mapped.table, mapped.fresh, mapped.from));
+  }
+  for (const Table* table : {&schema.parent, &schema.child}) {
+    const std::string name = schema.name + "." + table->name;
+    for (const Column& column : table->columns) {
+      if (column.kind != Kind::kReference || !status.ok()) continue;
+      const std::string lookup = fmt::format("(SELECT cf.{} FROM {} cf WHERE cf.{} = t.{})", n, parent, o, column.name);
+      if (side == NewSide::kOnly) {
+        status = MustBeNone(client, "whose new reference points nowhere", fmt::format("FROM {} t WHERE t.{} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {} cf WHERE cf.{} = t.{})", name, column.new_name, parent, n, column.new_name));
+        continue;
+      }
+      if (side == NewSide::kComplete) {
+        status = MustBeNone(client, "whose new reference is not that of the old", fmt::format("FROM {} t WHERE NOT t.{} <=> {}", name, column.new_name, lookup));
+        continue;
+      }
+      status = MustBeNone(client, "whose new reference is wrong", fmt::format("FROM {} t WHERE t.{} IS NOT NULL AND NOT t.{} <=> {}", name, column.new_name, column.new_name, lookup));
+      // A row inserted since dual_write has its reference wherever the parent had a number by then.
+      if (status.ok() && table->key().kind == Kind::kSerial && first_serial > 0) {
+        status = MustBeNone(client, "inserted through the proxy without a new reference",
+                            fmt::format("FROM {} t WHERE t.{} > {} AND t.{} IS NULL AND {} IS NOT NULL", name, table->key().name, first_serial, column.new_name, lookup));
+      }
     }
   }
   return status;

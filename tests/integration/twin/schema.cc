@@ -152,6 +152,7 @@ std::vector<Schema> Schemas(uint64_t seed) {
   std::vector<Schema> schemas;
   schemas.push_back(Debian(random));
   schemas.push_back(Zoo(random));
+  schemas.push_back(Club(random));
   return schemas;
 }
 

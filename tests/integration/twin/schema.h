@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two data models of the twin run: `debian` (packages and dependencies: a readable name is the key, stays as
-// a unique column, and cascades) and `zoo` (caves and bears: a char(36) key that is replaced for good, a nullable
-// reference, a second unique key).
+// The data models of the twin run: `debian` (packages and dependencies: a readable name is the key, stays as
+// a unique column, and cascades), `zoo` (caves and bears: a char(36) key that is replaced for good, a nullable
+// reference, a second unique key), and `club` (schema_club.cc).
 #pragma once
 
 #include <cstdint>
@@ -42,6 +42,7 @@ struct Table {
 struct Schema {
   std::string name;       // of the database and of the migration
   bool keeps_old = false; // keep_old_lookup: the parent's key stays readable for the new cohort
+  bool refers_to_itself = false;  // the parent's last column is a reference to the parent
   bool cascades = false;  // one reference to the parent follows it, another restricts it
   Table parent, child, other;  // `other` does not migrate; parent.other_column refers to it
   std::string other_column;
@@ -49,7 +50,12 @@ struct Schema {
   std::vector<std::string> own_keys;  // the same for kOwnKey
   std::vector<std::string> create;    // statements that make the database with its first rows
   std::string migration;              // YAML, an entry of `migrations:`
+  struct Mapped { std::string table, fresh, from; };
+  std::vector<Mapped> mapped;         // plain columns that migrate, and the expression they are made by
 };
+
+class Random;
+Schema Club(Random& random);
 
 std::vector<Schema> Schemas(uint64_t seed);
 

@@ -38,6 +38,8 @@ void Generator::Given(const Column& column) {
   const std::optional<Value>& value = statement_.pieces.back().value;
   const bool null = value.has_value() && std::holds_alternative<std::nullptr_t>(value->data);
   if (column.kind == Kind::kKey && null && statement_.label == "replace parent") statement_.refusable = true;
+  // MySQL: rows that come later may refer to this one.
+  if (column.kind == Kind::kKey && schema_->refers_to_itself && (computed || null)) statement_.refusable = true;
   if (!computed) return;
   if (column.kind == Kind::kKey ? statement_.label == "replace parent" : mode_.either_key) statement_.refusable = true;
 }
@@ -122,7 +124,11 @@ void Generator::OnDuplicate(const Table& table) {
     const bool gone = mode_.retired && column.kind == Kind::kReference;
     if (!gone && random_.Chance(35)) T("VALUES(" + name + ")");
     else if (!gone && column.kind != Kind::kStamp && random_.Chance(10)) T(name);
-    else V(ValueFor(column));
+    else {
+      V(ValueFor(column));
+      // MySQL: error 1093, as for any subquery on the table there.
+      if (&table == &schema_->parent && column.kind == Kind::kReference && mode_.engine == servers::Engine::kMySql) statement_.refusable = true;
+    }
   }
 }
 
@@ -166,7 +172,7 @@ bool Generator::HalfDone(const Table& table) const {
 
 // True: the parent's own key is assigned.
 bool Generator::Set(const Table& table, const std::string& alias, bool one_row) {
-  bool own_key = false;
+  bool own_key = false, up = false;
   T(" SET ");
   const int count = random_.Chance(70) ? 1 : 2;
   std::string before;
@@ -176,6 +182,7 @@ bool Generator::Set(const Table& table, const std::string& alias, bool one_row) 
     // From retire on a changed name is no matter of the foreign keys any more, which may refuse it directly.
     if (&table == &schema_->parent && one_row && random_.Chance(20) && !mode_.retired) column = &table.key();
     own_key = own_key || column->kind == Kind::kKey;
+    up = up || (column->kind == Kind::kReference && &table == &schema_->parent);
     // Of many rows only what cannot fail at one of them.
     if (!one_row && column->kind == Kind::kUnique) column = &table.columns[2];
     if (column->kind == Kind::kReference && column->name == before) statement_.refusable = true;  // assigned twice
@@ -187,7 +194,9 @@ bool Generator::Set(const Table& table, const std::string& alias, bool one_row) 
       T(name);
     } else if (reference && !mode_.new_cohort && random_.Chance(10)) {
       T(random_.OneOf({"UPPER(", "LOWER(", "TRIM("}) + name + ")");
+      if (schema_->refers_to_itself) statement_.refusable = true;
     } else if (reference && !mode_.new_cohort && random_.Chance(8)) {
+      if (schema_->refers_to_itself) statement_.refusable = true;
       T("(SELECT MIN(" + schema_->parent.key().name + ") FROM " + schema_->parent.name + ")");
     } else if ((column->kind == Kind::kInteger || column->kind == Kind::kDecimal) && random_.Chance(50)) {
       T(name + " + ");
@@ -204,6 +213,7 @@ bool Generator::Set(const Table& table, const std::string& alias, bool one_row) 
       V(ValueFor(*column));
     }
   }
+  if (own_key && up) statement_.refusable = true;
   return own_key;
 }
 
@@ -245,7 +255,8 @@ void Generator::Delete(const Table& table) {
     const Column& key = table.key();
     T(" WHERE " + Id(key.name));
     T(" IN (");
-    const int count = random_.Between(1, 4);
+    // Of members who sponsor each other the order decides who can go.
+    const int count = of_parent && schema_->refers_to_itself ? 1 : random_.Between(1, 4);
     for (int i = 0; i < count; ++i) {
       if (i > 0) T(", ");
       V(key.kind == Kind::kKey ? KeyValue(true) : ValueFor(key));

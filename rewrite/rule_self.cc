@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// References of a table to itself. In INSERT, MariaDB looks the new key up in the table that is written, by what is stored, and sees the
+// rows written before by the same statement. MySQL (and MariaDB in UPDATE) reads that table only through a derived table, which no
+// column of the row can be handed into and which sees the table as it was before: there the value itself is looked up, and rows that come
+// with the same statement are named one by one.
+#include "fmt/format.h"
+#include "rewrite/names.h"
+#include "rewrite/rules.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+constexpr size_t kRowsAtOnce = 100;  // each row names all before it
+
+}  // namespace
+
+bool RefersToItself(const MigratingTable& table, const KeyColumn& column) {
+  if (column.own) return false;
+  for (const KeyColumn& other : table.keys)
+    if (other.own && other.key == column.key) return true;
+  return false;
+}
+
+std::string SelfLookup(Context& context, Reader& reader, const MigratingTable& table, const KeyColumn& column, Expr& value, const Scope& scope) {
+  const Key& key = *column.key;
+  bool is_value = false;
+  const ValueShape shape = context.ShapeOf(value, &is_value);
+  if (is_value && key.either && shape == key.new_shape)
+    return context.DerivedLookup(key, column.key->spec->new_column, column.key->spec->new_column, context.editor.Emit(value.span), true);
+  const Column* stored = table.table != nullptr ? table.table->FindColumn(column.old_name) : nullptr;
+  if (shape == ValueShape::kNull) return "NULL";
+  const bool strict = (context.facts.sql_mode & kStrict) != 0;
+  std::string text = is_value ? RepeatInLookup(context, reader, key, value, scope, stored) : "";
+  // What does not fit is cut where the mode is not strict.
+  const bool number = shape == ValueShape::kInteger && key.old_shape == ValueShape::kString;
+  if (number || (!strict && is_value && context.ComparesAs(value, key.old_shape))) text = AsStored(stored, context.editor.Emit(value.span));
+  if (text.empty()) return "";
+  return context.LookupToWrite(key, true, text);
+}
+
+std::string SelfReferenceOfRow(Context& context, const MigratingTable& table, const KeyColumn& column, const SelfRow& row, const std::vector<SelfRow>& before,
+                               bool replace) {
+  const std::string t = QuoteName(table.name) + ".";
+  const std::string ro = t + QuoteName(column.old_name);
+  const Key& key = *column.key;
+  const std::string own = fmt::format("{}{} THEN {}{}", t, QuoteName(key.spec->old_column), t, QuoteName(key.spec->new_column));
+  std::string lookup = row.lookup, cases = fmt::format("CASE {}", ro);
+  if (context.dialect.flavor == Flavor::kMariaDb) {
+    lookup = context.LookupToWrite(key, true, ro);
+  } else if (lookup == "NULL" || context.refused) {
+    return lookup;
+  } else {
+    if (before.size() >= kRowsAtOnce)
+      context.Refuse(key, fmt::format("an INSERT of more than {} rows into a table that refers to itself", kRowsAtOnce), "insert fewer rows at once");
+    for (const SelfRow& other : before) {
+      if (other.old_key.empty()) context.Refuse(key, fmt::format("{} is computed, in a table that refers to itself", key.spec->old_column), "give it as a literal or a parameter");
+      if (context.refused) return lookup;
+      cases += fmt::format(" WHEN {} THEN {}", other.old_key, other.new_key);
+    }
+  }
+  cases += fmt::format(" WHEN {} END", own);
+  std::string text;
+  if (replace) {
+    text = fmt::format("COALESCE({}, {}", cases, lookup);
+  } else if (key.filling) {
+    // A row that is there and waits for its number keeps waiting: IGNORE and ON DUPLICATE KEY UPDATE leave it as it is.
+    const std::string column = fmt::format("{}.{}", context.alias, QuoteName(key.spec->new_column));
+    lookup.replace(lookup.find(column), column.size(), fmt::format("COALESCE({}, 0)", column));
+    text = fmt::format("NULLIF(COALESCE({}, {}), 0", lookup, cases);
+  } else {
+    text = fmt::format("COALESCE({}, {}", lookup, cases);
+  }
+  const Column* stored = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
+  return text + (stored == nullptr || stored->nullable ? ")" : ", 0)");
+}
+
+}  // namespace crossfade::rewrite

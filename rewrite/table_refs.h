@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables that the subqueries of a statement name, wherever they stand in it.
+#pragma once
+
+#include <functional>
+
+#include "rewrite/ast.h"
+
+namespace crossfade::rewrite {
+
+// Calls `each` for every plain table in the FROM clauses of `query` and of the subqueries in it; those of CTEs are among them.
+using EachTable = std::function<void(const TableRef&)>;
+void VisitTables(const Query& query, const EachTable& each);
+// … of the subqueries in an expression (nullptr: none).
+void VisitTables(const Expr* expr, const EachTable& each);
+
+}  // namespace crossfade::rewrite
