@@ -101,7 +101,8 @@ std::string SelfAssigned(Context& context, Reader& reader, const MigratingTable&
     const std::string name = use.insert->row_alias_columns.empty() ? QuoteName(column.new_name) : fmt::format("`cf_{}`", added());
     if (NameEq(use.columns[*at], column.old_name) && added() < use.added.size()) return QuoteName(use.insert->row_alias.text) + "." + name;
   } else if (value.kind == ExprKind::kValues && !value.children.empty()) {
-    const bool same = NameEq(value.children[0]->parts.back().text, column.old_name) && added() < use.added.size();
+    const bool itself = NameEq(value.children[0]->parts.back().text, column.old_name), same = itself && added() < use.added.size();
+    if (itself && !same && !column.has_default) return "NULL";  // not given: the default
     if (same && context.dialect.version < 80019) return fmt::format("VALUES({})", QuoteName(column.new_name));
     if (same && ValuesOnce(context, value, use, aliased, "") != "") return fmt::format("`cf_row`.`cf_{}`", use.columns.size() + added());
   } else {
