@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// A key that other tables have inside their primary keys, that refers to its own table, and whose table has a plain column
+// migrating beside it: from observe to done, with what the application writes in each phase. And statements that MariaDB
+// runs in a way of its own.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fmt/format.h"
+#include "tests/servers/client.h"
+#include "tests/servers/crossfade_process.h"
+#include "tests/servers/server.h"
+
+namespace crossfade::walk {
+namespace {
+
+using servers::Client;
+using servers::CrossfadeProcess;
+using servers::Engine;
+using servers::Reply;
+using servers::Server;
+
+constexpr char kMigration[] =
+    "  - name: club\n    schema: club\n    phase: observe\n    keys:\n"
+    "      - table: members\n        old: id\n        new: {column: no, type: int unsigned}\n        final: id\n"
+    "        references:\n"
+    "          - {table: visits, old: member, new: memberNo, final: member}\n"
+    "          - {table: profiles, old: member, new: memberNo, final: member}\n"
+    "          - {table: members, old: sponsor, new: sponsorNo, final: sponsor}\n"
+    "    columns:\n"
+    "      - {table: members, old: [note], new: {remark: {type: varchar(200), from: note}}, back: {note: remark}, final: note}\n";
+
+// Rows of any table whose new side is not what it should be.
+constexpr char kWrong[] =
+    "SELECT (SELECT COUNT(*) FROM club.members m LEFT JOIN club.members p ON p.id = m.sponsor WHERE NOT m.sponsorNo <=> p.no OR m.no IS NULL OR NOT m.remark <=> m.note)"
+    " + (SELECT COUNT(*) FROM club.visits v JOIN club.members m ON m.id = v.member WHERE NOT v.memberNo <=> m.no)"
+    " + (SELECT COUNT(*) FROM club.profiles v JOIN club.members m ON m.id = v.member WHERE NOT v.memberNo <=> m.no)";
+// What the application knows, by names that do not migrate.
+constexpr char kTruth[] =
+    "SELECT m.nick, m.note, s.nick, (SELECT GROUP_CONCAT(v.day ORDER BY v.day) FROM club.visits v WHERE v.member = m.id), p.text FROM club.members m"
+    " LEFT JOIN club.members s ON s.id = m.sponsor LEFT JOIN club.profiles p ON p.member = m.id ORDER BY m.nick";
+
+class KeysTest : public testing::TestWithParam<Engine> {
+ protected:
+  void SetUp() override {
+    auto server = Server::Start(GetParam());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    auto direct = Client::Connect({.port = server_->port()});
+    ASSERT_TRUE(direct.ok());
+    direct_ = std::make_unique<Client>(*std::move(direct));
+    for (const char* sql :
+         {"CREATE DATABASE club DEFAULT CHARACTER SET utf8mb4",
+          "CREATE TABLE club.members (id char(36) NOT NULL PRIMARY KEY, nick varchar(20) NOT NULL UNIQUE, note varchar(60) NULL, sponsor char(36) NULL,"
+          " CONSTRAINT sponsored FOREIGN KEY (sponsor) REFERENCES members (id))",
+          "CREATE TABLE club.visits (day int NOT NULL, member char(36) NOT NULL, place int NOT NULL DEFAULT 0, PRIMARY KEY (member, day), KEY by_day (day),"
+          " CONSTRAINT visited FOREIGN KEY (member) REFERENCES members (id) ON UPDATE CASCADE ON DELETE CASCADE)",
+          "CREATE TABLE club.profiles (member char(36) NOT NULL PRIMARY KEY, text varchar(50) NOT NULL,"
+          " CONSTRAINT profiled FOREIGN KEY (member) REFERENCES members (id) ON UPDATE CASCADE ON DELETE CASCADE)"})
+      Do(sql);
+    for (int i = 0; i < 400; ++i) {
+      Do(fmt::format("INSERT INTO club.members VALUES ('id-{0:03}', 'n{0:03}', 'note {0}', {1})", i, i == 0 ? "NULL" : fmt::format("'id-{:03}'", i / 2)));
+      Do(fmt::format("INSERT INTO club.visits (day, member) VALUES ({0}, 'id-{0:03}'), ({0} + 1, 'id-{0:03}')", i));
+      if (i % 3 == 0) Do(fmt::format("INSERT INTO club.profiles VALUES ('id-{0:03}', 'profile {0}')", i));
+    }
+    auto proxy = CrossfadeProcess::Start({.backend = server_->address(), .migrations = kMigration, .limits = "  chunk_rows: 50\n  control_poll: 50ms\n"});
+    ASSERT_TRUE(proxy.ok()) << proxy.status();
+    proxy_ = *std::move(proxy);
+    auto client = Client::Connect({.port = proxy_->port(), .database = "club"});
+    ASSERT_TRUE(client.ok());
+    client_ = std::make_unique<Client>(*std::move(client));
+  }
+  void TearDown() override {
+    if (HasFailure() && proxy_ != nullptr) fmt::print("the proxy's log ends so:\n{}", servers::LastLines(proxy_->log(), 15));
+  }
+  void Do(const std::string& sql) {
+    const Reply reply = direct_->Query(sql);
+    ASSERT_TRUE(reply.ok()) << reply.message << ": " << sql.substr(0, 200);
+  }
+  std::string One(const std::string& sql) {
+    const Reply reply = direct_->Query(sql);
+    EXPECT_TRUE(reply.ok()) << reply.message << ": " << sql;
+    return !reply.ok() || reply.rows.empty() ? "no row" : reply.rows[0][0].value_or("NULL");
+  }
+  void Write(const std::string& sql, uint64_t affected) {
+    const Reply reply = client_->Query(sql);
+    EXPECT_TRUE(reply.ok()) << reply.message << ": " << sql;
+    EXPECT_EQ(reply.affected, affected) << sql;
+  }
+  void Walk(const char* phase, int percent = -1) {
+    const absl::Status walked = proxy_->WalkTo("club", phase, percent);
+    ASSERT_TRUE(walked.ok()) << walked;
+  }
+
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<Client> direct_, client_;
+  std::unique_ptr<CrossfadeProcess> proxy_;
+};
+
+TEST_P(KeysTest, InPrimaryKeysAndToThemselvesToTheEnd) {
+  EXPECT_EQ(proxy_->Run("check", {}).exit_code, 0) << proxy_->Run("check", {}).output;
+  // What is written while both sides are kept, by old keys. `at`: names of its own for each phase.
+  const auto write = [&](const std::string& at) {
+    Write(fmt::format("INSERT INTO members (id, nick, note, sponsor) VALUES ('{0}-a', '{0}-a', 'x', 'id-007'), ('{0}-b', '{0}-b', NULL, '{0}-a'), ('{0}-c', '{0}-c', '', '{0}-c')", at), 3);
+    Write(fmt::format("INSERT INTO visits (day, member) VALUES (1, '{0}-a'), (2, '{0}-a'), (1, '{0}-b')", at), 3);
+    Write(fmt::format("INSERT INTO profiles VALUES ('{0}-b', 'of {0}')", at), 1);
+    Write(fmt::format("UPDATE members SET sponsor = '{0}-b', note = 'again' WHERE nick = '{0}-c'", at), 1);
+    Write(fmt::format("UPDATE visits SET member = '{0}-c' WHERE member = '{0}-a' AND day = 2", at), 1);
+    Write(fmt::format("UPDATE members SET sponsor = NULL WHERE id = '{0}-a'", at), 1);
+    Write(fmt::format("UPDATE profiles SET member = '{0}-a', text = 'moved' WHERE member = '{0}-b'", at), 1);
+    Write(fmt::format("INSERT INTO visits (day, member, place) VALUES (1, '{0}-b', 5) ON DUPLICATE KEY UPDATE place = VALUES(place), member = VALUES(member)", at), 2);
+    Write(fmt::format("INSERT INTO members (id, nick, sponsor) VALUES ('{0}-a', '{0}-a', '{0}-c') ON DUPLICATE KEY UPDATE sponsor = VALUES(sponsor)", at), 2);
+  };
+  for (const char* phase : {"dual_write", "backfill", "verify"}) {
+    Walk(phase);
+    write(phase);
+  }
+  Write("UPDATE members SET id = 'moved' WHERE id = 'id-399'", 1);
+  EXPECT_EQ(One(kWrong), "0");
+  for (const int percent : {0, 50, 100}) {
+    Walk("cutover", percent);
+    write(fmt::format("cut{}", percent));
+    EXPECT_EQ(One(kWrong), "0");
+  }
+  const Reply truth = direct_->Query(kTruth);
+  ASSERT_TRUE(truth.ok());
+  const Reply seen = client_->Query(kTruth);
+  EXPECT_EQ(seen.rows, truth.rows) << servers::Describe(seen);
+  Walk("retire");
+  const std::string seven = One("SELECT no FROM club.members WHERE nick = 'n007'");
+  Write(fmt::format("INSERT INTO members (id, nick, sponsor) VALUES ('late', 'zz', {})", seven), 1);
+  Write(fmt::format("INSERT INTO visits (day, member) VALUES (77, {})", seven), 1);
+  Write(fmt::format("UPDATE visits SET day = 78 WHERE member = {} AND day = 77", seven), 1);
+  Write(fmt::format("DELETE FROM visits WHERE member = {} AND day = 78", seven), 1);
+  Write("DELETE FROM members WHERE nick = 'zz'", 1);
+  Walk("contract");
+  Walk("done");
+  const Reply end = direct_->Query(kTruth);
+  ASSERT_TRUE(end.ok()) << end.message;
+  EXPECT_EQ(end.rows, truth.rows);
+  const auto keys = [&](const std::string& table) {
+    return One(fmt::format("SELECT GROUP_CONCAT(CONCAT(index_name, ':', column_name) ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index) FROM information_schema.statistics"
+                           " WHERE table_schema = 'club' AND table_name = '{}'", table));
+  };
+  EXPECT_EQ(keys("members"), "PRIMARY:id,nick:nick,sponsored:sponsor");
+  EXPECT_THAT(keys("visits"), testing::StartsWith("PRIMARY:member,PRIMARY:day,by_day:day"));
+  EXPECT_THAT(keys("profiles"), testing::StartsWith("PRIMARY:member"));
+  EXPECT_EQ(One("SELECT GROUP_CONCAT(CONCAT(table_name, '.', column_name, ' ', data_type, ' ', is_nullable) ORDER BY table_name, ordinal_position) FROM information_schema.columns"
+                " WHERE table_schema = 'club'"),
+            "members.id int NO,members.nick varchar NO,members.note varchar YES,members.sponsor int YES,profiles.member int NO,profiles.text varchar NO,"
+            "visits.day int NO,visits.member int NO,visits.place int NO");
+  EXPECT_EQ(One("SELECT COUNT(*) FROM information_schema.referential_constraints WHERE constraint_schema = 'club'"), "3");
+}
+
+// MariaDB runs an UPDATE that reads the table it changes as one of several tables: SET sees the row as it was. In an INSERT
+// that does so by the table's own name, expressions see NULL for what was set before them.
+TEST_P(KeysTest, StatementsThatReadTheTableTheyChange) {
+  if (GetParam() != Engine::kMariaDb) GTEST_SKIP() << "MySQL refuses such statements itself (error 1093)";
+  Walk("verify");
+  Write("UPDATE visits SET member = 'id-005' WHERE member = 'id-300' AND day = 300 AND place IN (SELECT place FROM visits)", 1);
+  Write("UPDATE visits SET place = (SELECT MAX(v.day) FROM visits v), member = 'id-006' WHERE member = 'id-301' AND day = 301", 1);
+  Write("INSERT INTO visits (day, member, place) VALUES (901, 'id-005', (SELECT MAX(v.day) FROM visits AS v))", 1);
+  EXPECT_EQ(One("SELECT COUNT(*) FROM club.visits WHERE member = 'id-005' AND day IN (300, 901)"), "2");
+  EXPECT_EQ(One(kWrong), "0");
+  for (const char* sql : {"INSERT INTO visits (day, member, place) VALUES (902, 'id-005', (SELECT MAX(day) FROM visits))",
+                          "UPDATE visits SET member = CONCAT('id-00', '5') WHERE day IN (SELECT MAX(day) FROM visits)",
+                          "UPDATE members SET sponsor = 'id-005' WHERE nick LIKE 'n01%' AND sponsor IN (SELECT p.id FROM members p)",
+                          "UPDATE members SET note = 'x' WHERE nick IN (SELECT nick FROM members WHERE note = 'y')"}) {
+    const Reply reply = client_->Query(sql);
+    EXPECT_EQ(reply.error, 1235u) << sql << ": " << servers::Describe(reply);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, KeysTest, testing::Values(Engine::kMariaDb, Engine::kMySql), [](const auto& info) { return std::string(servers::EngineName(info.param)); });
+
+}  // namespace
+}  // namespace crossfade::walk
