@@ -135,6 +135,17 @@ absl::StatusOr<rewrite::Catalog> LoadCatalog(Connection& connection, const std::
   auto lower = connection.Query("SELECT @@lower_case_table_names");
   if (!lower.ok()) return lower.status();
   catalog.lower_case_table_names = static_cast<uint8_t>(std::atoi(lower->rows[0][0].value_or("0").c_str()));
+  auto information = connection.Query(
+      "SELECT UPPER(table_name), UPPER(column_name) FROM information_schema.columns WHERE table_schema = 'information_schema' AND table_name IN"
+      " ('COLUMNS', 'STATISTICS', 'KEY_COLUMN_USAGE', 'TABLE_CONSTRAINTS', 'REFERENTIAL_CONSTRAINTS') ORDER BY table_name, ordinal_position");
+  if (!information.ok()) return information.status();
+  for (const Row& row : information->rows) {
+    const std::string table = row[0].value_or("");
+    if (catalog.information.empty() || catalog.information.back().name != table) {
+      catalog.information.emplace_back().name = table;
+    }
+    catalog.information.back().columns.emplace_back().name = row[1].value_or("");
+  }
   std::vector<std::pair<std::string, std::string>> names;
   for (const config::Migration& migration : migrations) {
     for (auto& name : TablesOf(migration)) {

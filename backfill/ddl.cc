@@ -277,10 +277,14 @@ std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite:
           }
           const rewrite::ForeignKey* key = ForeignKeyOn(table, pair.old_column);
           if (key == nullptr || ForeignKeyOn(table, pair.new_column) != nullptr) continue;
-          alter->clauses.push_back(fmt::format("ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON UPDATE {} ON DELETE {}",
+          // What is the default stays unsaid: MariaDB makes NO ACTION of an explicit RESTRICT in place.
+          const std::string_view usual = catalog.dialect.flavor == rewrite::Flavor::kMariaDb ? "RESTRICT" : "NO ACTION";
+          const std::string on_update = key->on_update == usual ? "" : " ON UPDATE " + key->on_update;
+          const std::string on_delete = key->on_delete == usual ? "" : " ON DELETE " + key->on_delete;
+          alter->clauses.push_back(fmt::format("ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}){}{}",
                                                QuoteName(WithSuffix(key->name, "_crossfade")), QuoteName(pair.new_column),
                                                TableName(migration.schema, pair.key_table), QuoteName(pair.key_new_column),
-                                               key->on_update, key->on_delete));
+                                               on_update, on_delete));
         }
       });
   out.insert(out.end(), references.begin(), references.end());

@@ -6,8 +6,9 @@
 #include <boost/asio/post.hpp>
 
 #include "fmt/format.h"
-#include "proxy/sql_words.h"
+#include "protocol/reply_editor.h"
 #include "proxy/prepared_statement.h"
+#include "proxy/sql_words.h"
 #include "spdlog/spdlog.h"
 
 namespace crossfade::proxy {
@@ -305,6 +306,10 @@ awaitable<void> Session::Serve() {
       // Else: the backend's last words may still be readable.
     }
     outgoing_.clear();
+    if (editor_ != nullptr && tracker_.state() == ReplyTracker::State::kMore) {
+      const bool replied = co_await RelayEdited();
+      if (!replied) co_return;
+    }
     if (tracker_.state() == ReplyTracker::State::kMore) {
       Stream::ReadResult read;
       if (backend_.in().empty()) read = co_await backend_.Read();
@@ -349,7 +354,7 @@ bool Session::IsPlain(Command command, std::string_view payload, const rewrite::
     case Command::kStmtPrepare:
       if (command == Command::kStmtPrepare && !MayPrepare()) return false;
       if (snapshot == nullptr) return true;
-      if (rewrite::MightTouch(*snapshot, payload)) return false;
+      if (in_information_ || rewrite::MightTouch(*snapshot, payload)) return false;
       if (facts_known_ && MayChangeFacts(payload.substr(std::min(TextOffset(payload), payload.size())))) facts_known_ = false;
       return true;
     case Command::kStmtExecute:
@@ -381,6 +386,7 @@ awaitable<bool> Session::Surplus() {
 
 void Session::CommandDone() {
   running_ = nullptr;
+  editor_.reset();
   client_.in().Consume(command_size_);
   command_size_ = 0;
   status_ = tracker_.status();

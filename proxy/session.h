@@ -11,6 +11,7 @@
 //   session_query.cc     text statements that may touch a migrating table
 //   session_prepared.cc  prepared statements that do
 //   session_bulk.cc      MariaDB's bulk execution of them
+//   session_hidden.cc    replies that are changed: what a migration added to the schema is left out
 //   session_facts.cc     what the session's text means: sql_mode, character set, schema
 // Everything a client sends that names no migrating table goes on as the bytes it came in.
 #pragma once
@@ -37,6 +38,11 @@
 namespace crossfade::proxy {
 
 struct PreparedStatement;
+}
+namespace crossfade::protocol {
+class ReplyEditor;
+}
+namespace crossfade::proxy {
 
 class Session {
  public:
@@ -162,6 +168,14 @@ class Session {
   bool Build(PreparedStatement* statement, uint32_t id, const protocol::Execute& client, const rewrite::Plan* plan,
              const std::vector<uint64_t>& keys);
 
+  // session_hidden.cc
+  awaitable<bool> DefinitionsOf(std::string_view command, std::vector<std::string>* definitions);
+  awaitable<bool> EditReplies(const std::shared_ptr<const rewrite::Plan>& plan, std::string_view sql, std::string_view own, bool binary);
+  awaitable<bool> EditExecution(const std::shared_ptr<const rewrite::Plan>& plan, PreparedStatement* statement, const protocol::Execute& client);
+  awaitable<Action> FieldList(std::string_view payload);
+  void MayEnterInformation(std::string_view schema);
+  awaitable<bool> RelayEdited();
+
   // session_bulk.cc
   awaitable<Action> BulkExecute(std::string_view payload, PreparedStatement* statement);
   awaitable<Action> RefuseBulk(uint16_t code, const char* message);
@@ -183,6 +197,7 @@ class Session {
   bool backend_closed_ = false;  // as far as has been seen while idle
   bool replicating_ = false;  // a stream of events without an end
   bool facts_known_ = false;
+  bool in_information_ = false;    // INFORMATION_SCHEMA may be the default schema
   bool multi_statements_ = false;  // the option's state on the backend
   uint8_t last_command_ = 0;
   uint16_t ticket_ = 0;  // decides the cohort, 0 to 9,999
@@ -206,6 +221,7 @@ class Session {
   std::string user_, scramble_, held_password_;
   std::string fault_;
   std::unique_ptr<rewrite::SessionFacts> facts_;
+  std::unique_ptr<protocol::ReplyEditor> editor_;  // the reply to this command is changed
   // By the client's id; kept only where migrations are declared.
   std::map<uint32_t, std::unique_ptr<PreparedStatement>> prepared_;
   uint32_t last_prepared_ = 0;

@@ -130,6 +130,7 @@ awaitable<bool> Session::Login() {
   ok = co_await ReadLogin(&login, &client_sequence);
   if (!ok) co_return false;
   user_ = login.user;
+  MayEnterInformation(login.database);
   if ((login.capabilities & kClientProtocol41) == 0) {
     (void)co_await SendError(client_sequence, 1251, "08004", "Client does not support authentication protocol requested by server; consider upgrading MySQL client");
     co_return Refused(Refusal::kMalformed, "the client speaks a protocol older than 4.1");

@@ -7,6 +7,7 @@
 #include "fmt/format.h"
 #include "protocol/codec.h"
 #include "proxy/session.h"
+#include "rewrite/names.h"
 
 namespace crossfade::proxy {
 using protocol::ReplyTracker;
@@ -108,6 +109,7 @@ awaitable<bool> Session::LearnFacts() {
   facts_->charset = row[1];
   facts_->foreign_key_checks = row[2] == "1";
   facts_->schema = row[3];
+  in_information_ = rewrite::NameEq(row[3], "information_schema");
   facts_known_ = true;
   co_return true;
 }

@@ -263,9 +263,14 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   if (action != kRelay) co_return action;
 
   if (parsed->new_types) KeepTypes(parsed->types, statement);
+  if (!plan->replies.empty()) {
+    parsed->flags = 0;  // no cursor: the rows come with this reply, in which they are changed
+    const bool edited = co_await EditExecution(plan, statement, *parsed);
+    if (!edited) co_return kEnd;
+  }
   if (plan->strategy == rewrite::Strategy::kUntouched) {
     statement->long_data_sent.clear();
-    if (!statement->types_elsewhere && statement->long_data.empty()) {
+    if (plan->replies.empty() && !statement->types_elsewhere && statement->long_data.empty()) {
       statement->active_id = statement->id;
       co_return kRelay;
     }

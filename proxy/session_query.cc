@@ -154,10 +154,16 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   const bool learnt = co_await LearnFacts();
   if (!learnt) co_return kEnd;
   if (!facts_known_) co_return co_await NoFacts();
-  if (MayChangeFacts(sql)) facts_known_ = false;  // for the next statement
+  if (MayChangeFacts(sql)) {
+    facts_known_ = false;  // for the next statement
+    if (ContainsWord(sql, "use") && ContainsWord(sql, "information_schema")) MayEnterInformation("information_schema");
+  }
   std::shared_ptr<const rewrite::Plan> plan;
   Action action = co_await Admit(sql, nullptr, facts_.get(), &plan);
-  if (action != kRelay || plan->strategy == rewrite::Strategy::kUntouched) co_return action;
+  if (action != kRelay) co_return action;
+  const bool edited = co_await EditReplies(plan, sql, payload, /*binary=*/false);
+  if (!edited) co_return kEnd;
+  if (plan->strategy == rewrite::Strategy::kUntouched) co_return kRelay;
 
   std::vector<uint64_t> keys;
   const bool enough = co_await TakeKeys(plan->key_slots, &keys);
@@ -201,13 +207,18 @@ awaitable<Session::Action> Session::Special(std::string_view payload) {
     case Command::kStmtReset:
     case Command::kStmtClose: co_return co_await OtherStatementCommand(payload);
     case Command::kChangeUser: {
+      if (ContainsWord(payload, "information_schema")) MayEnterInformation("information_schema");
       const bool ok = co_await ChangeUser(payload);
       co_return ok ? kAnswered : kEnd;
     }
     case Command::kResetConnection:
       ResetState();
       co_return kRelay;
+    case Command::kFieldList: co_return co_await FieldList(payload);
     case Command::kInitDb:
+      MayEnterInformation(payload.substr(1));
+      facts_known_ = false;
+      co_return kRelay;
     case Command::kSetOption:
       facts_known_ = false;
       co_return kRelay;

@@ -68,6 +68,7 @@ struct Catalog {
   Dialect dialect;
   uint8_t lower_case_table_names = 0;  // 0: table names are case-sensitive; 1, 2: not
   std::vector<Table> tables;
+  std::vector<Table> information;  // INFORMATION_SCHEMA's tables that tell of tables' columns and keys: names alone, in upper case
 
   const Table* FindTable(std::string_view schema, std::string_view name) const;
 };

@@ -125,11 +125,14 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
     if (NameEq(request.tokens.Text(i), "cf") || NameEq(request.tokens.Text(i), "`cf`")) context.alias = "crossfade_cf";
   Reader reader(context);
   bool facts_unsure = false;
-  for (Statement* statement : parsed->statements) {
+  for (Statement*& statement : parsed->statements) {
     const bool touched_before = context.active;
     context.active = false;
     context.targets.clear();
     context.updates = false;
+    if (request.snapshot.hidden != nullptr && !world.lifted()) {
+      HideNewSide(context, *statement, static_cast<uint32_t>(&statement - parsed->statements.data()), parsed->statements.size() == 1, *request.snapshot.hidden);
+    }
     ApplyRules(context, reader, *statement);
     if (facts_unsure && context.active)
       for (const MigratingTable& table : world.tables())
@@ -149,6 +152,7 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
   if (context.refused) {
     plan->strategy = Strategy::kRefuse;
     plan->edits.clear();
+    plan->replies.clear();
     plan->params.clear();
     plan->key_slots.clear();
   } else if (!plan->edits.empty()) {
@@ -157,7 +161,7 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
     plan->looks_up_params = LooksUpParams(request.tokens, parsed->statements, *plan);
   } else {
     plan->params.clear();
-    plan->reason = plan->touched == 0 ? "names no migrating table" : "the text is right as it is";
+    plan->reason = !context.why.empty() ? context.why : plan->touched == 0 ? "names no migrating table" : "the text is right as it is";
   }
   return context.cacheable;
 }

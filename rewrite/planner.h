@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "rewrite/hidden.h"
 #include "rewrite/snapshot.h"
 
 namespace crossfade::rewrite {
@@ -86,6 +87,7 @@ struct Plan {
   // and "\x03<n>\x02" for key slot n.
   struct Edit { uint32_t begin = 0, end = 0; std::string text; };
   std::vector<Edit> edits;        // ascending, not overlapping; begin == end inserts behind the token before begin
+  std::vector<ReplyEdit> replies;  // the server's replies are to be changed so
   bool prepared = false;          // PlanPrepared: key slots are '?'
 };
 

@@ -29,6 +29,11 @@ void RuleTruncate(Context& context, Reader& reader, Statement& statement);
 void RuleForbidden(Context& context, Reader& reader, Statement& statement); // DDL, LOAD, LOCK TABLES, HANDLER, others
 void RuleHarmless(Context& context, Reader& reader, Statement& statement);
 
+// A question for the schema: the answer leaves out what the migration added. `result`: which of the text's replies it is;
+// `only`: the text is this one statement.
+struct HiddenSchema;
+void HideNewSide(Context& context, Statement& statement, uint32_t result, bool only, const HiddenSchema& hidden);
+
 // INSERT … SELECT into a table with active keys; `columns`: the target's, in order.
 void InsertSelect(Context& context, Reader& reader, Insert& insert, const MigratingTable& table,
                   const std::vector<std::string>& columns);

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "rewrite/hidden.h"
 #include "rewrite/names.h"
 #include "rewrite/planner.h"
 #include "rewrite/touch.h"
@@ -32,6 +33,7 @@ std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<Migrati
   }
   snapshot->catalog = std::move(catalog);
   snapshot->touch = std::make_shared<const TouchSet>(MakeTouchSet(*snapshot, /*dynamic=*/true));
+  snapshot->hidden = MakeHidden(*snapshot);
   return snapshot;
 }
 

@@ -42,17 +42,19 @@ struct MigrationState {
 
 // Word lookups that need no lexing: could this text name a migrating table? See touch.h.
 class TouchSet;
+struct HiddenSchema;
 
 struct Snapshot {
   uint64_t epoch = 0;
   std::vector<MigrationState> migrations;  // at most 64
   Catalog catalog;
-  std::shared_ptr<const TouchSet> touch;  // made by MakeSnapshot
+  std::shared_ptr<const TouchSet> touch;       // made by MakeSnapshot
+  std::shared_ptr<const HiddenSchema> hidden;  // made by MakeSnapshot: see hidden.h
 };
 
 ParsedColumns ParseColumns(const config::ColumnMigration& spec);
 
-// Completes a snapshot (touch set). More than 64 migrations: the loader has refused them already.
+// Completes a snapshot (touch set, what is hidden). More than 64 migrations: the loader has refused them already.
 std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<MigrationState> migrations, Catalog catalog);
 
 }  // namespace crossfade::rewrite

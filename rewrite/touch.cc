@@ -128,6 +128,7 @@ TouchSet MakeTouchSet(const Snapshot& snapshot, bool dynamic) {
   if (dynamic && !names.empty()) {
     names.emplace_back("prepare");
     names.emplace_back("immediate");
+    names.emplace_back("information_schema");
   }
   return TouchSet(names, snapshot.catalog.lower_case_table_names != 0);
 }

@@ -98,7 +98,7 @@ std::vector<const Column*> MigratingTable::OriginalColumns() const {
 }
 
 World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
-    : schema_(facts.schema), fold_(snapshot.catalog.lower_case_table_names != 0) {
+    : schema_(facts.schema), lifted_(lifted), fold_(snapshot.catalog.lower_case_table_names != 0) {
   for (uint32_t m = 0; m < snapshot.migrations.size() && m < 64; ++m) {
     const MigrationState& state = snapshot.migrations[m];
     if (state.Finished()) continue;

@@ -82,6 +82,7 @@ class World {
   const MigratingTable* Find(std::string_view schema, std::string_view name) const;  // schema "": the session's
   const std::vector<MigratingTable>& tables() const { return tables_; }
   bool table_names_fold() const { return fold_; }
+  bool lifted() const { return lifted_; }
   bool AnyDual() const;    // some migration writes both sides or the new one alone
   bool AnyQuiet() const;   // some migration only observes or expands
 
@@ -90,7 +91,7 @@ class World {
   std::vector<std::unique_ptr<ColumnSet>> sets_;
   std::vector<MigratingTable> tables_;
   std::string schema_;
-  bool fold_ = false, any_dual_ = false, any_quiet_ = false;
+  bool lifted_ = false, fold_ = false, any_dual_ = false, any_quiet_ = false;
 
   MigratingTable* Add(const Snapshot& snapshot, const std::string& schema, const std::string& name, uint32_t migration,
                       bool active);

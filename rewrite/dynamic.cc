@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// See dynamic.h.
+#include "rewrite/dynamic.h"
+
+#include "rewrite/lexer.h"
+#include "rewrite/names.h"
+
+namespace crossfade::rewrite {
+namespace {
+
+bool IsName(const TokenList& list, size_t i) {
+  return i < list.tokens.size() && (list.tokens[i].kind == TokenKind::kWord || list.tokens[i].kind == TokenKind::kQuotedName);
+}
+
+}  // namespace
+
+std::string QuoteText(std::string_view text, const SessionFacts& facts) {
+  for (std::string_view charset : {"big5", "gbk", "gb18030", "sjis", "cp932"})
+    if (NameEq(facts.charset, charset) && HasHighByte(text)) return "";
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\'' || (c == '\\' && (facts.sql_mode & kNoBackslashEscapes) == 0)) out += c;
+    out += c;
+  }
+  return out + "'";
+}
+
+DynamicSql ParseDynamic(std::string_view sql, const SessionFacts& facts, const Dialect& dialect) {
+  DynamicSql out;
+  TokenList list;
+  if (!Lex(sql, facts, dialect, &list).ok()) return out;
+  const auto word = [&](size_t i, std::string_view w) { return i < list.tokens.size() && list.tokens[i].kind == TokenKind::kWord && NameEq(list.Text(static_cast<uint32_t>(i)), w); };
+  const auto value = [&](size_t i) { return TokenValue(list, static_cast<uint32_t>(i), facts); };
+  const auto text = [&](size_t i) { return list.Text(static_cast<uint32_t>(i)); };
+  size_t end = list.tokens.size() - 1;
+  while (end > 0 && text(end - 1) == ";") --end;
+  const auto among = [&] {
+    out = DynamicSql();
+    out.kind = DynamicSql::kAmong;
+    for (size_t i = 0; i + 1 < end; ++i)
+      if (word(i, "prepare") && IsName(list, i + 1)) out.names.push_back(FoldName(value(i + 1)));
+    return out;
+  };
+  bool several = false;
+  for (size_t i = 0; i < end; ++i) several = several || text(i) == ";" || list.tokens[i].in_version_comment;
+  size_t at = 0;
+  if (word(0, "drop") && word(1, "prepare")) at = 1;
+  const bool deallocate = at == 1 || word(0, "deallocate");
+  if (several || !(word(0, "prepare") || word(0, "execute") || deallocate)) {
+    for (size_t i = 0; i < end; ++i)
+      if (word(i, "prepare") || word(i, "execute")) return among();
+    return out;
+  }
+  if (deallocate) {
+    at = at == 1 ? 2 : word(1, "prepare") ? 2 : 1;
+    if (!IsName(list, at) || at + 1 != end) return among();
+    out.kind = DynamicSql::kDeallocate;
+    out.name = FoldName(value(at));
+    return out;
+  }
+  if (word(0, "prepare")) {
+    if (!IsName(list, 1) || !word(2, "from") || end < 4) return among();
+    out.kind = DynamicSql::kPrepare;
+    out.name = FoldName(value(1));
+    out.literal = end == 4 && list.tokens[3].kind == TokenKind::kString;
+    if (out.literal) out.text = value(3);
+    if (end == 4 && list.tokens[3].kind == TokenKind::kUserVar) out.variable = text(3);
+    out.source_begin = list.tokens[3].begin;
+    out.source_end = list.tokens[3].end;
+    return out;
+  }
+  const bool immediate = dialect.flavor == Flavor::kMariaDb && word(1, "immediate") && end > 2 && !word(2, "using");
+  at = immediate ? 3 : 2;
+  if (immediate) {
+    out.kind = DynamicSql::kImmediate;
+    if (list.tokens[2].kind == TokenKind::kUserVar && (end == 3 || word(3, "using"))) out.variable = text(2);
+    out.source_begin = list.tokens[2].begin;
+    out.source_end = list.tokens[2].end;
+    return out;
+  }
+  if (!IsName(list, 1)) return among();
+  out.kind = DynamicSql::kExecute;
+  out.name = FoldName(value(1));
+  if (at == end) return out;
+  if (!word(at, "using")) return among();
+  int depth = 0;
+  for (size_t begin = ++at; at <= end; ++at) {
+    if (at < end && text(at) == "(") ++depth;
+    if (at < end && text(at) == ")") --depth;
+    if (at != end && (depth > 0 || text(at) != ",")) continue;
+    if (begin == at) return among();
+    out.values.emplace_back(sql.substr(list.tokens[begin].begin, list.tokens[at - 1].end - list.tokens[begin].begin));
+    out.is_variable.push_back(at == begin + 1 && list.tokens[begin].kind == TokenKind::kUserVar);
+    begin = at + 1;
+  }
+  return out;
+}
+
+}  // namespace crossfade::rewrite
