@@ -4,6 +4,7 @@
 //   last rows lost at the cutover (spirit 156, gh-ost 887): Walk.UpAndDownUnderLoad, Walk.TheProxyIsKilledInEveryPhase
 //   mirrored writes dropped and reordered (ProxySQL 5010): Relay.PipelinedCommandsCutAtEveryOffsetAreAnsweredInOrder
 //   TIMESTAMP and NOW() in another time zone (gh-ost 161): ColumnsTest.CheckSaysWhatCannotBe refuses TIMESTAMP; DATETIME below
+//   stale metadata of a prepared statement (ProxySQL 965): PreparedTest.AStatementPreparedBeforeItBeganKeepsItsColumns
 //   a reverse path never looked at (Vitess 16794): Walk.ThereAndBackAndToTheEndUnderLoad
 #include "backfill/alter.h"
 #include "backfill/catalog_loader.h"
