@@ -3,6 +3,9 @@
 #include "rewrite/parser_internal.h"
 
 namespace crossfade::rewrite {
+namespace {
+constexpr size_t kMostAssignments = 2'000;  // a table of InnoDB has 1,017 columns; rules look at them in pairs
+}
 
 // At INSERT or REPLACE.
 Insert* Parser::ParseInsert() {
@@ -90,6 +93,7 @@ void Parser::ParseAssignments(std::vector<Assignment>* out) {
     assignment.value = ParseDefaultOrExpr();
     assignment.span = From(begin);
     out->push_back(assignment);
+    if (out->size() > kMostAssignments) Fail("too many assignments");
   } while (AcceptOp(","));
 }
 

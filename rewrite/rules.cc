@@ -139,6 +139,12 @@ void RuleTruncate(Context& context, Reader&, Statement& statement) {
 
 void RuleForbidden(Context& context, Reader&, Statement& statement) {
   const std::vector<const MigratingTable*> tables = Mentioned(context, statement);
+  // In a block, and in what is not taken apart (all texts under sql_mode ORACLE), a text may be put together and run.
+  const bool whole = statement.kind == StatementKind::kCompound || statement.kind == StatementKind::kOther;
+  if (whole && context.world.AnyDual() && (HasWord(statement, "prepare") || HasWord(statement, "immediate"))) {
+    context.cacheable = false;
+    context.Refuse(AnyActive(context.world), "a block prepares a text", "send its statements one by one");
+  }
   for (const MigratingTable* table : tables) {
     const bool writes = statement.kind != StatementKind::kHandler && statement.kind != StatementKind::kLockTables;
     const bool frozen = table->expanding && statement.kind == StatementKind::kDdl;
