@@ -40,7 +40,7 @@ absl::Status ReadOne(Connection& connection, const std::string& schema, Migratio
     last.examples = Text(row[7]);
   }
   auto refused = connection.Query(fmt::format(
-      "SELECT digest, strategy, reason, user, count FROM {}.digests WHERE migration = {} AND strategy = 'C' ORDER BY count DESC LIMIT 20",
+      "SELECT digest, strategy, reason, user, count, first_seen, last_seen FROM {}.digests WHERE migration = {} AND strategy = 'C' ORDER BY count DESC LIMIT 20",
       schema, name));
   if (!refused.ok()) return refused.status();
   for (const Row& row : refused->rows) {

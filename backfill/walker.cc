@@ -231,6 +231,12 @@ absl::StatusOr<Waiting> Walker::Ready(const MigrationRow& row, Phase next, micro
       return waiting;
     }
     case Phase::kDualWrite: {
+      // Once more: by now every proxy has reported what it saw before it acknowledged expand.
+      auto waiting = DigestGate();
+      if (!waiting.ok() || !waiting->empty()) {
+        *again = std::chrono::seconds(1);
+        return waiting;
+      }
       absl::Status prepared = PrepareProgress(connection_, config_, migration_);
       if (!prepared.ok()) return prepared;
       return Waiting();

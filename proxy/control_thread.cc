@@ -152,6 +152,10 @@ absl::Status ControlThread::Follow() {
   if (!published_ || force_load_ || state->epoch != published_epoch_) {
     absl::StatusOr<std::shared_ptr<const rewrite::Snapshot>> snapshot = backfill::LoadSnapshot(*connection_, *using_, *state);
     if (!snapshot.ok()) return snapshot.status();
+    // Before the new epoch is acknowledged: what this proxy saw under the one before counts at the gate to the next.
+    next_report_ = 0;
+    absl::Status reported = Report();
+    if (!reported.ok()) return reported;
     for (const auto& thread : server_->threads()) thread->PublishSnapshot(*snapshot, true);
     published_epoch_ = (*snapshot)->epoch;
     published_ = true;

@@ -45,6 +45,15 @@ struct PreparedStatement {
   }
 };
 
+// One that was prepared by SQL.
+struct SqlPrepared {
+  bool known = false;           // false: the text was not seen
+  std::string text;
+  rewrite::SessionFacts facts;  // as they were at PREPARE
+  struct Variant { std::string text, name; };
+  std::vector<Variant> variants;
+};
+
 rewrite::ValueShape ToShape(protocol::TypeShape shape);
 
 }  // namespace crossfade::proxy

@@ -101,19 +101,6 @@ void Session::BackendClosed() {
   if (idle_ || half_command_) client_.Cancel();  // NextCommand sees to it
 }
 
-// An idle session's backend may send its last words and not close; whoever is idle for a tick is told at once from then on.
-void Session::WatchBackend() {
-  watched_ = true;
-  backend_.socket().async_wait(asio::socket_base::wait_read, [thread = thread_, id = id_](ErrorCode) {
-    Session* session = thread->Find(id);
-    if (session == nullptr) return;
-    session->watched_ = false;
-    if (session->idle_ && session->backend_.open() && session->backend_.Look() != Stream::Peek::kQuiet) {
-      session->client_.Cancel();  // NextCommand sees to it
-    }
-  });
-}
-
 awaitable<bool> Session::ReadMessage(Stream* stream, uint8_t* sequence, std::string* payload, uint64_t limit) {
   MessageReader reader(limit);
   const bool from_client = stream == &client_;
@@ -354,7 +341,7 @@ bool Session::IsPlain(Command command, std::string_view payload, const rewrite::
     case Command::kStmtPrepare:
       if (command == Command::kStmtPrepare && !MayPrepare()) return false;
       if (snapshot == nullptr) return true;
-      if (in_information_ || rewrite::MightTouch(*snapshot, payload)) return false;
+      if (in_information_ || rewrite::MightTouch(*snapshot, payload) || (!sql_prepared_.empty() && ContainsWord(payload, "execute"))) return false;
       if (facts_known_ && MayChangeFacts(payload.substr(std::min(TextOffset(payload), payload.size())))) facts_known_ = false;
       return true;
     case Command::kStmtExecute:
@@ -387,6 +374,7 @@ awaitable<bool> Session::Surplus() {
 void Session::CommandDone() {
   running_ = nullptr;
   editor_.reset();
+  if (preparing_ != nullptr) KeepPreparing();
   client_.in().Consume(command_size_);
   command_size_ = 0;
   status_ = tracker_.status();

@@ -12,6 +12,7 @@
 //   session_prepared.cc  prepared statements that do
 //   session_bulk.cc      MariaDB's bulk execution of them
 //   session_hidden.cc    replies that are changed: what a migration added to the schema is left out
+//   session_dynamic.cc   PREPARE and EXECUTE as SQL
 //   session_facts.cc     what the session's text means: sql_mode, character set, schema
 // Everything a client sends that names no migrating table goes on as the bytes it came in.
 #pragma once
@@ -38,9 +39,13 @@
 namespace crossfade::proxy {
 
 struct PreparedStatement;
+struct SqlPrepared;
 }
 namespace crossfade::protocol {
 class ReplyEditor;
+}
+namespace crossfade::rewrite {
+struct DynamicSql;
 }
 namespace crossfade::proxy {
 
@@ -83,7 +88,6 @@ class Session {
   awaitable<bool> ClientLeft(ErrorCode ec);
   bool IsPlain(protocol::Command command, std::string_view payload, const rewrite::Snapshot* snapshot);
   void CommandDone();
-  void WatchBackend();
   void Finish();
   bool Fail(std::string reason);  // false, to be returned; the first reason is logged
   bool Refused(Refusal refusal, std::string reason);  // the same in the connection phase, counted by the first reason
@@ -100,6 +104,7 @@ class Session {
 
   // session_time.cc
   using Clock = std::chrono::steady_clock;
+  void WatchBackend();
   void PhaseTooLong(Clock::time_point now);
   void SitsTooLong(Clock::time_point now);
   void RunsTooLong(Clock::time_point now, bool again);
@@ -176,6 +181,18 @@ class Session {
   void MayEnterInformation(std::string_view schema);
   awaitable<bool> RelayEdited();
 
+  // session_dynamic.cc
+  std::string QueryCommand(std::string_view sql) const;
+  awaitable<bool> HiddenStatement(std::string_view sql, bool* done);
+  awaitable<bool> DropVariants(SqlPrepared* prepared);
+  awaitable<Action> DynamicStatement(std::string_view payload, size_t offset, std::string* resolved);
+  void KeepPreparing();
+  awaitable<bool> ShapesOf(const rewrite::DynamicSql& dynamic, std::vector<rewrite::ValueShape>* shapes);
+  awaitable<Action> ExecuteSql(std::string_view payload, size_t offset, const rewrite::DynamicSql& dynamic, SqlPrepared* prepared);
+  awaitable<Action> SqlVariant(const rewrite::Plan& plan, const rewrite::SessionFacts& facts, SqlPrepared* prepared, std::string* name);
+  awaitable<Action> ExecuteVariant(std::string_view head, const rewrite::DynamicSql& dynamic, const std::shared_ptr<const rewrite::Plan>& plan,
+                                   const rewrite::SessionFacts& facts, SqlPrepared* prepared);
+
   // session_bulk.cc
   awaitable<Action> BulkExecute(std::string_view payload, PreparedStatement* statement);
   awaitable<Action> RefuseBulk(uint16_t code, const char* message);
@@ -224,6 +241,10 @@ class Session {
   std::unique_ptr<protocol::ReplyEditor> editor_;  // the reply to this command is changed
   // By the client's id; kept only where migrations are declared.
   std::map<uint32_t, std::unique_ptr<PreparedStatement>> prepared_;
+  std::map<std::string, std::unique_ptr<SqlPrepared>> sql_prepared_;  // by PREPARE, under these names (lower case)
+  std::unique_ptr<SqlPrepared> preparing_;  // this command's
+  std::string preparing_name_;
+  uint32_t sql_variants_ = 0;
   uint32_t last_prepared_ = 0;
   std::set<uint32_t> load_local_;  // prepared statements that ask for a file of the client's (MariaDB)
   PreparedStatement* running_ = nullptr;  // this command executes or fetches from a variant of it

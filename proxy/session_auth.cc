@@ -378,6 +378,7 @@ awaitable<bool> Session::FullAuth(std::string_view request_key, uint8_t* client_
 void Session::ResetState() {
   facts_known_ = false;
   prepared_.clear();
+  sql_prepared_.clear();
   load_local_.clear();
   thread_->server()->admission().statements.fetch_sub(statements_.size(), std::memory_order_relaxed);
   statements_.clear();

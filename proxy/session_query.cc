@@ -150,10 +150,16 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     const bool sent = co_await SendError(AfterCommand(), 1835, "HY000", "Malformed communication packet");
     co_return sent ? kAnswered : kEnd;
   }
-  const std::string_view sql = payload.substr(offset);
+  std::string_view sql = payload.substr(offset);
   const bool learnt = co_await LearnFacts();
   if (!learnt) co_return kEnd;
   if (!facts_known_) co_return co_await NoFacts();
+  std::string resolved;
+  if (ContainsWord(sql, "prepare") || ContainsWord(sql, "execute")) {
+    const Action action = co_await DynamicStatement(payload, offset, &resolved);
+    if (action != kAgain) co_return action;
+    if (!resolved.empty()) sql = resolved;
+  }
   if (MayChangeFacts(sql)) {
     facts_known_ = false;  // for the next statement
     if (ContainsWord(sql, "use") && ContainsWord(sql, "information_schema")) MayEnterInformation("information_schema");

@@ -154,4 +154,17 @@ awaitable<bool> Session::KillSettled() {
   co_return !closing_ && ending_ == Ending::kNone;
 }
 
+// An idle session's backend may send its last words and not close; whoever is idle for a tick is told at once from then on.
+void Session::WatchBackend() {
+  watched_ = true;
+  backend_.socket().async_wait(boost::asio::socket_base::wait_read, [thread = thread_, id = id_](ErrorCode) {
+    Session* session = thread->Find(id);
+    if (session == nullptr) return;
+    session->watched_ = false;
+    if (session->idle_ && session->backend_.open() && session->backend_.Look() != Stream::Peek::kQuiet) {
+      session->client_.Cancel();  // NextCommand sees to it
+    }
+  });
+}
+
 }  // namespace crossfade::proxy

@@ -70,19 +70,20 @@ DynamicSql ParseDynamic(std::string_view sql, const SessionFacts& facts, const D
     return out;
   }
   const bool immediate = dialect.flavor == Flavor::kMariaDb && word(1, "immediate") && end > 2 && !word(2, "using");
+  if (!immediate && !IsName(list, 1)) return among();
   at = immediate ? 3 : 2;
+  if (at < end && !word(at, "using")) return immediate ? out : among();  // an expression
+  out.kind = immediate ? DynamicSql::kImmediate : DynamicSql::kExecute;
   if (immediate) {
-    out.kind = DynamicSql::kImmediate;
-    if (list.tokens[2].kind == TokenKind::kUserVar && (end == 3 || word(3, "using"))) out.variable = text(2);
+    out.literal = list.tokens[2].kind == TokenKind::kString;
+    if (out.literal) out.text = value(2);
+    if (list.tokens[2].kind == TokenKind::kUserVar) out.variable = text(2);
     out.source_begin = list.tokens[2].begin;
     out.source_end = list.tokens[2].end;
-    return out;
+  } else {
+    out.name = FoldName(value(1));
   }
-  if (!IsName(list, 1)) return among();
-  out.kind = DynamicSql::kExecute;
-  out.name = FoldName(value(1));
   if (at == end) return out;
-  if (!word(at, "using")) return among();
   int depth = 0;
   for (size_t begin = ++at; at <= end; ++at) {
     if (at < end && text(at) == "(") ++depth;
@@ -90,7 +91,9 @@ DynamicSql ParseDynamic(std::string_view sql, const SessionFacts& facts, const D
     if (at != end && (depth > 0 || text(at) != ",")) continue;
     if (begin == at) return among();
     out.values.emplace_back(sql.substr(list.tokens[begin].begin, list.tokens[at - 1].end - list.tokens[begin].begin));
-    out.is_variable.push_back(at == begin + 1 && list.tokens[begin].kind == TokenKind::kUserVar);
+    const TokenKind kind = at == begin + 1 ? list.tokens[begin].kind : TokenKind::kEnd;
+    out.repeatable.push_back(kind == TokenKind::kUserVar || kind == TokenKind::kString || kind == TokenKind::kInteger);
+    out.shapes.push_back(kind == TokenKind::kString ? ValueShape::kString : kind == TokenKind::kInteger ? ValueShape::kInteger : ValueShape::kUnknown);
     begin = at + 1;
   }
   return out;

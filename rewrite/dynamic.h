@@ -19,12 +19,13 @@ struct DynamicSql {
   } kind = kNone;
   std::string name;                // kPrepare, kExecute, kDeallocate; lower case
   std::vector<std::string> names;  // kAmong
-  bool literal = false;            // kPrepare: the text is a literal
+  bool literal = false;            // kPrepare, kImmediate: the text is a literal
   std::string text;                // … this one
   std::string variable;            // kPrepare, kImmediate: the text is this user variable's, as written: "@x"; empty: it is not
   size_t source_begin = 0, source_end = 0;  // … which stands here
-  std::vector<std::string> values;     // kExecute: what stands behind USING, as written
-  std::vector<bool> is_variable;       // … whether it is a user variable
+  std::vector<std::string> values;     // kExecute, kImmediate: what stands behind USING, as written
+  std::vector<bool> repeatable;        // … whether it may stand there twice: a user variable or a literal
+  std::vector<ValueShape> shapes;      // … of literals
 };
 
 DynamicSql ParseDynamic(std::string_view sql, const SessionFacts& facts, const Dialect& dialect);

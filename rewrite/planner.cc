@@ -8,6 +8,7 @@
 #include "fmt/format.h"
 #include "rewrite/cache.h"
 #include "rewrite/context.h"
+#include "rewrite/dynamic.h"
 #include "rewrite/lexer.h"
 #include "rewrite/names.h"
 #include "rewrite/parser.h"
@@ -107,6 +108,75 @@ bool LooksUpParams(const TokenList& tokens, const std::vector<Statement*>& state
   return false;
 }
 
+bool PlanIn(const Request& request, const World& world, ParseResult* parsed, const absl::Status& parse_status, Plan* plan);
+
+// The rewritten text of an EXECUTE IMMEDIATE in place of its literal, its values in the order in which that needs them.
+void ImmediateEdits(const Plan& inner, const DynamicSql& dynamic, const Request& request, const Statement& statement, Context* context) {
+  const auto refuse = [&](std::string_view why) {
+    for (const MigratingTable& table : context->world.tables())
+      if (table.active && (inner.touched & table.migrations) != 0) return context->Refuse(*table.migration, why, "send the statement as it is");
+  };
+  if (dynamic.kind != DynamicSql::kImmediate || dynamic.values.size() != inner.client_params) return refuse("an EXECUTE IMMEDIATE is not understood");
+  for (uint32_t param : inner.shape_params)
+    if (dynamic.shapes[param] == ValueShape::kUnknown) return refuse("the kind of a value behind USING is not known");
+  const absl::StatusOr<std::string> text = Render(inner, request.facts, request.snapshot.catalog.dialect, statement.text, {});
+  const std::string quoted = text.ok() ? QuoteText(*text, request.facts) : "";
+  if (quoted.empty() || quoted.find_first_of(std::string_view("\x01\x02\x03", 3)) != std::string::npos) return refuse("an EXECUTE IMMEDIATE cannot be written anew");
+  std::string out = quoted;
+  std::vector<bool> used(dynamic.values.size(), false);
+  for (size_t i = 0; i < inner.params.size(); ++i) {
+    out += i == 0 ? " USING " : ", ";
+    const ParamSource& source = inner.params[i];
+    if (source.kind == ParamSource::kNewKey) {
+      context->plan->key_slots.push_back(inner.key_slots[source.index]);
+      out += SlotMark(static_cast<uint32_t>(context->plan->key_slots.size() - 1));
+      continue;
+    }
+    if (used[source.index] && !dynamic.repeatable[source.index]) return refuse("a value behind USING would be computed twice");
+    used[source.index] = true;
+    out += dynamic.values[source.index];
+  }
+  context->editor.Replace({statement.span.begin + 2, statement.span.end}, out);
+  context->Note(inner.reason);
+}
+
+// PREPARE or EXECUTE IMMEDIATE of a literal: its text is planned as the prepared statement that it becomes. What a PREPARE
+// makes of it is decided at each EXECUTE (proxy/session_dynamic.cc). False: the rule for texts that are not seen applies.
+bool PlanLiteral(const Request& request, const World& world, const Statement& statement, bool only, Context* context) {
+  const bool immediate = statement.kind == StatementKind::kExecuteImmediate;
+  if ((!immediate && statement.kind != StatementKind::kPrepare) || !statement.literal_text || !only || request.shapes != nullptr) return false;
+  context->cacheable = false;
+  const DynamicSql dynamic = ParseDynamic(request.tokens.source, request.facts, request.snapshot.catalog.dialect);
+  Plan inner;
+  inner.prepared = true;
+  TokenList tokens;
+  const absl::Status lexed = Lex(statement.text, request.facts, request.snapshot.catalog.dialect, &tokens);
+  if (!lexed.ok()) {
+    NotUnderstood(world, statement.text, std::string(lexed.message()), &inner);
+  } else {
+    Arena arena;
+    absl::StatusOr<ParseResult> parsed = Parse(tokens, request.facts, request.snapshot.catalog.dialect, request.parse_depth, &arena);
+    const std::vector<ValueShape> unknown, *shapes = immediate ? &dynamic.shapes : &unknown;
+    PlanIn({request.snapshot, request.facts, tokens, shapes, request.parse_depth}, world, parsed.ok() ? &*parsed : nullptr, parsed.status(), &inner);
+    if (parsed.ok()) inner.client_params = parsed->params;
+  }
+  context->plan->touched |= inner.touched;
+  if (immediate) context->plan->writes = context->plan->writes || inner.writes;
+  for (const MigratingTable& table : world.tables()) context->active = context->active || (table.active && (inner.touched & table.migrations) != 0);
+  if (inner.strategy == Strategy::kRefuse) {
+    if (!immediate && !inner.shape_params.empty()) return true;  // the values decide
+    context->refused = true;
+    context->plan->reason = inner.reason;
+  } else if (inner.strategy == Strategy::kOneStatement) {
+    if (immediate) ImmediateEdits(inner, dynamic, request, statement, context);
+    else context->Note("the text is rewritten when it is executed");
+  } else if (immediate) {
+    for (ReplyEdit& edit : inner.replies)
+      if (edit.kind != ReplyEdit::kDefinitions && edit.kind != ReplyEdit::kDefinitionsByRun) context->plan->replies.push_back(edit);
+  }
+  return true;
+}
+
 // Plans the text in `world`. Returns whether the plan may be cached.
 bool PlanIn(const Request& request, const World& world, ParseResult* parsed, const absl::Status& parse_status, Plan* plan) {
   const std::string_view sql = request.tokens.source;
@@ -133,7 +203,8 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
     if (request.snapshot.hidden != nullptr && !world.lifted()) {
       HideNewSide(context, *statement, static_cast<uint32_t>(&statement - parsed->statements.data()), parsed->statements.size() == 1, *request.snapshot.hidden);
     }
-    ApplyRules(context, reader, *statement);
+    const bool only = parsed->statements.size() == 1;
+    if (!world.AnyDual() || !PlanLiteral(request, world, *statement, only, &context)) ApplyRules(context, reader, *statement);
     if (facts_unsure && context.active)
       for (const MigratingTable& table : world.tables())
         if (table.active && (plan->touched & table.migrations) != 0)
