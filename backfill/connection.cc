@@ -118,12 +118,14 @@ Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
-absl::StatusOr<Connection> Connection::Open(const config::Config& config) {
+absl::StatusOr<Connection> Connection::Open(const config::Config& config) { return OpenAt(config, ""); }
+
+absl::StatusOr<Connection> Connection::OpenAt(const config::Config& config, const std::string& address) {
   static std::once_flag once;
   std::call_once(once, [] { mysql_library_init(0, nullptr, nullptr); });
   const config::Backend* backend = config.FindBackend(config.control.backend);
   if (backend == nullptr) return absl::InvalidArgumentError(fmt::format("no backend named {}", config.control.backend));
-  auto endpoint = ParseAddress(backend->address);
+  auto endpoint = ParseAddress(address.empty() ? backend->address : address);
   if (!endpoint.ok()) return endpoint.status();
   std::string password;
   if (!config.control.password_file.empty()) {
@@ -137,8 +139,8 @@ absl::StatusOr<Connection> Connection::Open(const config::Config& config) {
     status = connection.impl_->Connect(*endpoint, config, *backend, password, config::TlsMode::kDisabled);
   }
   if (!status.ok()) {
-    absl::Status named(status.code(), fmt::format("backend {} at {}: {}", backend->name, backend->address,
-                                                  std::string(status.message())));
+    absl::Status named(status.code(), fmt::format("{} at {}: {}", address.empty() ? "backend " + backend->name : std::string("replica"),
+                                                  address.empty() ? backend->address : address, std::string(status.message())));
     named.SetPayload(kErrorPayload, absl::Cord(std::to_string(ServerError(status))));
     return named;
   }

@@ -27,6 +27,8 @@ class Connection {
  public:
   // Connects to the control backend with the control user, as config says, in UTC, utf8mb4, READ COMMITTED.
   static absl::StatusOr<Connection> Open(const config::Config& config);
+  // The same to another server (a replica), with the control user's password and the control backend's TLS.
+  static absl::StatusOr<Connection> OpenAt(const config::Config& config, const std::string& address);
   Connection(Connection&&) noexcept;
   Connection& operator=(Connection&&) noexcept;
   ~Connection();

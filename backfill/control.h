@@ -88,6 +88,9 @@ absl::StatusOr<uint64_t> ReserveKeys(Connection& connection, const config::Confi
 // Adds counts of digests seen since the last call.
 absl::Status ReportDigests(Connection& connection, const config::Config& config, const std::vector<DigestRow>& digests);
 
+// How long the application's commands took lately, as proxy `id` saw it, in microseconds.
+absl::Status ReportLatency(Connection& connection, const config::Config& config, const std::string& id, double p50, double p99, uint64_t commands);
+
 // `crossfade phase`: sets the desired phase. FailedPrecondition: not reachable (back across retire), or
 // retire / contract without `confirmed`.
 absl::Status SetDesired(Connection& connection, const config::Config& config, const std::string& migration,

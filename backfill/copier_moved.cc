@@ -23,10 +23,10 @@ std::string Lacking(const config::Migration& migration, const TablePairs& all, c
 
 absl::StatusOr<bool> Copier::FillMoved(Result* result) {
   for (Unit& unit : units_) {
-    if (unit.kind == FillKind::kColumns) continue;  // an UPDATE of the key fills them itself
-    const char* alias = unit.kind == FillKind::kKeys ? "t" : "r";
-    for (const ColumnPair& pair : unit.pairs.pairs) {
-      auto rows = connection_.Query(fmt::format("SELECT {} FROM {} LIMIT {}", unit.keyset.SelectItems(alias), Lacking(migration_, unit.pairs, pair, alias), kRowsAtOnce));
+    if (unit.role.kind == FillKind::kColumns) continue;  // an UPDATE of the key fills them itself
+    const char* alias = unit.sql.alias();
+    for (const ColumnPair& pair : unit.role.pairs.pairs) {
+      auto rows = connection_.Query(fmt::format("SELECT {} FROM {} LIMIT {}", unit.keyset.SelectItems(alias), Lacking(migration_, unit.role.pairs, pair, alias), kRowsAtOnce));
       if (!rows.ok()) return rows.status();
       for (const Row& row : rows->rows) {
         absl::Status filled = FillOne(&unit, unit.keyset.Equals(alias, unit.keyset.Literals(connection_, row)));
@@ -44,14 +44,15 @@ absl::StatusOr<bool> Copier::FillMoved(Result* result) {
 }
 
 absl::Status Copier::FillOne(Unit* unit, const std::string& row) {
-  if (unit->kind == FillKind::kKeys) {
-    absl::Status reserved = ReserveFor(unit, row, false);
+  Worker* worker = &workers_.front();
+  if (unit->role.kind == FillKind::kKeys) {
+    absl::Status reserved = ReserveFor(unit, worker, row, 0);
     if (!reserved.ok()) return reserved;
   }
-  auto set = connection_.Execute("SET SESSION innodb_lock_wait_timeout = 1");
-  if (!set.ok()) return set.status();
-  absl::Status filled = InTransaction(connection_, [&] { return (unit->kind == FillKind::kKeys ? FillKeys(unit, row, true) : FillReferences(unit, row, true)).status(); });
-  (void)connection_.Execute("SET SESSION innodb_lock_wait_timeout = 50");
+  absl::Status set = LockWait(worker, "1");
+  if (!set.ok()) return set;
+  absl::Status filled = InTransaction(connection_, [&] { return Fill(unit, worker, row, true).status(); });
+  (void)LockWait(worker, "50");
   return filled;
 }
 

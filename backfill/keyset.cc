@@ -106,9 +106,9 @@ std::string Keyset::Equals(std::string_view alias, const KeyValues& values) cons
 }
 
 absl::StatusOr<KeyValues> NextBound(Connection& connection, const rewrite::Table& table, const Keyset& keyset, const KeyValues& after,
-                                    uint64_t rows) {
+                                    const KeyValues& up_to, uint64_t rows) {
   auto bound = connection.Query(fmt::format("SELECT {} FROM {} AS t FORCE INDEX ({}) WHERE {} ORDER BY {} LIMIT {}, 1", keyset.SelectItems("t"),
-                                            TableName(table.schema, table.name), QuoteName(keyset.index()), keyset.Range("t", after, {}),
+                                            TableName(table.schema, table.name), QuoteName(keyset.index()), keyset.Range("t", after, up_to),
                                             keyset.Columns("t"), rows - 1));
   if (!bound.ok()) return bound.status();
   if (bound->rows.empty()) return KeyValues();

@@ -42,9 +42,9 @@ class Keyset {
   std::vector<rewrite::Column> columns_;
 };
 
-// The key `rows` entries further than `after`; empty: fewer are left.
+// The key `rows` entries further than `after`, up to `up_to` (empty: to the end); empty: fewer are left.
 absl::StatusOr<KeyValues> NextBound(Connection& connection, const rewrite::Table& table, const Keyset& keyset, const KeyValues& after,
-                                    uint64_t rows);
+                                    const KeyValues& up_to, uint64_t rows);
 
 std::string ToJson(const KeyValues& values);
 KeyValues KeyValuesFromJson(const std::string& json);

@@ -81,9 +81,19 @@ absl::StatusOr<LeaseTerm> RenewLease(Connection& connection, const config::Confi
 absl::Status EndLease(Connection& connection, const config::Config& config, const std::string& id) {
   auto ended = connection.Execute(fmt::format("DELETE FROM {} WHERE id = {}", ControlTable(config, "proxies"), connection.Quote(id)));
   if (!ended.ok()) return ended.status();
+  ended = connection.Execute(fmt::format("DELETE FROM {} WHERE proxy = {}", ControlTable(config, "latency"), connection.Quote(id)));
+  if (!ended.ok()) return ended.status();
   // Rows of proxies that died long ago, so that the table does not grow with every crash.
   return connection
       .Execute(fmt::format("DELETE FROM {} WHERE expires < UTC_TIMESTAMP(6) - INTERVAL 1 DAY", ControlTable(config, "proxies")))
+      .status();
+}
+
+absl::Status ReportLatency(Connection& connection, const config::Config& config, const std::string& id, double p50, double p99, uint64_t commands) {
+  return connection
+      .Execute(fmt::format("INSERT INTO {0}(proxy, at, p50_us, p99_us, commands) VALUES ({1}, UTC_TIMESTAMP(6), {2}, {3}, {4}) ON DUPLICATE KEY UPDATE"
+                           " at = UTC_TIMESTAMP(6), p50_us = {2}, p99_us = {3}, commands = {4}",
+                           ControlTable(config, "latency"), connection.Quote(id), p50, p99, commands))
       .status();
 }
 

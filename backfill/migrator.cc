@@ -31,6 +31,7 @@ struct Migrator::Impl {
   std::shared_ptr<const config::Config> config;
   bool stop = false, reload = false, running = false;
   uint64_t busy_connection = 0;
+  std::shared_ptr<Throttle> throttle;  // of the leadership under way
   std::thread thread;
 
   // False: stop.
@@ -97,6 +98,19 @@ struct Migrator::Impl {
     spdlog::info("migrator: leading, with connection {}", connection.thread_id());
     // innodb_trx and table sizes as they are, not as cached; unknown to MariaDB.
     (void)connection.Execute("SET SESSION information_schema_stats_expiry = 0");
+    const auto throttle = std::make_shared<Throttle>(config);
+    {
+      const std::lock_guard lock(mutex);
+      this->throttle = throttle;
+    }
+    absl::Status status = Turns(connection, config, throttle.get());
+    const std::lock_guard lock(mutex);
+    this->throttle.reset();
+    return status;
+  }
+
+  // Gives each migration its turn, for ever.
+  absl::Status Turns(Connection& connection, const config::Config& config, Throttle* throttle) {
     std::map<std::string, Walker> walkers;
     std::map<std::string, std::chrono::steady_clock::time_point> due;
     while (!Interrupted()) {
@@ -112,7 +126,7 @@ struct Migrator::Impl {
           rest = std::min(rest, std::chrono::duration_cast<microseconds>(at->second - now));
           continue;
         }
-        auto walker = walkers.try_emplace(name, connection, config, *spec, [this](microseconds time) { return Sleep(time); }).first;
+        auto walker = walkers.try_emplace(name, connection, config, *spec, throttle, [this](microseconds time) { return Sleep(time); }).first;
         auto again = walker->second.Step(*state, state->migrations[i]);
         if (!again.ok()) return again.status();
         due[name] = std::chrono::steady_clock::now() + std::min<microseconds>(*again, config.limits.control_poll);
@@ -167,6 +181,15 @@ void Migrator::Reload(std::shared_ptr<const config::Config> config) {
   impl_->config = std::move(config);
   impl_->reload = true;
   impl_->changed.notify_all();
+}
+
+std::vector<ThrottleValue> Migrator::ThrottleValues() const {
+  std::shared_ptr<Throttle> throttle;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    throttle = impl_->throttle;
+  }
+  return throttle == nullptr ? std::vector<ThrottleValue>() : throttle->Values();
 }
 
 }  // namespace crossfade::backfill

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
+#include "backfill/throttle.h"
 #include "config/config.h"
 
 namespace crossfade::backfill {
@@ -16,6 +18,8 @@ class Migrator {
   void Start();
   void Stop();  // returns once the chunk under way is committed or rolled back
   void Reload(std::shared_ptr<const config::Config> config);
+  // Any thread. What the throttle saw; empty where this is not the one that works.
+  std::vector<ThrottleValue> ThrottleValues() const;
 
  private:
   struct Impl;

@@ -107,6 +107,12 @@ absl::StatusOr<StatusReport> ReadStatus(Connection& connection, const config::Co
   StatusReport report;
   report.epoch = state->epoch;
   report.proxies = *std::move(proxies);
+  auto throttle = connection.Query(fmt::format(
+      "SELECT name, value, wait_above, stop_above, holds, detail FROM {}.throttle WHERE at > UTC_TIMESTAMP(6) - INTERVAL 10 SECOND ORDER BY name", schema));
+  if (!throttle.ok()) return throttle.status();
+  for (const Row& row : throttle->rows) {
+    report.throttle.push_back({Text(row[0]), Real(row[1]), Real(row[2]), Real(row[3]), Number(row[4]) != 0, Text(row[5])});
+  }
   for (MigrationRow& row : state->migrations) {
     if (!only.empty() && row.name != only) continue;
     MigrationStatus status;
@@ -129,6 +135,10 @@ std::string ToJson(const StatusReport& report) {
   for (const ProxyRow& proxy : report.proxies) {
     out["proxies"].push_back({{"id", proxy.id}, {"address", proxy.address}, {"alive", proxy.alive},
                               {"acked_epoch", proxy.acked_epoch}, {"oldest_epoch", proxy.oldest_epoch}});
+  }
+  out["throttle"] = json::array();
+  for (const ThrottleValue& value : report.throttle) {
+    out["throttle"].push_back({{"name", value.name}, {"value", value.value}, {"limit", value.limit}, {"stop", value.stop}, {"holds", value.holds}, {"detail", value.detail}});
   }
   out["migrations"] = json::array();
   for (const MigrationStatus& migration : report.migrations) {
@@ -175,6 +185,13 @@ std::string ToText(const StatusReport& report, int bar_width) {
     out += fmt::format("  proxy {} at {}: {}, epoch {}{}\n", proxy.id, proxy.address, proxy.alive ? "alive" : "lease ran out",
                        proxy.acked_epoch,
                        proxy.oldest_epoch < proxy.acked_epoch ? fmt::format(", still working under {}", proxy.oldest_epoch) : "");
+  }
+  if (!report.throttle.empty()) out += "throttle\n";
+  for (const ThrottleValue& value : report.throttle) {
+    out += fmt::format("  {} {:.4g}", value.name, value.value);
+    if (value.limit > 0) out += fmt::format(", waits above {:.4g}", value.limit);
+    if (value.stop > 0) out += fmt::format(", stops above {:.4g}", value.stop);
+    out += fmt::format("{}{}{}\n", value.holds ? ": HOLDS" : "", value.detail.empty() ? "" : "; ", value.detail);
   }
   for (const MigrationStatus& migration : report.migrations) {
     const MigrationRow& row = migration.row;

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "backfill/control.h"
+#include "backfill/throttle.h"
 
 namespace crossfade::backfill {
 
@@ -39,6 +40,7 @@ struct MigrationStatus {
 
 struct StatusReport {
   uint64_t epoch = 0;
+  std::vector<ThrottleValue> throttle;  // of the last seconds; empty: nothing that it would hold is under way
   std::vector<ProxyRow> proxies;
   std::vector<MigrationStatus> migrations;
 };

@@ -6,7 +6,7 @@
 #include "backfill/catalog_loader.h"
 #include "backfill/columns.h"
 #include "backfill/control.h"
-#include "backfill/copier.h"
+#include "backfill/fill_sql.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
 #include "nlohmann/json.hpp"
@@ -108,7 +108,7 @@ absl::StatusOr<bool> Verifier::Step() {
     return true;
   }
   const Unit& unit = units_[unit_];
-  auto bound = NextBound(connection_, unit.table, unit.keyset, last_, config_.limits.verify_chunk_rows);
+  auto bound = NextBound(connection_, unit.table, unit.keyset, last_, {}, config_.limits.verify_chunk_rows);
   if (!bound.ok()) return bound.status();
   const std::string range = unit.keyset.Range("r", last_, *bound);
   uint64_t rows = config_.limits.verify_chunk_rows;

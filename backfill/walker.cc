@@ -19,6 +19,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr microseconds kNow{0};
+constexpr milliseconds kThrottledLook{100};
 constexpr milliseconds kFirstBackoff{500}, kLongestBackoff{30'000};
 
 std::string SetPhase(Phase phase) { return fmt::format("phase = '{}'", config::PhaseName(phase)); }
@@ -42,7 +43,7 @@ absl::StatusOr<microseconds> Walker::Step(const ControlState& state, const Migra
   if (row.held) {
     waiting = UnderHold(state, row);
   } else if (row.paused) {
-    waiting = Waiting("paused");
+    waiting = Waiting(row.message.starts_with("paused") ? row.message : "paused");
   } else if (row.spec != SpecText(migration_)) {
     waiting = Waiting("the file describes other tables or columns than those that are migrating");
   } else {
@@ -126,17 +127,33 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
   return absl::InternalError(std::string("no such phase"));
 }
 
+absl::StatusOr<Waiting> Walker::Throttled(microseconds* again) {
+  const ThrottleVerdict verdict = throttle_->Look();
+  if (verdict.stop) {
+    absl::Status paused = SetPaused(connection_, config_, migration_.name, true);
+    if (!paused.ok()) return paused;
+    AddEvent(connection_, config_, migration_.name, Severity::kError,
+             fmt::format("paused by the throttle: {}; `crossfade resume` lets it go on", verdict.reason));
+    return Waiting("paused by the throttle: " + verdict.reason);
+  }
+  if (!verdict.hold) return Waiting();
+  *again = kThrottledLook;
+  return Waiting("throttled: " + verdict.reason);
+}
+
 absl::StatusOr<Waiting> Walker::CopyPiece(const MigrationRow& asked, microseconds* again) {
   if (copier_ == nullptr) {
     auto complete = BackfillComplete(connection_, config_, migration_.name);
     if (!complete.ok()) return complete.status();
     if (!*complete) {
-      auto copier = Copier::Make(connection_, config_, migration_);
+      auto copier = Copier::Make(connection_, config_, migration_, throttle_);
       if (!copier.ok()) return copier.status();
       copier_ = *std::move(copier);
     }
   }
   if (copier_ != nullptr) {
+    auto throttled = Throttled(again);
+    if (!throttled.ok() || !throttled->empty()) return throttled;
     auto step = copier_->Step();
     if (!step.ok()) return step.status();
     if (!step->complete) {
@@ -177,12 +194,15 @@ absl::StatusOr<Waiting> Walker::VerifyPiece(const MigrationRow& row, microsecond
     return Waiting(fmt::format("verification found {} rows whose sides differ; see `crossfade status`, mend with `crossfade verify --repair`",
                                verdict->differences));
   }
+  auto throttled = Throttled(again);
+  if (!throttled.ok() || !throttled->empty()) return throttled;
   if (verifier_ == nullptr) {
     auto verifier = Verifier::Make(connection_, config_, migration_, false);
     if (!verifier.ok()) return verifier.status();
     verifier_ = *std::move(verifier);
   }
   const auto begin = std::chrono::steady_clock::now();
+  const Throttle::Working working(throttle_);
   auto finished = verifier_->Step();
   if (!finished.ok()) return finished.status();
   const auto took = std::chrono::duration_cast<microseconds>(std::chrono::steady_clock::now() - begin);

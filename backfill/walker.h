@@ -13,6 +13,7 @@
 #include "backfill/control.h"
 #include "backfill/copier.h"
 #include "backfill/ddl.h"
+#include "backfill/throttle.h"
 #include "backfill/verifier.h"
 #include "config/config.h"
 #include "rewrite/catalog.h"
@@ -24,10 +25,10 @@ using Waiting = std::string;
 
 class Walker {
  public:
-  // `sleep(how long)`: false: stop now.
-  Walker(Connection& connection, const config::Config& config, const config::Migration& migration,
+  // `sleep(how long)`: false: stop now. `throttle` outlives the walker.
+  Walker(Connection& connection, const config::Config& config, const config::Migration& migration, Throttle* throttle,
          std::function<bool(std::chrono::microseconds)> sleep)
-      : connection_(connection), config_(config), migration_(migration), sleep_(std::move(sleep)) {}
+      : connection_(connection), config_(config), migration_(migration), throttle_(throttle), sleep_(std::move(sleep)) {}
 
   // One piece of work under `state`, in which `row` is this migration's. Gives the time until it wants to be called again.
   absl::StatusOr<std::chrono::microseconds> Step(const ControlState& state, const MigrationRow& row);
@@ -36,6 +37,8 @@ class Walker {
   absl::StatusOr<Waiting> Work(const ControlState& state, const MigrationRow& row, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> GateToExpand();
   absl::StatusOr<Waiting> DigestGate();
+  // Empty: a chunk may be made now.
+  absl::StatusOr<Waiting> Throttled(std::chrono::microseconds* again);
   absl::StatusOr<Waiting> CopyPiece(const MigrationRow& asked, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> VerifyPiece(const MigrationRow& row, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> Ready(const MigrationRow& row, config::Phase next, std::chrono::microseconds* again);
@@ -52,6 +55,7 @@ class Walker {
   Connection& connection_;
   config::Config config_;
   config::Migration migration_;
+  Throttle* throttle_;
   std::function<bool(std::chrono::microseconds)> sleep_;
   std::unique_ptr<Copier> copier_;
   std::unique_ptr<Verifier> verifier_;

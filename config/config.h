@@ -99,6 +99,12 @@ struct ColumnMigration {
   std::string final_name;
 };
 
+// How many chunks of a table may be under way at once.
+struct TableWorkers {
+  std::string table;
+  uint32_t workers = 0;
+};
+
 struct Migration {
   std::string name;
   std::string schema;
@@ -106,6 +112,7 @@ struct Migration {
   double percent = 0;  // cutover: connections of the new cohort, 0 to 100
   std::vector<KeyMigration> keys;
   std::vector<ColumnMigration> columns;
+  std::vector<TableWorkers> workers;  // where limits.backfill_workers is not what a table wants
 };
 
 // Every limit, with the default an operator would choose. All in crossfade.yaml under `limits:`, same names.
@@ -131,12 +138,38 @@ struct Limits {
   uint32_t key_block = 1'000;                           // new keys a proxy reserves at once
   uint32_t chunk_rows = 2'000;                          // backfill: rows in the first chunk
   std::chrono::milliseconds chunk_target{500};          // backfill: aim for the time of one chunk
-  uint32_t backfill_workers = 1;                        // chunks under way at once, for each table
+  uint32_t backfill_workers = 0;                        // chunks of a table under way at once; 0: by cores on MySQL, 1 on MariaDB
   double backfill_idle_share = 0.5;                     // of the time left idle between chunks, 0 to 0.99
   uint32_t verify_chunk_rows = 10'000;
   std::chrono::milliseconds ddl_lock_wait{1'000};       // how long an ALTER may wait for its metadata lock
   uint32_t io_threads = 0;                              // 0: one for each core
   uint32_t parse_depth = 200;                           // nesting beyond it is refused
+};
+
+// Part of a day on which the backfill may run, in UTC.
+struct Window {
+  uint8_t days = 0x7f;         // bit 0: Monday
+  uint16_t from = 0, to = 0;   // minutes of the day; to <= from: over midnight, counted to the day it begins on
+  bool operator==(const Window&) const = default;
+};
+
+// Limits on what the backfill may do to the servers and the application; beyond `limit` it waits, beyond `stop` the migration is
+// paused. 0: not looked at.
+struct Throttle {
+  struct Bound {
+    double limit = 0, stop = 0;
+  };
+  Bound replica_lag{5, 0};            // seconds, of the replica that is furthest behind
+  bool find_replicas = true;          // ask the server for them
+  std::vector<std::string> replicas;  // "HOST:PORT", beside those that are found
+  Bound threads_running{50, 0};
+  Bound history_list{1'000'000, 0};   // InnoDB's transactions yet to be purged
+  Bound p99{0, 0};                    // milliseconds, of the application's commands through the proxies
+  double p99_rise = 1.2;              // times what it is while the backfill rests
+  Bound query;
+  std::string query_sql;              // its first value is what counts
+  std::vector<Window> windows;        // none: always
+  std::chrono::milliseconds poll{500};
 };
 
 struct Config {
@@ -148,6 +181,7 @@ struct Config {
   std::string log_level = "info";
   std::vector<Migration> migrations;
   Limits limits;
+  Throttle throttle;
 
   const Backend* FindBackend(std::string_view name) const;
   const Migration* FindMigration(std::string_view name) const;

@@ -15,6 +15,7 @@
 #include "config/migrations.h"
 #include "config/names.h"
 #include "config/section.h"
+#include "config/throttle.h"
 
 namespace crossfade::config {
 namespace {
@@ -186,7 +187,7 @@ void ReadControl(Section& root, Config* config, Diagnostics* diagnostics) {
 void ReadRoot(const YAML::Node& node, Config* config, Diagnostics* diagnostics) {
   Section root(node, "the file", diagnostics);
   // A misspelt key first: what it leaves missing is the smaller news.
-  for (const char* key : {"backends", "listen", "control", "admin", "log_level", "limits", "migrations"}) root.Has(key);
+  for (const char* key : {"backends", "listen", "control", "admin", "log_level", "limits", "throttle", "migrations"}) root.Has(key);
   root.Done();
   if (!diagnostics->ok()) return;
   ReadBackends(root, config, diagnostics);
@@ -207,6 +208,7 @@ void ReadRoot(const YAML::Node& node, Config* config, Diagnostics* diagnostics) 
     }
   }
   if (root.Has("limits")) ReadLimits(root.Mapping("limits"), &config->limits, diagnostics);
+  if (root.Has("throttle")) ReadThrottle(root.Mapping("throttle"), &config->throttle, diagnostics);
   const std::vector<YAML::Node> migrations = root.List("migrations");
   root.Done();
   if (diagnostics->ok()) config->migrations = ReadMigrations(migrations, config->control, diagnostics);

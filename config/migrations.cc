@@ -194,6 +194,31 @@ void CheckSchema(Section& section, const std::string& schema, const Control& con
   if (FoldCase(schema) == FoldCase(control.schema)) section.Fail("schema", fmt::format("{} is the control schema", schema));
 }
 
+bool Names(const Migration& migration, const std::string& table) {
+  for (const KeyMigration& key : migration.keys) {
+    if (key.table == table) return true;
+    for (const KeyReference& reference : key.references) {
+      if (reference.table == table) return true;
+    }
+  }
+  for (const ColumnMigration& columns : migration.columns) {
+    if (columns.table == table) return true;
+  }
+  return false;
+}
+
+// {TABLE: NUMBER, …}
+void ReadWorkers(const YAML::Node& node, const std::string& what, Migration* migration, Diagnostics* diagnostics) {
+  Section section(node, what, diagnostics);
+  for (const std::string& table : section.Keys()) {
+    if (!Names(*migration, table)) section.Fail(table, "the migration names no such table");
+    const double number = section.Number(table, 1, 64, 1);
+    if (number != static_cast<uint32_t>(number)) section.Fail(table, "is a whole number, 1 to 64");
+    migration->workers.push_back({table, static_cast<uint32_t>(number)});
+  }
+  section.Done();
+}
+
 Migration ReadMigration(const YAML::Node& node, const std::string& what, const Control& control, Claims* claims,
                         Diagnostics* diagnostics) {
   Section section(node, what, diagnostics);
@@ -204,6 +229,7 @@ Migration ReadMigration(const YAML::Node& node, const std::string& what, const C
   if (diagnostics->ok()) CheckSchema(section, migration.schema, control);
   ReadPhase(section, &migration);
   const std::vector<YAML::Node> keys = section.List("keys"), columns = section.List("columns");
+  const YAML::Node workers = section.Has("workers") ? section.Mapping("workers") : YAML::Node();
   section.Done();
   if (keys.empty() && columns.empty()) {
     diagnostics->Fail(section.line(), fmt::format("{}: 'keys' or 'columns' is needed", what));
@@ -215,6 +241,7 @@ Migration ReadMigration(const YAML::Node& node, const std::string& what, const C
     migration.columns.push_back(
         ReadColumns(columns[i], fmt::format("{}.columns[{}]", what, i), migration, claims, diagnostics));
   }
+  if (workers.IsMap() && diagnostics->ok()) ReadWorkers(workers, what + ".workers", &migration, diagnostics);
   return migration;
 }
 

@@ -53,7 +53,7 @@ refresh(); setInterval(refresh, 2000);
 
 }  // namespace
 
-std::string Admin::MetricsText(const Server& server) {
+std::string Admin::MetricsText(const Server& server, const std::vector<backfill::ThrottleValue>& throttle) {
   std::vector<prometheus::MetricFamily> families;
   const auto add = [&](const char* name, const char* help, prometheus::MetricType type, double value) {
     prometheus::MetricFamily family;
@@ -97,6 +97,22 @@ std::string Admin::MetricsText(const Server& server) {
   };
   labelled("connections_refused_total", "clients that did not get through the connection phase", "reason", &Metrics::refusals, kRefusalNames);
   labelled("limits_reached_total", "times that a session ran into one of its limits", "limit", &Metrics::overruns, kOverrunNames);
+  const auto of_throttle = [&](const char* name, const char* help, auto value) {
+    prometheus::MetricFamily family;
+    family.name = fmt::format("crossfade_throttle_{}", name);
+    family.help = help;
+    family.type = prometheus::MetricType::Gauge;
+    for (const backfill::ThrottleValue& each : throttle) {
+      prometheus::ClientMetric metric;
+      metric.label.push_back({"value", each.name});
+      metric.gauge.value = value(each);
+      family.metric.push_back(metric);
+    }
+    if (!throttle.empty()) families.push_back(std::move(family));
+  };
+  of_throttle("value", "what the backfill waits for when it is above its limit", [](const backfill::ThrottleValue& each) { return each.value; });
+  of_throttle("limit", "above it the backfill waits; 0: never", [](const backfill::ThrottleValue& each) { return each.limit; });
+  of_throttle("holds", "1: the backfill waits for it", [](const backfill::ThrottleValue& each) { return each.holds ? 1.0 : 0.0; });
   uint32_t sessions = 0;
   uint64_t epoch = UINT64_MAX, oldest = UINT64_MAX;
   for (const auto& thread : server.threads()) {
@@ -174,7 +190,7 @@ asio::awaitable<void> Admin::Serve(asio::ip::tcp::socket socket) {
       response.result(http::status::method_not_allowed);
       response.body() = "only GET\n";
     } else if (target == "/metrics") {
-      response.body() = MetricsText(*server_);
+      response.body() = MetricsText(*server_, throttle_ == nullptr ? std::vector<backfill::ThrottleValue>() : throttle_());
     } else if (target == "/healthz") {
       response.body() = "ok\n";
     } else if (target == "/status") {

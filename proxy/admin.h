@@ -6,10 +6,13 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "backfill/throttle.h"
 
 namespace crossfade::proxy {
 
@@ -19,9 +22,11 @@ class Admin {
  public:
   Admin(boost::asio::io_context& io, Server* server) : io_(io), server_(server), acceptor_(io) {}
   absl::Status Listen(const std::string& address);
+  // What the migrator's throttle sees; before Listen.
+  void ShowThrottle(std::function<std::vector<backfill::ThrottleValue>()> values) { throttle_ = std::move(values); }
 
   // The text exposition of all counters.
-  static std::string MetricsText(const Server& server);
+  static std::string MetricsText(const Server& server, const std::vector<backfill::ThrottleValue>& throttle = {});
 
  private:
   boost::asio::awaitable<void> Accept();
@@ -30,6 +35,7 @@ class Admin {
 
   boost::asio::io_context& io_;
   Server* server_;
+  std::function<std::vector<backfill::ThrottleValue>()> throttle_;
   boost::asio::ip::tcp::acceptor acceptor_;
   int open_ = 0;  // connections
 };

@@ -28,6 +28,9 @@ int SetPhase(const std::string& config_path, const PhaseOptions& options);
 
 int Pause(const std::string& config_path, const std::string& migration, bool pause);
 
+// The runbook: each phase with its exact SQL, rehearsed on empty copies of the tables.
+int Plan(const std::string& config_path, const std::string& migration);
+
 int RunVerify(const std::string& config_path, const std::string& migration, bool repair);
 
 struct ExplainOptions {

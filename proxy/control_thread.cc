@@ -19,6 +19,7 @@ namespace {
 
 constexpr int64_t kMillisecond = 1'000'000;
 constexpr int64_t kStatusEvery = 1'000 * kMillisecond, kStatusFor = 10'000 * kMillisecond;
+constexpr int64_t kMeasureEvery = 1'000 * kMillisecond;
 constexpr int64_t kReportEvery = 2'000 * kMillisecond;
 
 constexpr std::chrono::milliseconds kPollWhileHeld{10};
@@ -126,6 +127,7 @@ absl::Status ControlThread::Step() {
   }
   absl::Status status = FillOrders();
   if (status.ok()) status = Follow();
+  if (status.ok()) status = Measure();
   if (status.ok()) status = Report();
   if (status.ok()) status = ReadStatus();
   return status;
@@ -149,6 +151,9 @@ absl::Status ControlThread::FillOrders() {
 absl::Status ControlThread::Follow() {
   absl::StatusOr<backfill::ControlState> state = backfill::ReadState(*connection_, *using_);
   if (!state.ok()) return state.status();
+  measuring_ = std::any_of(state->migrations.begin(), state->migrations.end(), [](const backfill::MigrationRow& row) {
+    return row.phase >= config::Phase::kDualWrite && row.phase <= config::Phase::kCutover;
+  });
   if (!published_ || force_load_ || state->epoch != published_epoch_) {
     absl::StatusOr<std::shared_ptr<const rewrite::Snapshot>> snapshot = backfill::LoadSnapshot(*connection_, *using_, *state);
     if (!snapshot.ok()) return snapshot.status();
@@ -174,6 +179,23 @@ absl::Status ControlThread::Report() {
   std::vector<backfill::DigestRow> rows;
   for (const auto& thread : server_->threads()) thread->digests()->Collect(&rows);
   return rows.empty() ? absl::OkStatus() : backfill::ReportDigests(*connection_, *using_, rows);
+}
+
+// Each second, of the last two.
+absl::Status ControlThread::Measure() {
+  const int64_t now = BootTime();
+  if (!measuring_) measured_.clear();
+  if (!measuring_ || now < next_measure_) return absl::OkStatus();
+  next_measure_ = now + kMeasureEvery;
+  Latency::Counts all{};
+  for (const auto& thread : server_->threads()) thread->latency()->AddTo(&all);
+  measured_.push_back(all);
+  if (measured_.size() > 3) measured_.pop_front();
+  Latency::Counts window{};
+  uint64_t commands = 0;
+  for (size_t i = 0; i < window.size(); ++i) commands += window[i] = all[i] - measured_.front()[i];
+  if (commands == 0) return absl::OkStatus();
+  return backfill::ReportLatency(*connection_, *using_, lease_.id(), Latency::Quantile(window, 0.5) / 1000, Latency::Quantile(window, 0.99) / 1000, commands);
 }
 
 std::string ControlThread::StatusJson() {

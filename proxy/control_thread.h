@@ -18,6 +18,7 @@
 #include "backfill/control.h"
 #include "config/config.h"
 #include "proxy/key_pool.h"
+#include "proxy/latency.h"
 #include "proxy/lease_keeper.h"
 
 namespace crossfade::proxy {
@@ -48,6 +49,7 @@ class ControlThread {
   absl::Status Follow();    // state -> snapshot -> io threads
   absl::Status Report();
   absl::Status ReadStatus();
+  absl::Status Measure();   // the application's latency, for the throttle of whoever is the migrator
   void PublishUnknown();    // a snapshot from the file alone: its tables are known, their state is not
 
   Server* server_;
@@ -66,7 +68,9 @@ class ControlThread {
   uint64_t published_epoch_ = 0;
   bool published_ = false, force_load_ = false;
   bool held_ = false;  // a statement gate is closed: its end is looked for more often
-  int64_t next_report_ = 0, next_status_ = 0;
+  bool measuring_ = false;  // a migration writes both sides: how the application fares is wanted
+  std::deque<Latency::Counts> measured_;
+  int64_t next_report_ = 0, next_status_ = 0, next_measure_ = 0;
   std::string last_error_;
 };
 

@@ -18,6 +18,7 @@
 #include "proxy/digest_counts.h"
 #include "proxy/event.h"
 #include "proxy/key_pool.h"
+#include "proxy/latency.h"
 #include "proxy/metrics.h"
 #include "proxy/snapshot_store.h"
 #include "proxy/stream.h"
@@ -58,6 +59,7 @@ class IoThread {
   KeyPool* keys() { return &keys_; }
   rewrite::Planner* planner() { return &planner_; }
   Metrics* metrics() { return &metrics_; }
+  Latency* latency() { return &latency_; }
   DigestCounts* digests() { return &digests_; }
   Event* snapshot_changed() { return &snapshot_changed_; }
   Event* keys_came() { return &keys_came_; }
@@ -81,6 +83,7 @@ class IoThread {
   KeyPool keys_;
   rewrite::Planner planner_;
   Metrics metrics_;
+  Latency latency_;
   DigestCounts digests_;
   Event snapshot_changed_{io_}, keys_came_{io_}, kill_done_{io_};
   boost::asio::steady_timer tick_{io_};

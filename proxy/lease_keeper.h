@@ -32,6 +32,7 @@ class LeaseKeeper {
   void Published(std::shared_ptr<const config::Config> config, uint64_t epoch);
 
   // Any thread.
+  const std::string& id() const { return id_; }
   bool Valid() const;
   uint64_t fence() const { return fence_.load(std::memory_order_acquire); }
 

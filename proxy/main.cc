@@ -51,6 +51,10 @@ int main(int argc, char** argv) {
   sub->add_option("name", name, "the migration")->required();
   sub->callback([&] { code = proxy::Pause(config, name, false); });
 
+  sub = command("plan", "the runbook: every phase with its exact SQL, locks, sizes and times");
+  sub->add_option("name", name, "the migration")->required();
+  sub->callback([&] { code = proxy::Plan(config, name); });
+
   bool repair = false;
   sub = command("verify", "compare old and new side, every row");
   sub->add_option("name", name, "the migration")->required();

@@ -66,6 +66,7 @@ class Main {
                    config_->listeners[i].backend);
     }
     if (!config_->admin.empty()) {
+      if (migrator_) admin_.ShowThrottle([migrator = migrator_.get()] { return migrator->ThrottleValues(); });
       status = admin_.Listen(config_->admin);
       if (!status.ok()) return status;
       spdlog::info("admin page on {}", config_->admin);

@@ -275,7 +275,7 @@ awaitable<void> Session::Serve() {
 
     std::string_view bytes = client_.in().data().substr(0, size);
     const rewrite::Snapshot* snapshot = (pinned_ != nullptr ? pinned_ : thread_->snapshots()->current())->snapshot.get();
-    if (snapshot != nullptr) Pin();
+    if (snapshot != nullptr) Begin();
     if (!IsPlain(command, payload, snapshot)) {
       const Action action = co_await Special(payload);
       if (action == kEnd) co_return;
@@ -372,6 +372,7 @@ awaitable<bool> Session::Surplus() {
 }
 
 void Session::CommandDone() {
+  if (began_ != Clock::time_point{}) thread_->latency()->Add(static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - began_).count()));
   running_ = nullptr;
   editor_.reset();
   if (preparing_ != nullptr) KeepPreparing();

@@ -149,6 +149,7 @@ class Session {
   awaitable<Action> NoKeys();
   awaitable<Action> Refuse(std::string reason);
   void Pin();
+  void Begin();
   void Unpin();
   size_t TextOffset(std::string_view payload) const;  // where a COM_QUERY's text begins; npos: malformed
 
@@ -220,6 +221,7 @@ class Session {
   uint16_t ticket_ = 0;  // decides the cohort, 0 to 9,999
   SnapshotStore::Entry* pinned_ = nullptr;
   Clock::time_point deadline_{}, login_deadline_{};  // of the connection phase; zero: none
+  Clock::time_point began_{};        // the command under way; zero: nobody asks how long it takes
   Clock::time_point since_{};        // as far as Tick has seen, the session has been as it is since then
   bool ticked_idle_ = false;
   bool half_command_ = false;        // waits for the rest of a command

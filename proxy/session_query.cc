@@ -19,6 +19,12 @@ void Session::Pin() {
   if (pinned_ == nullptr) pinned_ = thread_->snapshots()->Pin();
 }
 
+// Of a command, where migrations are declared.
+void Session::Begin() {
+  Pin();
+  began_ = Clock::now();
+}
+
 void Session::Unpin() {
   if (pinned_ == nullptr) return;
   SnapshotStore::Entry* entry = pinned_;

@@ -13,7 +13,7 @@ namespace {
 
 class Copy : public ServerTest {
  protected:
-  void Begin(const std::string& migrations, const std::string& limits = "chunk_rows: 50, backfill_idle_share: 0") {
+  void Begin(const std::string& migrations, const std::string& limits = "chunk_rows: 50, backfill_idle_share: 0, backfill_workers: 1") {
     config_ = Load(migrations, limits);
     ASSERT_OK(InstallControlSchema(*db_, *config_));
     ASSERT_OK(SyncDeclared(*db_, *config_));
@@ -191,13 +191,15 @@ TEST_P(Copy, AStaleRowThatACascadeMovesIsFoundByTheNextPass) {
   Run("INSERT INTO P WITH RECURSIVE s(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM s WHERE i < 499) SELECT CONCAT('n', i) FROM s");
   Run("INSERT INTO codes SELECT CONCAT('c', SUBSTRING(name, 2)) FROM P");
   Run("INSERT INTO R SELECT CONCAT('c', SUBSTRING(name, 2)), name FROM P");
-  Begin("[{name: ik, schema: cf_data, phase: observe, keys: [{table: P, old: name, new: {column: id, type: int unsigned}, references: [{table: R, old: p, new: pid}]}]}]");
+  Begin("[{name: ik, schema: cf_data, phase: observe, keys: [{table: P, old: name, new: {column: id, type: int unsigned}, references: [{table: R, old: p, new: pid}]}]}]",
+        "chunk_rows: 50, chunk_target: 1ms, backfill_idle_share: 0, backfill_workers: 1");
   CopyAll();
   Run("UPDATE R SET p = 'n100' WHERE code >= 'c480'");  // with dual writes off
   ASSERT_OK(RestartProgress(*db_, *config_, "ik"));
   bool moved = false;
   CopyAll([&](int) {
-    if (moved || Value("SELECT COALESCE(last_key, '') FROM cf_control.backfill_progress WHERE table_name = 'R'").empty()) return;
+    if (moved || Value("SELECT COALESCE(MAX(w.last_key), '') FROM cf_control.backfill_workers AS w JOIN cf_control.backfill_progress AS p USING (migration, table_name, role, pass)"
+                       " WHERE table_name = 'R' AND p.recompute = 1").empty()) return;
     Run("UPDATE codes SET code = CONCAT('a', code) WHERE code >= 'c490'");
     moved = true;
   });
@@ -222,6 +224,52 @@ TEST_P(Copy, VerificationFindsAndMends) {
   EXPECT_EQ(mended.differences, mended.repaired);
   EXPECT_EQ(Check().differences, 0u);
   EXPECT_EQ(Value("SELECT COUNT(DISTINCT id) FROM P"), "300");
+}
+
+// Several workers, each on its own connection; all of them die now and then.
+TEST_P(Copy, WorkersShareATableAndAnyOfThemMayDie) {
+  for (const std::string& sql : ZooTables(4'000, 4)) Run(sql);
+  Begin(kZoo, "chunk_rows: 50, chunk_target: 5ms, backfill_idle_share: 0, backfill_workers: 4");
+  const uint64_t own_id = db_->thread_id();
+  std::atomic<bool> stop{false};
+  std::atomic<int> kills{0};
+  std::thread killer([&] {
+    Connection own = Open();
+    std::mt19937 random(5);
+    while (!stop && kills < 40) {
+      std::this_thread::sleep_for(std::chrono::microseconds(10'000 + random() % 60'000));
+      auto list = own.Query(fmt::format("SELECT id FROM information_schema.processlist WHERE user = 'root' AND id NOT IN ({}, CONNECTION_ID()) AND command <> 'Daemon'", own_id));
+      if (!list.ok() || list->rows.empty()) continue;
+      if (own.Execute("KILL " + *list->rows[random() % list->rows.size()][0]).ok()) ++kills;
+    }
+  });
+  CopyAll();
+  stop = true;
+  killer.join();
+  EXPECT_GT(kills, 3);
+  EXPECT_EQ(Value("SELECT COUNT(DISTINCT id) FROM P"), "4000");
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM R WHERE p_id IS NULL"), "0");
+  EXPECT_GT(std::stoi(Value("SELECT COUNT(DISTINCT worker) FROM cf_control.backfill_workers WHERE table_name = 'R' AND rows_done > 0")), 1);
+  EXPECT_EQ(Check().differences, 0u);
+}
+
+// What a worker did beyond the mark is done again and changes nothing; what it changed counts, so that a pass over rows that may
+// move is only the last one if nothing was changed in it.
+TEST_P(Copy, AnotherNumberOfWorkersGoesOnFromTheMark) {
+  for (const std::string& sql : ZooTables(2'000, 3)) Run(sql);
+  for (const char* workers : {"3", "1", "5", "2"}) {
+    Begin(kZoo, fmt::format("chunk_rows: 50, chunk_target: 2ms, backfill_idle_share: 0, backfill_workers: {}", workers));
+    Connection connection = Open();
+    auto copier = Copier::Make(connection, *config_, config_->migrations[0]);
+    ASSERT_TRUE(copier.ok()) << copier.status();
+    for (int i = 0; i < 12; ++i) ASSERT_OK(StatusOf((*copier)->Step()));
+  }
+  ASSERT_OK(RestartProgress(*db_, *config_, "ik"));
+  Run("UPDATE R SET p_id = p_id + 1 WHERE rid % 7 = 0");
+  CopyAll();
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM R LEFT JOIN P ON P.id = R.p_id WHERE NOT (P.tag <=> R.ptag)"), "0");
+  EXPECT_EQ(Value("SELECT MIN(rows_changed) FROM cf_control.backfill_progress WHERE role = 'references'"), "0");
+  EXPECT_EQ(Check().differences, 0u);
 }
 
 ON_EACH_ENGINE(Copy);

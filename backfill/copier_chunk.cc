@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// One chunk: keys reserved, rows locked without waiting, filled, and the mark committed with them.
+#include <algorithm>
+
+#include "backfill/control.h"
+#include "backfill/copier.h"
+#include "backfill/store.h"
+#include "fmt/format.h"
+
+namespace crossfade::backfill {
+namespace {
+
+constexpr uint64_t kMinRows = 50, kMaxRows = 5'000;
+constexpr int kPatience = 8;  // chunks given up in a row before one waits for locks
+
+uint64_t Number(const std::optional<std::string>& value) { return value ? std::strtoull(value->c_str(), nullptr, 10) : 0; }
+
+}  // namespace
+
+uint64_t Copier::MaxRows() const { return std::max<uint64_t>(kMaxRows, config_.limits.chunk_rows); }
+
+absl::Status Copier::LockWait(Worker* worker, const char* seconds) {
+  if (worker->lock_wait == seconds) return absl::OkStatus();
+  absl::Status set = worker->connection->Execute(fmt::format("SET SESSION innodb_lock_wait_timeout = {}", seconds)).status();
+  if (set.ok()) worker->lock_wait = seconds;
+  return set;
+}
+
+absl::Status Copier::ReserveFor(Unit* unit, Worker* worker, const std::string& range, uint64_t rows) {
+  Connection& connection = *worker->connection;
+  if (rows > 0 && worker->end_key - worker->next_key >= rows) return absl::OkStatus();
+  auto missing = connection.Query(unit->sql.CountMissing(range));
+  if (!missing.ok()) return missing.status();
+  const uint64_t count = Number(missing->rows[0][0]);
+  if (worker->end_key - worker->next_key >= count) return absl::OkStatus();
+  const uint64_t block = std::max<uint64_t>(count, std::max<uint64_t>(rows, config_.limits.key_block) * 4);
+  auto first = ReserveKeys(connection, config_, migration_.name, unit->table.name, block);
+  // Near the end of the type a smaller block may still fit.
+  uint64_t reserved = block;
+  if (absl::IsResourceExhausted(first.status())) {
+    first = ReserveKeys(connection, config_, migration_.name, unit->table.name, count);
+    reserved = count;
+  }
+  if (!first.ok()) return first.status();
+  worker->next_key = *first;
+  worker->end_key = *first + reserved;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> Copier::Fill(Unit* unit, Worker* worker, const std::string& range, bool wait) {
+  const bool keys = unit->role.kind == FillKind::kKeys;
+  uint64_t count = 0;
+  if (const std::string lock = unit->sql.Lock(range, wait); !lock.empty()) {
+    auto locked = worker->connection->Query(lock);
+    if (!locked.ok()) return locked.status();
+    count = Number(locked->rows[0][0]);
+    if (count == 0) return uint64_t{0};
+    if (keys && worker->end_key - worker->next_key < count) return absl::AbortedError(std::string("rows without a new key were added meanwhile"));
+  }
+  auto filled = worker->connection->Execute(unit->sql.Fill(range, worker->next_key));
+  if (!filled.ok()) return filled.status();
+  if (keys) {
+    if (*filled > count) return absl::AbortedError(std::string("more rows were numbered than locked"));
+    worker->next_key += count;
+  }
+  return *filled;
+}
+
+// The mark as it is once this commits: up to the first piece that is not done.
+absl::Status Copier::Checkpoint(Unit* unit, Worker* worker, Piece* piece, const KeyValues& to, bool ends, uint64_t rows, uint64_t changed) {
+  uint64_t seq = 0;
+  KeyValues mark;
+  bool last_of_all = false, again = false;
+  {
+    const std::lock_guard lock(mutex_);
+    seq = ++unit->seq;
+    mark = unit->handed;
+    last_of_all = unit->all_handed;
+    for (const Piece& each : unit->pieces) {
+      if (each.done || (&each == piece && ends)) {
+        if (each.last && last_of_all) mark = each.from;  // no key stands for the end
+        continue;
+      }
+      mark = &each == piece ? to : each.from;
+      last_of_all = false;
+      break;
+    }
+    again = last_of_all && Repeats(*unit) && unit->changed + changed > 0;
+  }
+  auto set = worker->connection->Execute(fmt::format(
+      "UPDATE {} SET seq = {}, last_key = {}, rows_done = rows_done + {}, rows_changed = rows_changed + {} WHERE {} AND worker = {} AND pass = {}",
+      ControlTable(config_, "backfill_workers"), seq, mark.empty() ? "NULL" : worker->connection->Quote(ToJson(mark)), rows, changed, Where(*unit),
+      worker->number, unit->pass));
+  if (!set.ok()) return set.status();
+  if (*set == 0) return absl::FailedPreconditionError(std::string("another migrator has begun this table anew"));
+  if (!last_of_all) return absl::OkStatus();
+  absl::Status finished = Finish(*worker->connection, *unit, again);
+  if (!finished.ok()) return finished;
+  const std::lock_guard lock(mutex_);
+  unit->complete = !again;
+  unit->again = again;
+  return absl::OkStatus();
+}
+
+absl::Status Copier::Chunk(Unit* unit, Worker* worker, Piece* piece, Result* result) {
+  const Throttle::Working working(throttle_);
+  const auto begin = Clock::now();
+  const bool wait = piece->failures >= kPatience;
+  // One that was given up is done in smaller parts.
+  KeyValues to = piece->to;
+  bool ends = true;
+  uint64_t rows = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    rows = unit->rows;
+  }
+  if (piece->failures > 0) {
+    auto part = NextBound(*worker->connection, unit->table, unit->keyset, piece->from, piece->to, rows);
+    if (!part.ok()) return part.status();
+    ends = part->empty() || *part == piece->to;
+    if (!ends) to = *part;
+  }
+  const std::string range = unit->keyset.Range(unit->sql.alias(), piece->from, to);
+  if (unit->role.kind == FillKind::kKeys) {
+    absl::Status reserved = ReserveFor(unit, worker, range, to.empty() ? 0 : rows);
+    if (!reserved.ok()) return reserved;
+  }
+  absl::Status set = LockWait(worker, dialect_.flavor == rewrite::Flavor::kMySql || wait ? "1" : "0");
+  if (!set.ok()) return set;
+  uint64_t changed = 0;
+  absl::Status status = InTransaction(*worker->connection, [&]() -> absl::Status {
+    auto filled = Fill(unit, worker, range, wait);
+    if (!filled.ok()) return filled.status();
+    changed = *filled;
+    // The last chunk's rows are what the estimate leaves; its own count would need another scan.
+    if (to.empty()) rows = changed;
+    return Checkpoint(unit, worker, piece, to, ends, rows, changed);
+  });
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
+  const std::lock_guard lock(mutex_);
+  if (!status.ok()) unit->complete = unit->again = false;
+  if (absl::IsAborted(status)) {
+    ++piece->failures;
+    unit->rows = std::max<uint64_t>(piece->failures > kPatience ? 1 : kMinRows, unit->rows / 2);
+    result->rest = std::chrono::milliseconds(std::min(10 * piece->failures, 200));
+    result->waiting_for = fmt::format("rows of {} that the application holds locked", unit->table.name);
+    return absl::OkStatus();
+  }
+  if (!status.ok()) return status;
+  result->waiting_for.clear();
+  piece->failures = ends ? 0 : 1;
+  piece->from = ends ? piece->from : to;
+  piece->done = ends;
+  unit->changed += changed;
+  unit->done += rows;
+  const double pace = throttle_ == nullptr ? 1 : throttle_->pace();
+  const double target = static_cast<double>(std::chrono::microseconds(config_.limits.chunk_target).count()) * pace;
+  const double factor = std::clamp(target / std::max<double>(1, static_cast<double>(took.count())), 0.5, 2.0);
+  unit->rows = std::clamp<uint64_t>(static_cast<uint64_t>(static_cast<double>(unit->rows) * factor), kMinRows, MaxRows());
+  const double busy = (1 - config_.limits.backfill_idle_share) * pace;
+  result->rest = std::chrono::microseconds(static_cast<int64_t>(static_cast<double>(took.count()) * (1 - busy) / busy));
+  return absl::OkStatus();
+}
+
+}  // namespace crossfade::backfill
