@@ -22,7 +22,7 @@ constexpr milliseconds kLatencyWindow{2'600};  // what a proxy reports is of the
 constexpr seconds kRestEvery{60};           // a look at the p99 at rest, where nothing else made the backfill rest
 constexpr double kNoise = 3;                // milliseconds that a p99 may rise by in any case
 constexpr uint64_t kEnoughCommands = 100;   // in a window; fewer have no p99
-constexpr double kSlowest = 1.0 / 16;
+constexpr double kSlowest = 0.5;  // with as much rest as work, a quarter of the undisturbed rate
 
 double Real(const std::optional<std::string>& value) { return value ? std::strtod(value->c_str(), nullptr) : 0; }
 
@@ -189,7 +189,8 @@ absl::Status Throttle::ReadLatency(std::vector<ThrottleValue>* values) {
       value.detail = "the application's p99 at rest is being measured";
     } else {
       const double most = std::max(*rest_p99_ * limits.p99_rise, *rest_p99_ + kNoise);
-      const bool over = p99_ > most;
+      // What is seen in the first window is still that of the rest before.
+      const bool over = p99_ > most && now - rest_measured_ >= kLatencyWindow;
       if (over && !risen_ && !at_rest) pace_ = std::max(kSlowest, pace_ / 2);
       risen_ = risen_ || (over && !at_rest);
       if (!risen_) pace_ = std::min(1.0, pace_ * 1.05);

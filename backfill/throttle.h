@@ -3,7 +3,8 @@
 // the application's p99 as the proxies measure it, and a query of the operator's; before each chunk its verdict is asked for.
 //
 // The p99 is compared with itself: with what it is while no chunk runs. So the backfill rests for a moment now and then where
-// there is traffic, and after each rise until the rise has gone; each rise also halves its pace, which comes back slowly.
+// there is traffic, and after each rise until the rise has gone; a rise also halves its pace, which comes back slowly, and it works for as long as it
+// rests: an application that is slow for its own reasons does not stop it.
 #pragma once
 
 #include <atomic>
@@ -44,7 +45,7 @@ class Throttle {
 
   // Any thread. Whoever asks wants to work: for some seconds from now on the values are kept fresh.
   ThrottleVerdict Look();
-  // 1/16 to 1: how much of its time and size a chunk may have.
+  // 1/2 to 1: how much of its time and size a chunk may have.
   double pace() const { return pace_.load(std::memory_order_relaxed); }
   std::vector<ThrottleValue> Values() const;
 

@@ -139,31 +139,39 @@ absl::Status Verifier::Settle(const Unit& unit, const Row& suspect) {
   for (int i = 1; i < kLockTries && absl::IsAborted(now.status()); ++i) now = Differing(unit, row, true);
   if (!now.ok()) return now.status();
   if (now->rows.empty()) return absl::OkStatus();
+  std::string key;
+  bool orphan = false;
+  const std::string text = Describe(unit, now->rows[0], &key, &orphan);
+  ++result_.differences;
+  bool mended = false;
   if (repair_) {
     absl::Status repaired = Repair(unit, row);
     if (!repaired.ok()) return repaired;
     now = Differing(unit, row, true);
     if (!now.ok()) return now.status();
-    if (now->rows.empty()) {
-      ++result_.repaired;
-      ++result_.differences;
-      return absl::OkStatus();
-    }
+    mended = now->rows.empty();
   }
-  ++result_.differences;
-  if (result_.examples.size() >= kExamples) return absl::OkStatus();
-  const Row& values = now->rows[0];
-  std::string text = fmt::format("{}.{} (", unit.table.schema, unit.table.name);
+  result_.repaired += mended ? 1 : 0;
+  result_.orphans += orphan && !mended ? 1 : 0;
+  if (!mended && result_.examples.size() < kExamples) result_.examples.push_back(text);
+  if (on_difference_ != nullptr) on_difference_(key, text, mended);
+  return absl::OkStatus();
+}
+
+std::string Verifier::Describe(const Unit& unit, const Row& values, std::string* key, bool* orphan) const {
   size_t at = 0;
   const size_t width = unit.keyset.columns().size();  // first as Literals takes them, then as they read
   for (const rewrite::Column& column : unit.keyset.columns()) {
-    text += fmt::format("{}{} {}", at == 0 ? "" : ", ", column.name, Shown(values[width + at]));
+    *key += fmt::format("{}{} {}", at == 0 ? "" : ", ", column.name, Shown(values[width + at]));
     ++at;
   }
+  std::string text = fmt::format("{}.{} ({}):", unit.table.schema, unit.table.name, *key);
   at = 2 * width;
-  text += "):";
   for (const ColumnPair& pair : unit.pairs.pairs) {
-    text += fmt::format(" {} {}, {} {}, should be {};", pair.old_column, Shown(values[at]), pair.new_column, Shown(values[at + 1]), Shown(values[at + 2]));
+    const bool lost = !pair.is_key && values[at] && !values[at + 2];
+    *orphan = *orphan || lost;
+    text += fmt::format(" {} {}, {} {}, ", pair.old_column, Shown(values[at]), pair.new_column, Shown(values[at + 1]));
+    text += lost ? fmt::format("an orphan: {} has no such row with a new key;", pair.key_table) : fmt::format("should be {};", Shown(values[at + 2]));
     at += 3;
   }
   for (const FilledColumn& column : unit.columns) {
@@ -171,8 +179,7 @@ absl::Status Verifier::Settle(const Unit& unit, const Row& suspect) {
     text += fmt::format(" {}{} {}, should be {};", old, column.name, Shown(values[at + 1]), Shown(values[at + 2]));
     at += 3;
   }
-  result_.examples.push_back(std::move(text));
-  return absl::OkStatus();
+  return text;
 }
 
 absl::Status Verifier::Repair(const Unit& unit, const std::string& row) {
@@ -203,9 +210,9 @@ absl::Status Verifier::Save(bool finished) {
   const std::string examples = nlohmann::json(result_.examples).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return connection_
       .Execute(fmt::format("UPDATE {} SET updated = UTC_TIMESTAMP(6), finished = {}, rows_checked = {}, rows_total = GREATEST(rows_total, {}),"
-                           " differences = {}, repaired = {}, examples = {} WHERE id = {}",
+                           " differences = {}, repaired = {}, orphans = {}, examples = {} WHERE id = {}",
                            ControlTable(config_, "verifications"), finished ? "UTC_TIMESTAMP(6)" : "NULL", result_.rows_checked, result_.rows_checked,
-                           result_.differences, result_.repaired, connection_.Quote(examples), id_))
+                           result_.differences, result_.repaired, result_.orphans, connection_.Quote(examples), id_))
       .status();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ class Verifier {
   // One chunk. True: all is checked and the result stands in the control schema.
   absl::StatusOr<bool> Step();
   const Verification& result() const { return result_; }
+  // Called for each difference that stands under lock: the row's key, what differs, whether it was mended.
+  void OnDifference(std::function<void(const std::string& key, const std::string& text, bool mended)> call) { on_difference_ = std::move(call); }
   uint64_t total() const { return total_; }
 
  private:
@@ -38,6 +41,7 @@ class Verifier {
   absl::StatusOr<Rows> Differing(const Unit& unit, const std::string& range, bool lock);
   absl::Status Settle(const Unit& unit, const Row& suspect);
   absl::Status Repair(const Unit& unit, const std::string& row);
+  std::string Describe(const Unit& unit, const Row& values, std::string* key, bool* orphan) const;
   absl::Status Save(bool finished);
 
   Connection& connection_;
@@ -50,6 +54,7 @@ class Verifier {
   KeyValues last_;
   uint64_t total_ = 0;
   Verification result_;
+  std::function<void(const std::string&, const std::string&, bool)> on_difference_;
   std::chrono::steady_clock::time_point saved_;
 };
 

@@ -17,6 +17,7 @@ namespace crossfade::backfill {
 struct Verification {
   uint64_t rows_checked = 0;
   uint64_t differences = 0, repaired = 0;  // found, and of those mended
+  uint64_t orphans = 0;                    // of the differences: references to rows that do not exist, which nothing mends
   std::vector<std::string> examples;  // "zoo.Bears (7): caveId 'a…', caveNewId 5, should be 6", at most 20
 };
 

@@ -20,6 +20,8 @@ using std::chrono::milliseconds;
 
 constexpr microseconds kNow{0};
 constexpr milliseconds kThrottledLook{100};
+constexpr std::chrono::seconds kWatchPause{10};  // between two rounds of verification in cutover
+constexpr int kWatchRest = 9;                    // times as long as a chunk took
 constexpr milliseconds kFirstBackoff{500}, kLongestBackoff{30'000};
 
 std::string SetPhase(Phase phase) { return fmt::format("phase = '{}'", config::PhaseName(phase)); }
@@ -32,6 +34,7 @@ absl::StatusOr<microseconds> Walker::Step(const ControlState& state, const Migra
   if (work_epoch_ != row.changed_epoch) {
     copier_.reset();
     verifier_.reset();
+    watcher_.reset();
     work_epoch_ = row.changed_epoch;
     backoff_ = milliseconds(0);
     not_before_ = {};
@@ -71,6 +74,7 @@ absl::StatusOr<microseconds> Walker::Step(const ControlState& state, const Migra
   }
   copier_.reset();
   verifier_.reset();
+  watcher_.reset();
   if (absl::IsAborted(waiting.status()) && std::string_view(waiting.status().message().data(), waiting.status().message().size()).starts_with("waits for")) {
     return again;
   }
@@ -103,7 +107,11 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
       if (row.desired < Phase::kVerify) return Waiting();
       return VerifyPiece(row, again);
     case Phase::kCutover:
-      if (row.desired <= Phase::kCutover || row.percent != 100) return Waiting();
+      if (row.desired <= Phase::kCutover || row.percent != 100) {
+        absl::Status watched = row.percent == row.desired_percent && row.desired == Phase::kCutover ? Watch(row, again) : absl::OkStatus();
+        if (!watched.ok()) return watched;
+        return Waiting();
+      }
       return VerifyPiece(row, again);
     case Phase::kRetire: {
       auto tables = Tables();
@@ -215,6 +223,35 @@ absl::StatusOr<Waiting> Walker::VerifyPiece(const MigrationRow& row, microsecond
     verifier_.reset();
   }
   return Waiting("verification under way");
+}
+
+// Verification goes round while readers may see the new side: every row was right already, so one that is not was written past
+// the proxies. It is mended, and told.
+absl::Status Walker::Watch(const MigrationRow& row, microseconds* again) {
+  const auto begin = std::chrono::steady_clock::now();
+  if (begin < watch_at_ || throttle_->Look().hold) return absl::OkStatus();
+  if (watcher_ == nullptr) {
+    auto watcher = Verifier::Make(connection_, config_, migration_, true);
+    if (!watcher.ok()) return watcher.status();
+    watcher_ = *std::move(watcher);
+    watcher_->OnDifference([this, name = row.name](const std::string& key, const std::string& text, bool mended) {
+      AddEvent(connection_, config_, name, Severity::kError, fmt::format("a row was written past the proxies: {} {}", text, mended ? "mended" : "NOT mended"));
+      (void)connection_.Execute(fmt::format("INSERT INTO {}(migration, table_name, row_key, found_at, text, mended) VALUES ({}, {}, {}, UTC_TIMESTAMP(6), {}, {})",
+                                            ControlTable(config_, "drift"), connection_.Quote(name), connection_.Quote(text.substr(0, text.find(' '))),
+                                            connection_.Quote(key.substr(0, 4'000)), connection_.Quote(text.substr(0, 4'000)), mended ? 1 : 0));
+    });
+  }
+  absl::StatusOr<bool> finished = false;
+  {
+    const Throttle::Working working(throttle_);
+    finished = watcher_->Step();
+  }
+  if (!finished.ok()) return finished.status();
+  const auto now = std::chrono::steady_clock::now();
+  if (*finished) watcher_.reset();
+  watch_at_ = now + (*finished ? std::chrono::duration_cast<microseconds>(kWatchPause) : std::chrono::duration_cast<microseconds>(now - begin) * kWatchRest);
+  *again = std::min(*again, std::chrono::duration_cast<microseconds>(watch_at_ - now));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Waiting> Walker::DigestGate() {

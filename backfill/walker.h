@@ -41,6 +41,7 @@ class Walker {
   absl::StatusOr<Waiting> Throttled(std::chrono::microseconds* again);
   absl::StatusOr<Waiting> CopyPiece(const MigrationRow& asked, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> VerifyPiece(const MigrationRow& row, std::chrono::microseconds* again);
+  absl::Status Watch(const MigrationRow& row, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> Ready(const MigrationRow& row, config::Phase next, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> Go(const ControlState& state, const MigrationRow& row, config::Phase next);
   absl::StatusOr<Waiting> GoBack(const ControlState& state, const MigrationRow& row, config::Phase next);
@@ -59,6 +60,8 @@ class Walker {
   std::function<bool(std::chrono::microseconds)> sleep_;
   std::unique_ptr<Copier> copier_;
   std::unique_ptr<Verifier> verifier_;
+  std::unique_ptr<Verifier> watcher_;
+  std::chrono::steady_clock::time_point watch_at_;  // the next round
   uint64_t work_epoch_ = 0;  // copier_ and verifier_ were made when the migration last changed in this epoch
   std::chrono::steady_clock::time_point not_before_;  // the next try of what failed or was given up
   std::chrono::milliseconds backoff_{0};

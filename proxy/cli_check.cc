@@ -76,6 +76,7 @@ int RunVerify(const std::string& config_path, const std::string& name, bool repa
   if (!result.ok()) return Fail(result.status());
   fmt::print("{}: {} rows checked, {} differ, {} repaired\n", name, result->rows_checked, result->differences, result->repaired);
   for (const std::string& example : result->examples) fmt::print("  {}\n", example);
+  if (result->orphans != 0) fmt::print("{}: {} of them refer to rows that do not exist: what they should be, only you know\n", name, result->orphans);
   if (result->differences == result->repaired) return 0;
   return Fail(fmt::format("{}: old and new side differ{}", name, repair ? "" : "; `verify --repair` mends them"));
 }

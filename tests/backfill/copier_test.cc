@@ -226,6 +226,22 @@ TEST_P(Copy, VerificationFindsAndMends) {
   EXPECT_EQ(Value("SELECT COUNT(DISTINCT id) FROM P"), "300");
 }
 
+TEST_P(Copy, OrphansAreToldFromFailedRows) {
+  Run("CREATE TABLE P(name varchar(10) NOT NULL PRIMARY KEY)");
+  Run("CREATE TABLE R(rid int PRIMARY KEY, p varchar(10) NULL, KEY(p))");
+  Run("INSERT INTO P VALUES ('a'), ('b')");
+  Run("INSERT INTO R VALUES (1, 'a'), (2, 'b'), (3, 'gone')");
+  Begin("[{name: ik, schema: cf_data, phase: observe, keys: [{table: P, old: name, new: {column: id, type: int unsigned}, references: [{table: R, old: p, new: pid}]}]}]");
+  CopyAll();
+  Run("UPDATE R SET pid = pid + 7 WHERE rid = 1");
+  const Verification result = Check(true);
+  EXPECT_EQ(result.differences, 2u);
+  EXPECT_EQ(result.repaired, 1u);
+  EXPECT_EQ(result.orphans, 1u);
+  ASSERT_EQ(result.examples.size(), 1u);
+  EXPECT_NE(result.examples[0].find("cf_data.R (rid '3'): p 'gone', pid NULL, an orphan: P has no such row"), std::string::npos) << result.examples[0];
+}
+
 // Several workers, each on its own connection; all of them die now and then.
 TEST_P(Copy, WorkersShareATableAndAnyOfThemMayDie) {
   for (const std::string& sql : ZooTables(4'000, 4)) Run(sql);

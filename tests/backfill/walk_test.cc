@@ -250,6 +250,26 @@ TEST_P(Walk, GatesSayWhatTheyWaitFor) {
   EXPECT_TRUE(Reach(Phase::kCutover, 100));
 }
 
+// Verification goes round in cutover.
+TEST_P(Walk, AWriterThatBypassesTheProxyIsNoticedAndMended) {
+  MakeTables(200, 2);
+  Migrator migrator(config_);
+  migrator.Start();
+  ASSERT_TRUE(Reach(Phase::kCutover, 50));
+  ASSERT_TRUE(Becomes([&] { return Value("SELECT COUNT(*) FROM cf_control.verifications WHERE finished IS NOT NULL") == "2"; }));
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM cf_control.drift"), "0");
+  const std::string right = Value("SELECT p_id FROM R WHERE rid = 7");
+  Run("UPDATE R SET p_id = p_id + 1 WHERE rid = 7");
+  Run("INSERT INTO R(p, ptag) VALUES ('k3', 'k3')");
+  Run("INSERT INTO P(name, tag, v) VALUES ('fresh', 'fresh', 1)");
+  ASSERT_TRUE(Becomes([&] { return Value("SELECT COUNT(*) FROM cf_control.drift WHERE mended = 1 AND found_at > UTC_TIMESTAMP() - INTERVAL 1 HOUR") == "3"; }));
+  EXPECT_EQ(Value("SELECT row_key FROM cf_control.drift WHERE table_name = 'cf_data.R' ORDER BY id LIMIT 1"), "rid '7'");
+  EXPECT_EQ(Value("SELECT p_id FROM R WHERE rid = 7"), right);
+  EXPECT_NE(Value("SELECT id FROM P WHERE name = 'fresh'"), "NULL");
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM cf_control.events WHERE severity = 'error' AND text LIKE 'a row was written past the proxies: %mended'"), "3");
+  ExpectBelonging("id", "p_id", "q_id");
+}
+
 ON_EACH_ENGINE(Walk);
 
 }  // namespace

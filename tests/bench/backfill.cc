@@ -52,7 +52,7 @@ class Bench {
     if (!connection.ok()) Die(std::string(connection.status().message()));
     db_ = std::make_unique<Connection>(*std::move(connection));
     Run("CREATE DATABASE bench CHARACTER SET utf8mb4");
-    Run("CREATE TABLE bench.t(id bigint unsigned NOT NULL PRIMARY KEY, k int NOT NULL, c char(60) NOT NULL, pad char(60) NOT NULL, KEY(k))");
+    Run("CREATE TABLE bench.t(id bigint unsigned NOT NULL PRIMARY KEY, k int unsigned NOT NULL, c char(60) NOT NULL, pad char(60) NOT NULL, KEY(k))");
     Run("CREATE TABLE bench.seed(i int PRIMARY KEY)");
     Run("INSERT INTO bench.seed WITH RECURSIVE s(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < 999) SELECT i FROM s");
     for (uint64_t from = 0; from < rows; from += 100'000) {
