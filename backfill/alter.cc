@@ -15,15 +15,32 @@ constexpr int kTriesOfRebuild = 5;
 
 }  // namespace
 
-std::string OldestTransaction(Connection& connection) {
+std::string Blocker(Connection& connection, const std::vector<std::pair<std::string, std::string>>& tables) {
+  std::string mysql, maria;
+  for (const auto& [schema, table] : tables) {
+    mysql += fmt::format("{}(m.object_schema = {} AND m.object_name = {})", mysql.empty() ? "" : " OR ", connection.Quote(schema), connection.Quote(table));
+    maria += fmt::format("{}(m.table_schema = {} AND m.table_name = {})", maria.empty() ? "" : " OR ", connection.Quote(schema), connection.Quote(table));
+  }
+  constexpr char kWho[] = "SELECT p.id, COALESCE(p.user, '?'), COALESCE(p.host, '?'), p.command, p.time FROM ";
+  constexpr char kLongest[] = " AND p.id <> CONNECTION_ID() ORDER BY p.time DESC LIMIT 1";
+  for (const std::string& sql :
+       {fmt::format("{}performance_schema.metadata_locks AS m JOIN performance_schema.threads AS t ON t.thread_id = m.owner_thread_id"
+                    " JOIN information_schema.processlist AS p ON p.id = t.processlist_id WHERE m.lock_status = 'GRANTED' AND ({}){}", kWho, mysql, kLongest),
+        fmt::format("{}information_schema.metadata_lock_info AS m JOIN information_schema.processlist AS p ON p.id = m.thread_id WHERE ({}){}", kWho, maria, kLongest)}) {
+    auto rows = connection.Query(sql);
+    if (!rows.ok() || rows->rows.empty()) continue;
+    const Row& row = rows->rows[0];
+    return fmt::format("it is held by connection {} ({}@{}, {} for {} s)", row[0].value_or(""), row[1].value_or(""), row[2].value_or(""),
+                       row[3] == "Sleep" ? "idle in a transaction" : row[3].value_or(""), row[4].value_or(""));
+  }
   auto rows = connection.Query(
       "SELECT t.trx_mysql_thread_id, t.trx_started, COALESCE(p.user, '?'), COALESCE(p.host, '?') FROM information_schema.innodb_trx AS t"
       " LEFT JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id WHERE t.trx_mysql_thread_id <> CONNECTION_ID()"
       " ORDER BY t.trx_started LIMIT 1");
   if (!rows.ok() || rows->rows.empty()) return "";
   const Row& row = rows->rows[0];
-  return fmt::format("connection {} ({}@{}), whose transaction is open since {}", row[0].value_or(""), row[2].value_or(""), row[3].value_or(""),
-                     row[1].value_or(""));
+  return fmt::format("the oldest transaction is that of connection {} ({}@{}), whose transaction is open since {}", row[0].value_or(""), row[2].value_or(""),
+                     row[3].value_or(""), row[1].value_or(""));
 }
 
 absl::Status RunAlter(Connection& connection, const config::Config& config, const std::string& migration, const Alter& alter) {
@@ -45,9 +62,9 @@ absl::Status RunAlter(Connection& connection, const config::Config& config, cons
   }
   const uint32_t error = ServerError(status);
   if (error == 1205) {
-    const std::string blocker = OldestTransaction(connection);
+    const std::string blocker = Blocker(connection, {{alter.schema, alter.table}});
     return absl::AbortedError(fmt::format("{}.{} is in use: its metadata lock was not free within {} s{}{}; will be tried again", alter.schema,
-                                          alter.table, wait, blocker.empty() ? "" : "; the oldest transaction is that of ", blocker));
+                                          alter.table, wait, blocker.empty() ? "" : "; ", blocker));
   }
   if (error == 1845 || error == 1846) {
     return absl::FailedPreconditionError(fmt::format("the engine cannot do this without copying or locking the table: {}: {}", sql,

@@ -18,7 +18,9 @@ namespace crossfade::backfill {
 absl::Status RunAlter(Connection& connection, const config::Config& config, const std::string& migration, const Alter& alter);
 absl::Status RunAlters(Connection& connection, const config::Config& config, const std::string& migration, const std::vector<Alter>& alters);
 
-// The longest open transaction of another connection, in words; empty: none.
-std::string OldestTransaction(Connection& connection);
+// Who holds the metadata lock that a change of one of the tables waits for, in words: "it is held by connection 7 (app@host, idle
+// for 12 s)"; where the server does not tell (no performance_schema, no metadata_lock_info), the longest open transaction. Empty:
+// none.
+std::string Blocker(Connection& connection, const std::vector<std::pair<std::string, std::string>>& tables);
 
 }  // namespace crossfade::backfill

@@ -61,9 +61,9 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
   if (!set.ok()) return set.status();
   absl::Status status = connection_.Execute("LOCK TABLES " + lock).status();
   if (ServerError(status) == kLockWait) {  // somebody who does not come through a proxy
-    const std::string blocker = OldestTransaction(connection_);
+    const std::string blocker = Blocker(connection_, TablesOf(migration_));
     return absl::AbortedError(fmt::format("the tables are in use: their metadata locks were not free within {} s{}{}", wait,
-                                          blocker.empty() ? "" : "; the oldest transaction is that of ", blocker));
+                                          blocker.empty() ? "" : "; ", blocker));
   }
   std::vector<std::string> made;
   for (const Alter& alter : *alters) {

@@ -226,6 +226,32 @@ TEST_P(Copy, VerificationFindsAndMends) {
   EXPECT_EQ(Value("SELECT COUNT(DISTINCT id) FROM P"), "300");
 }
 
+TEST_P(Copy, WhoHoldsUpASchemaChangeIsNamed) {
+  Run("CREATE TABLE P(name varchar(10) NOT NULL PRIMARY KEY)");
+  Run("INSERT INTO P VALUES ('a')");
+  ASSERT_OK(InstallControlSchema(*db_, *config_));
+  if (IsMariaDb()) (void)db_->Execute("INSTALL SONAME 'metadata_lock_info'");
+  // An older transaction elsewhere is not the one.
+  Connection other = Open(), application = Open();
+  Run("CREATE TABLE elsewhere(i int PRIMARY KEY)");
+  ASSERT_OK(StatusOf(other.Execute("START TRANSACTION")));
+  ASSERT_OK(StatusOf(other.Execute("INSERT INTO elsewhere VALUES (1)")));
+  ASSERT_OK(StatusOf(application.Execute("START TRANSACTION")));
+  ASSERT_OK(StatusOf(application.Query("SELECT * FROM P")));
+  const bool told = db_->Query("SELECT 1 FROM information_schema.metadata_lock_info LIMIT 1").ok() || db_->Query("SELECT 1 FROM performance_schema.metadata_locks LIMIT 1").ok();
+  const auto begin = std::chrono::steady_clock::now();
+  const absl::Status status = RunAlter(*db_, *config_, "ik", {"cf_data", "P", {"ADD COLUMN n int NULL"}, "INSTANT"});
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(2'500));
+  EXPECT_TRUE(absl::IsAborted(status)) << status;
+  const std::string message(status.message());
+  if (told && Value("SELECT @@performance_schema") == "1") {
+    EXPECT_NE(message.find(fmt::format("it is held by connection {} (root@", application.thread_id())), std::string::npos) << message;
+    EXPECT_NE(message.find("idle in a transaction"), std::string::npos) << message;
+  } else {
+    EXPECT_NE(message.find("connection "), std::string::npos) << message;
+  }
+}
+
 TEST_P(Copy, OrphansAreToldFromFailedRows) {
   Run("CREATE TABLE P(name varchar(10) NOT NULL PRIMARY KEY)");
   Run("CREATE TABLE R(rid int PRIMARY KEY, p varchar(10) NULL, KEY(p))");
