@@ -37,8 +37,7 @@ class Bench {
  public:
   Bench(servers::Engine engine, uint64_t rows, uint32_t workers) : rows_(rows) {
     std::vector<std::string> arguments = {"--log-bin=binlog", "--binlog-format=ROW", "--server-id=1", "--innodb-flush-log-at-trx-commit=1",
-                                          "--sync-binlog=1", "--innodb-buffer-pool-size=1G"};
-    arguments.push_back(engine == servers::Engine::kMySql ? "--innodb-redo-log-capacity=1G" : "--innodb-log-file-size=1G");
+                                          "--sync-binlog=1"};  // redo log and buffer pool (128 MB) as the engines have them
     auto server = servers::Server::Start(engine, {arguments});
     if (!server.ok()) Die(std::string(server.status().message()));
     server_ = *std::move(server);
