@@ -50,6 +50,16 @@ TEST_P(PreflightCheck, WhatStandsInTheWayIsFound) {
   ExpectError({"CREATE TRIGGER tr BEFORE INSERT ON R FOR EACH ROW SET NEW.ptag = 'x'"}, "has the trigger tr");
   ExpectError({"CREATE TABLE Other(a int)", "CREATE TRIGGER tr BEFORE INSERT ON Other FOR EACH ROW UPDATE P SET v = 1"}, "the trigger cf_data.tr of another table names cf_data.P");
   ExpectError({"CREATE OR REPLACE VIEW v AS SELECT name, tag FROM P"}, "the view cf_data.v reads cf_data.P and can be written through");
+  if (IsMariaDb()) {  // not updatable, but its table stands in the place of the view
+    for (const char* query : {"SELECT v + 0 AS x FROM P", "SELECT a.v + 0 AS x FROM P AS a JOIN (SELECT DISTINCT rid FROM R) AS d", "SELECT (SELECT MAX(v) FROM P) + 0 AS x FROM (SELECT DISTINCT rid FROM R) AS d"})
+      ExpectError({fmt::format("CREATE OR REPLACE VIEW v AS {}", query)}, "the view cf_data.v is merged into queries");
+  }
+  for (const char* query : {"SELECT MAX(v) AS x FROM P", "SELECT DISTINCT v AS x FROM P", "SELECT v AS x FROM P UNION SELECT 1", "SELECT v AS x FROM P LIMIT 5"}) {
+    Fresh();
+    Run(fmt::format("CREATE OR REPLACE VIEW v AS {}", query));
+    EXPECT_EQ(Found(Finding::kError), "") << query;
+    EXPECT_NE(Found(Finding::kWarning).find("the view cf_data.v reads"), std::string::npos) << query;
+  }
   Run("DROP VIEW v");
   ExpectError({"CREATE PROCEDURE proc() UPDATE R SET p = 'x'"}, "the routine cf_data.proc names cf_data.R");
   Run("DROP PROCEDURE proc");
