@@ -27,6 +27,7 @@ absl::Status Copier::LockWait(Worker* worker, const char* seconds) {
 }
 
 absl::Status Copier::ReserveFor(Unit* unit, Worker* worker, const std::string& range, uint64_t rows) {
+  if (!unit->sql.numbers()) return absl::OkStatus();
   Connection& connection = *worker->connection;
   if (rows > 0 && worker->end_key - worker->next_key >= rows) return absl::OkStatus();
   auto missing = connection.Query(unit->sql.CountMissing(range));
@@ -48,7 +49,7 @@ absl::Status Copier::ReserveFor(Unit* unit, Worker* worker, const std::string& r
 }
 
 absl::StatusOr<uint64_t> Copier::Fill(Unit* unit, Worker* worker, const std::string& range, bool wait) {
-  const bool keys = unit->role.kind == FillKind::kKeys;
+  const bool keys = unit->sql.numbers();
   uint64_t count = 0;
   if (const std::string lock = unit->sql.Lock(range, wait); !lock.empty()) {
     auto locked = worker->connection->Query(lock);

@@ -10,6 +10,7 @@
 #include "backfill/store.h"
 #include "fmt/format.h"
 #include "fmt/ranges.h"
+#include "rewrite/new_key.h"
 
 namespace crossfade::backfill {
 namespace {
@@ -121,9 +122,10 @@ std::vector<Alter> PerTable(const config::Migration& migration, const rewrite::C
   return out;
 }
 
-// MariaDB wants a default for an invisible column that is NOT NULL; 0 is never a key.
+// MariaDB wants a default for an invisible column that is NOT NULL: what is never a key.
 std::string HiddenNotNull(const rewrite::Catalog& catalog, const std::string& type) {
-  return type + (catalog.dialect.flavor == rewrite::Flavor::kMariaDb ? " NOT NULL DEFAULT 0 INVISIBLE" : " NOT NULL INVISIBLE");
+  const bool maria = catalog.dialect.flavor == rewrite::Flavor::kMariaDb;
+  return type + (maria ? fmt::format(" NOT NULL DEFAULT {} INVISIBLE", rewrite::NoKey(type)) : " NOT NULL INVISIBLE");
 }
 
 // What stands in an old column that a writer leaves out.
@@ -140,7 +142,8 @@ std::string Nothing(const rewrite::Column& column) {
 std::string OldDefinition(const rewrite::Column& column, bool visible) {
   std::string out = column.type;
   if (!column.charset.empty()) out += fmt::format(" CHARACTER SET {} COLLATE {}", column.charset, column.collation);
-  out += column.nullable ? " NULL" : " NOT NULL DEFAULT " + Nothing(column);
+  // MySQL cannot take AUTO_INCREMENT away in place.
+  out += column.nullable ? " NULL" : column.auto_increment ? " NOT NULL AUTO_INCREMENT" : " NOT NULL DEFAULT " + Nothing(column);
   if (!visible) out += " INVISIBLE";
   return out;
 }
@@ -351,6 +354,7 @@ std::vector<Alter> FinalNamesDdl(const config::Migration& migration, const rewri
       if (fresh == nullptr || !fresh->invisible) continue;
       if (old != nullptr && !pair.old_stays) {
         for (const rewrite::Index& index : table.indexes) {
+          if (old->auto_increment && index.columns.size() == 1) continue;  // it must have a key: it goes with it
           if (!Mentions(index, pair.old_column) || std::find(dropped.begin(), dropped.end(), index.name) != dropped.end()) continue;
           dropped.push_back(index.name);
           alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index.name)));
@@ -419,7 +423,8 @@ std::vector<Alter> UndoFinalNamesDdl(const config::Migration& migration, const r
 std::vector<Alter> DropOldColumnDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
   std::vector<Alter> out = PerTable(migration, catalog, "INSTANT", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
     for (const ColumnPair& pair : pairs) {
-      if (table.FindColumn(OldName(pair.old_column)) == nullptr) continue;
+      const rewrite::Column* old = table.FindColumn(OldName(pair.old_column));
+      if (old == nullptr || old->auto_increment) continue;
       alter->clauses.push_back(fmt::format("DROP COLUMN {}", QuoteName(OldName(pair.old_column))));
     }
   });
@@ -428,6 +433,19 @@ std::vector<Alter> DropOldColumnDdl(const config::Migration& migration, const re
       if (table.FindColumn(OldName(name)) != nullptr) alter->clauses.push_back(fmt::format("DROP COLUMN {}", QuoteName(OldName(name))));
     }
   }, &out);
+  // An AUTO_INCREMENT column goes together with its key, which rebuilds the table.
+  std::vector<Alter> counters = PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
+    for (const ColumnPair& pair : pairs) {
+      const std::string name = OldName(pair.old_column);
+      const rewrite::Column* old = table.FindColumn(name);
+      if (old == nullptr || !old->auto_increment) continue;
+      alter->rebuilds = true;
+      for (const rewrite::Index& index : table.indexes)
+        if (Mentions(index, name)) alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index.name)));
+      alter->clauses.push_back(fmt::format("DROP COLUMN {}", QuoteName(name)));
+    }
+  });
+  out.insert(out.end(), counters.begin(), counters.end());
   // The successors take the names of the indexes they replaced, for the sake of index hints.
   std::vector<Alter> renames = PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>&, Alter* alter) {
     constexpr std::string_view kSuffix = "_crossfade";

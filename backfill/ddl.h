@@ -23,6 +23,7 @@ struct Alter {
   std::string schema, table;
   std::vector<std::string> clauses;
   std::string algorithm;          // "INSTANT", or "INPLACE" (with LOCK=NONE)
+  bool rebuilds = false;          // too long for the statement gate
   bool skip_foreign_key_checks = false;  // the rows were verified; the check would need a copy
 };
 std::string AlterSql(const Alter& alter);

@@ -6,6 +6,7 @@
 #include "backfill/connection.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
+#include "rewrite/new_key.h"
 
 namespace crossfade::backfill {
 namespace {
@@ -93,6 +94,8 @@ absl::StatusOr<FillSql> FillSql::Of(const config::Migration& migration, const Ro
     case FillKind::kKeys:
       sql.missing_ = KeyMissing(role.pairs);
       sql.column_ = QuoteName(role.pairs.pairs.front().new_column);
+      sql.fresh_ = rewrite::FreshKey(role.pairs.pairs.front().new_type);
+      if (!sql.fresh_.empty()) sql.assignments_ = fmt::format("t.{} = {}", sql.column_, sql.fresh_);
       break;
     case FillKind::kReferences:
       sql.from_ += ReferenceJoins(migration, role.pairs);
@@ -124,9 +127,7 @@ std::string FillSql::Lock(const std::string& range, bool wait) const {
 }
 
 std::string FillSql::Fill(const std::string& range, uint64_t first_key) const {
-  if (kind_ != FillKind::kKeys) {
-    return fmt::format("UPDATE {} SET {}{} WHERE {} AND {}", from_, assignments_, KeepStamps(table_, "r"), range, missing_);
-  }
+  if (!numbers()) return fmt::format("UPDATE {} SET {}{} WHERE {} AND {}", from_, assignments_, KeepStamps(table_, alias()), range, missing_);
   std::string join;
   for (const rewrite::Column& key : keyset_.columns()) {
     join += fmt::format("{}t.{} = s.{}", join.empty() ? "" : " AND ", QuoteName(key.name), QuoteName(key.name));

@@ -33,6 +33,8 @@ class FillSql {
                                     const rewrite::Dialect& dialect, bool recompute);
 
   const char* alias() const { return kind_ == FillKind::kKeys ? "t" : "r"; }  // of the table, in `range`
+  // Fill takes numbers from the allocator, one for each row that Lock has counted.
+  bool numbers() const { return kind_ == FillKind::kKeys && fresh_.empty(); }
   // How many new keys the rows of `range` need.
   std::string CountMissing(const std::string& range) const;
   // Locks the rows that Fill will change and counts them, without waiting unless `wait`. Empty: Fill does it itself
@@ -47,6 +49,7 @@ class FillSql {
   rewrite::Table table_;
   Keyset keyset_;
   std::string name_, from_, missing_, assignments_, parents_, column_;
+  std::string fresh_;  // what the server makes new keys with; empty: they are numbers
 };
 
 // The parts of statements over a table `r` and the tables that its references belong to, p0, p1 …

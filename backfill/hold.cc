@@ -77,6 +77,7 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
     auto tables = Tables();
     if (!tables.ok()) break;
     for (const Alter& alter : DropOldColumnDdl(migration_, *tables)) {
+      if (alter.rebuilds) continue;  // done online, when the gate is open again
       absl::Status dropped = connection_.Execute(AlterSql(alter)).status();
       if (absl::IsUnavailable(dropped)) return dropped;
       if (dropped.ok()) made.push_back(AlterSql(alter));

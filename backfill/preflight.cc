@@ -12,6 +12,7 @@
 #include "backfill/store.h"
 #include "fmt/format.h"
 #include "rewrite/column_expression.h"
+#include "rewrite/new_key.h"
 
 namespace crossfade::backfill {
 namespace {
@@ -30,7 +31,7 @@ std::string PlainType(std::string_view type) {
     if (!in_width) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     if (c == ')') in_width = false;
   }
-  return out;
+  return out.substr(0, out.find(" character set"));
 }
 
 bool InPrimaryKey(const Table& table, const std::string& column) {
@@ -58,14 +59,18 @@ void CheckNewColumn(const Table& table, const ColumnPair& pair, Findings* findin
   }
 }
 
-void CheckOldColumn(const Table& table, const Column& old, Findings* findings) {
+void CheckOldColumn(const Table& table, const Column& old, const std::string& new_type, Findings* findings) {
   const std::string name = fmt::format("{}.{}.{}", table.schema, table.name, old.name);
   if (old.generated) AddError(findings, name + " is a generated column", "migrate the column that it is made of");
   if (old.type.rfind("float", 0) == 0 || old.type.rfind("double", 0) == 0) {
     AddError(findings, fmt::format("{} is {}: equal values of such a column cannot be found again by comparing", name, old.type), "change it to DECIMAL or an integer first");
   } else if (old.type_class == TypeClass::kInteger) {
+    if (!rewrite::IsIntegerType(new_type)) return;
     AddError(findings, fmt::format("{} is {}, an integer like the new key: the proxy tells the two keys apart by their shape", name, old.type),
              "a migration between two integer types is not possible in this version");
+  } else if (!rewrite::IsIntegerType(new_type)) {
+    AddError(findings, fmt::format("{} is {}, and the new key {}: the proxy tells the two keys apart by their shape", name, old.type, new_type),
+             "a migration between two string types is not possible in this version");
   } else if (old.type_class != TypeClass::kString && old.type_class != TypeClass::kBinary) {
     AddError(findings, fmt::format("{} is {}: only character and binary keys can be replaced in this version", name, old.type), "");
   }
@@ -80,7 +85,12 @@ void CheckKey(const Table& table, const ColumnPair& pair, uint64_t rows, Finding
   if (!unique || old->nullable) AddError(findings, name + " is not a unique NOT NULL key by itself", "only such a column can be looked up by either key");
   const uint64_t largest = LargestInteger(pair.new_type);
   if (largest == 0) {
-    AddError(findings, fmt::format("the new key {} is {}: new keys are integers in this version", pair.new_column, pair.new_type), "use int unsigned or bigint unsigned");
+    if (!rewrite::FreshKey(pair.new_type).empty()) {
+      AddInfo(findings, fmt::format("{}.{}.{} gets a UUID for each row until contract; afterwards the application gives its keys itself", table.schema, table.name, pair.FinalName()));
+      return;
+    }
+    AddError(findings, fmt::format("the new key {} is {}: new keys are integers or UUIDs", pair.new_column, pair.new_type),
+             "use int unsigned or bigint unsigned, or char(36), binary(16) or MariaDB's uuid");
   } else if (largest / 2 < rows) {
     AddError(findings, fmt::format("{} holds at most {} keys, and {}.{} has about {} rows", pair.new_type, largest, table.schema, table.name, rows), "use a larger type");
   }
@@ -196,7 +206,7 @@ absl::Status CheckTable(Connection& connection, const config::Migration& migrati
       continue;
     }
     CheckNewColumn(*table, pair, findings);
-    CheckOldColumn(*table, *old, findings);
+    CheckOldColumn(*table, *old, pair.new_type, findings);
     if (pair.is_key) {
       CheckKey(*table, pair, rows, findings);
     } else {

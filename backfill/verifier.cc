@@ -10,6 +10,7 @@
 #include "backfill/store.h"
 #include "fmt/format.h"
 #include "nlohmann/json.hpp"
+#include "rewrite/new_key.h"
 
 namespace crossfade::backfill {
 namespace {
@@ -28,7 +29,7 @@ std::string Condition(const rewrite::Table& table, const TablePairs& pairs, cons
     const ColumnPair& pair = pairs.pairs[i];
     if (!out.empty()) out += " OR ";
     if (pair.is_key) {
-      out += fmt::format("r.{0} IS NULL OR r.{0} = 0", QuoteName(pair.new_column));
+      out += fmt::format("r.{0} IS NULL OR r.{0} = {1}", QuoteName(pair.new_column), rewrite::NoKey(pair.new_type));
     } else {
       out += fmt::format("NOT (r.{0} <=> p{1}.{2}) OR (r.{3} IS NOT NULL AND p{1}.{2} IS NULL)", QuoteName(pair.new_column), i,
                          QuoteName(pair.key_new_column), QuoteName(pair.old_column));
@@ -186,10 +187,14 @@ absl::Status Verifier::Repair(const Unit& unit, const std::string& row) {
   const std::string table = TableName(unit.table.schema, unit.table.name);
   for (const ColumnPair& pair : unit.pairs.pairs) {
     if (!pair.is_key) continue;
-    auto key = ReserveKeys(connection_, config_, migration_.name, unit.table.name, 1);
-    if (!key.ok()) return key.status();
-    auto set = connection_.Execute(fmt::format("UPDATE {} AS r SET r.{} = {}{} WHERE {} AND (r.{} IS NULL OR r.{} = 0)", table, QuoteName(pair.new_column),
-                                               *key, KeepStamps(unit.table, "r"), row, QuoteName(pair.new_column), QuoteName(pair.new_column)));
+    std::string key = rewrite::FreshKey(pair.new_type);
+    if (key.empty()) {
+      auto reserved = ReserveKeys(connection_, config_, migration_.name, unit.table.name, 1);
+      if (!reserved.ok()) return reserved.status();
+      key = std::to_string(*reserved);
+    }
+    auto set = connection_.Execute(fmt::format("UPDATE {0} AS r SET r.{1} = {2}{3} WHERE {4} AND (r.{1} IS NULL OR r.{1} = {5})", table, QuoteName(pair.new_column),
+                                               key, KeepStamps(unit.table, "r"), row, rewrite::NoKey(pair.new_type)));
     if (!set.ok()) return set.status();
   }
   if (!unit.columns.empty()) {

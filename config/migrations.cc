@@ -90,6 +90,10 @@ KeyMigration ReadKey(const YAML::Node& node, const std::string& what, const Migr
   if (const std::string reason = CheckType(key.new_type); diagnostics->ok() && !reason.empty()) {
     fresh.Fail("type", reason);
   }
+  // A key of letters holds a UUID; tables of different character sets could not refer to each other.
+  const std::string folded = FoldCase(key.new_type);
+  const bool letters = folded.rfind("char", 0) == 0 || folded.rfind("varchar", 0) == 0;
+  if (letters && folded.find("charset") == std::string::npos && folded.find("character set") == std::string::npos) key.new_type += " CHARACTER SET ascii";
   key.final_name = Identifier(fresh, "final", false);
   if (section.Has("final")) {
     if (!key.final_name.empty()) section.Fail("final", "stands under 'new' too");

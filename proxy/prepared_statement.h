@@ -54,6 +54,7 @@ struct SqlPrepared {
   std::vector<Variant> variants;
 };
 
-rewrite::ValueShape ToShape(protocol::TypeShape shape);
+// The kind of value that an execution gives. `numbers`: strings that read as integers are told apart (Snapshot::integers_go).
+rewrite::ValueShape ShapeOfParam(const protocol::ParamType& type, const protocol::ParamValue& value, bool numbers);
 
 }  // namespace crossfade::proxy

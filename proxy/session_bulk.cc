@@ -26,11 +26,12 @@ bool SameText(const rewrite::Plan& a, const rewrite::Plan& b) {
          std::ranges::equal(a.params, b.params, same_param) && std::ranges::equal(a.key_slots, b.key_slots, same_slot);
 }
 
-ValueShape ShapeOf(const protocol::ParamType& type, const BulkValue& value) {
+ValueShape ShapeOf(const protocol::ParamType& type, const BulkValue& value, bool numbers) {
   protocol::ParamValue plain;
   plain.is_null = value.indicator == BulkValue::kNull;
+  plain.bytes = value.bytes;
   // DEFAULT and IGNORE have none; no plan may depend on it.
-  return value.indicator > BulkValue::kNull ? ValueShape::kUnknown : ToShape(protocol::ShapeOf(type, plain));
+  return value.indicator > BulkValue::kNull ? ValueShape::kUnknown : ShapeOfParam(type, plain, numbers);
 }
 
 // The parameters that a row may not leave to DEFAULT or IGNORE: what becomes of the row depends on them, or their value
@@ -88,7 +89,7 @@ awaitable<Session::Action> Session::BulkExecute(std::string_view payload, Prepar
   size_t rows = 0;
   for (; !pieces && reader.Next(&row); ++rows) {
     std::vector<ValueShape> shapes(row.size());
-    for (size_t i = 0; i < row.size(); ++i) shapes[i] = ShapeOf(head.types()[i], row[i]);
+    for (size_t i = 0; i < row.size(); ++i) shapes[i] = ShapeOf(head.types()[i], row[i], pinned_->snapshot->integers_go);
     const bool known = std::ranges::any_of(kinds, [&](const std::vector<ValueShape>& kind) {
       for (size_t i = 0; i < kind.size(); ++i) {
         if (depends[i] && kind[i] != shapes[i]) return false;

@@ -32,11 +32,16 @@ std::string IdCommand(Command command, uint32_t id) {
 
 }  // namespace
 
-rewrite::ValueShape ToShape(protocol::TypeShape shape) {
-  switch (shape) {
+rewrite::ValueShape ShapeOfParam(const protocol::ParamType& type, const protocol::ParamValue& value, bool numbers) {
+  switch (protocol::ShapeOf(type, value)) {
     case protocol::TypeShape::kNull: return rewrite::ValueShape::kNull;
     case protocol::TypeShape::kInteger: return rewrite::ValueShape::kInteger;
-    case protocol::TypeShape::kString: return rewrite::ValueShape::kString;
+    case protocol::TypeShape::kString: {
+      if (!numbers || value.long_data) return rewrite::ValueShape::kString;
+      protocol::Reader reader(value.bytes);
+      const std::string_view text = reader.LenencString();
+      return reader.ok() && rewrite::ReadsAsInteger(text) ? rewrite::ValueShape::kNumeric : rewrite::ValueShape::kString;
+    }
     case protocol::TypeShape::kOther: return rewrite::ValueShape::kOther;
   }
   return rewrite::ValueShape::kUnknown;
@@ -253,7 +258,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   }
   std::vector<rewrite::ValueShape> shapes;
   for (size_t i = 0; i < statement->params && i < parsed->types.size(); ++i) {
-    shapes.push_back(ToShape(protocol::ShapeOf(parsed->types[i], parsed->values[i])));
+    shapes.push_back(ShapeOfParam(parsed->types[i], parsed->values[i], pinned_->snapshot->integers_go));
   }
   if (MayChangeFacts(statement->text)) facts_known_ = false;
   rewrite::SessionFacts facts = statement->facts;

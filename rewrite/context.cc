@@ -37,7 +37,7 @@ uint32_t Context::NewSlot(const Key& key) {
 ValueShape Context::ShapeOf(const Expr& expr, bool* is_value) {
   *is_value = true;
   switch (expr.kind) {
-    case ExprKind::kString:
+    case ExprKind::kString: return world.integers_go() && ReadsAsInteger(expr.text) ? ValueShape::kNumeric : ValueShape::kString;
     case ExprKind::kHex: return ValueShape::kString;
     case ExprKind::kInteger:
     case ExprKind::kBool: return ValueShape::kInteger;
@@ -70,10 +70,23 @@ bool Context::WarnsEachTime(const Expr& expr) const {
   return NameEq(expr.charset, "utf8") || NameEq(expr.charset, "utf8mb3") || (Word(expr.span.begin)[0] | 0x20) == 'n';
 }
 
+ValueShape Context::ShapeFor(const Key& key, const Expr& expr, bool* is_value) {
+  const ValueShape shape = ShapeOf(expr, is_value);
+  if (expr.kind == ExprKind::kHex && key.old_shape == ValueShape::kInteger) {
+    // The servers read it as a number beside one, unless it is as long as a key of bytes.
+    cacheable = false;
+    const std::string_view text = Word(expr.span.begin);
+    const size_t digits = text.size() - (text.starts_with("0x") ? 2 : 3);
+    return digits == 32 || NameEq(expr.charset, "binary") ? ValueShape::kString : ValueShape::kInteger;
+  }
+  return shape == ValueShape::kNumeric ? key.old_shape : shape;
+}
+
 bool Context::ComparesAs(const Expr& expr, ValueShape shape) {
   if (expr.kind == ExprKind::kHex || expr.kind == ExprKind::kNull || NameEq(expr.charset, "binary") || WarnsEachTime(expr)) return false;
   bool is_value = false;
-  const ValueShape own = ShapeOf(expr, &is_value);
+  ValueShape own = ShapeOf(expr, &is_value);
+  if (own == ValueShape::kNumeric) own = shape;  // stored and compared as the number that it reads as
   return is_value && (own == shape || (expr.kind == ExprKind::kParam && own == ValueShape::kUnknown));
 }
 
@@ -114,7 +127,7 @@ std::string Context::LookupToStore(const MigratingTable& table, const KeyColumn&
   const std::string text = LookupToWrite(*column.key, true, value);
   const Column* stored = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
   // NOT NULL from the swap of the keys on: 0, which is no key, so that the foreign key refuses the row (1452), not the column (1048).
-  return stored == nullptr || stored->nullable ? text : fmt::format("COALESCE({}, 0)", text);
+  return stored == nullptr || stored->nullable ? text : fmt::format("COALESCE({}, {})", text, column.key->nothing);
 }
 
 }  // namespace crossfade::rewrite

@@ -48,6 +48,9 @@ struct Context {
   // Asking for a parameter's shape makes it one that the plan depends on.
   ValueShape ShapeOf(const Expr& expr, bool* is_value);
 
+  // … for this key: '17' is an integer where the old key is one.
+  ValueShape ShapeFor(const Key& key, const Expr& expr, bool* is_value);
+
   // A literal or parameter that a column of this shape compares with as it is stored: a hexadecimal or _binary literal
   // is a string, but of another collation.
   bool ComparesAs(const Expr& expr, ValueShape shape);

@@ -45,7 +45,10 @@ struct SessionFacts {
 };
 
 // The kind of value a parameter or literal is: decides which key it can be.
-enum class ValueShape : uint8_t { kUnknown, kNull, kInteger, kString, kOther };
+// kNumeric: a string that reads as an integer ('17'), told apart only where some old key is an integer and its successor is
+// not: there it is the old key, as the server would compare it.
+enum class ValueShape : uint8_t { kUnknown, kNull, kInteger, kString, kOther, kNumeric };
+bool ReadsAsInteger(std::string_view text);  // digits, with a sign and blanks round them
 
 enum class Strategy : uint8_t {
   kUntouched,     // the original bytes

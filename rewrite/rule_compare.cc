@@ -66,7 +66,7 @@ Side Reader::SideOfShape(const Key& key, ValueShape shape) const {
 ValueShape Reader::ShapeOfExpression(const Expr& expr) const {
   static constexpr std::string_view kStrings[] = {"concat", "concat_ws", "upper", "lower", "ucase", "lcase", "trim", "ltrim",
                                                   "rtrim", "substring", "substr", "left", "right", "replace", "uuid", "hex",
-                                                  "lpad", "rpad", "reverse", "repeat", "elt", "format", "md5", "sha2"};
+                                                  "lpad", "rpad", "reverse", "repeat", "elt", "format", "md5", "sha2", "unhex", "uuid_to_bin"};
   if (expr.kind == ExprKind::kFunction) {
     for (std::string_view name : kStrings)
       if (NameEq(expr.text, name)) return ValueShape::kString;
@@ -171,7 +171,7 @@ void Reader::KeyToTag(Expr& left, const Bound& bound, Tag tag, const Expr& right
       if (ctx_.OnlyDerived(key)) return ctx_.Refuse(key, fmt::format("{} is compared with an expression, in a statement that changes {}", left.parts.back().text, key.spec->table), "compare it with a literal or a parameter");
       SetSide(left, bound, Other(side));
       const std::string text = ctx_.editor.Emit(right.span), lookup = ctx_.Lookup(key, side == Side::kOld, text);
-      ctx_.editor.Replace(right.span, side == Side::kNew ? lookup : fmt::format("COALESCE({}, IF({} IS NULL, NULL, 0))", lookup, text));
+      ctx_.editor.Replace(right.span, side == Side::kNew ? lookup : fmt::format("COALESCE({}, IF({} IS NULL, NULL, {}))", lookup, text, key.nothing));
       return;
     }
   }
@@ -185,9 +185,10 @@ void Reader::KeyToValues(Expr& whole, Expr& left, const Bound& bound, const std:
   const Key& key = *bound.tag.key;
   Side side = Side::kNone;
   for (Expr* value : values) {
-    if (!key.either) break;
+    // A pattern is no key; beside an integer it says nothing of which key is meant.
+    if (!key.either || (whole.kind == ExprKind::kLike && key.old_shape == ValueShape::kInteger)) break;
     bool is_value = false;
-    const Side one = SideOfShape(key, ctx_.ShapeOf(Unwrap(*value), &is_value));
+    const Side one = SideOfShape(key, ctx_.ShapeFor(key, Unwrap(*value), &is_value));
     if (one == Side::kNone) continue;
     if (side != Side::kNone && side != one) {
       ctx_.Refuse(key, "a range from an old to a new key", "use keys of one kind");
@@ -239,7 +240,7 @@ std::string Reader::Rest(const Expr& whole, const Expr& left) const {
 std::string Reader::NumberOf(const Key& key, const Expr& value) const {
   const std::string text = ctx_.editor.Emit(value.span);
   // A parameter may be NULL, which shows in the flags of a column `ro = ?`.
-  const std::string none = value.kind == ExprKind::kParam ? fmt::format("IF({} IS NULL, NULL, 0)", text) : "0";
+  const std::string none = value.kind == ExprKind::kParam ? fmt::format("IF({} IS NULL, NULL, {})", text, key.nothing) : key.nothing;
   return fmt::format("COALESCE({}, {})", ctx_.Lookup(key, true, text), none);
 }
 
@@ -260,7 +261,7 @@ void Reader::ByOtherSide(Expr& whole, Expr& left, const Bound& bound, const std:
                        Context::OwnTable(key), QuoteName(from), rest);
   }
   // NULL in no rows at all would be false.
-  if (!only_truth_ && has == Side::kNew) text = fmt::format("({} OR {} = 0)", text, column);
+  if (!only_truth_ && has == Side::kNew) text = fmt::format("({} OR {} = {})", text, column, key.nothing);
   ctx_.editor.Replace(whole.span, text);
   ctx_.Note(has == Side::kNew ? "the old key is looked up" : "the new key is looked up");
 }
@@ -326,7 +327,7 @@ void Reader::InList(Expr& expr, Expr& left, const Bound& bound, const Frame& fra
     const Operand kind = Classify(element, frame.scope, &other);
     if (kind == Operand::kValue) {
       bool is_value = false;
-      if (key.either) side = SideOfShape(key, ctx_.ShapeOf(element, &is_value));
+      if (key.either) side = SideOfShape(key, ctx_.ShapeFor(key, element, &is_value));
     } else if (kind == Operand::kKey && other.tag.key == &key) {
       side = MentionSide(other);
       if (bound.kind != Bound::kDerived && !bound.named_new && mention == Side::kNew && other.kind == Bound::kBase) side = Side::kNew;
@@ -432,7 +433,7 @@ void Reader::RowInList(Expr& expr, Expr& left, const Frame& frame) {
       }
       if (!bound.tag.key->either) continue;
       bool is_value = false;
-      const Side one = SideOfShape(*bound.tag.key, ctx_.ShapeOf(element, &is_value));
+      const Side one = SideOfShape(*bound.tag.key, ctx_.ShapeFor(*bound.tag.key, element, &is_value));
       if (one == Side::kNone) continue;
       if (side != Side::kNone && side != one)
         ctx_.Refuse(*bound.tag.key, "a list of rows mixes old and new keys", "use keys of one kind");

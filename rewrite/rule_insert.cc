@@ -32,12 +32,15 @@ Expr* ValueAt(Insert& insert, size_t row, size_t index) {
 
 std::string OwnValue(Context& context, Insert& insert, const Target& target, const KeyColumn& column, size_t row) {
   const Key& key = *column.key;
-  const std::string fresh = SlotMark(context.NewSlot(key));
+  const std::string fresh = key.fresh.empty() ? SlotMark(context.NewSlot(key)) : key.fresh;
   if (!insert.replace) return fresh;
   const size_t index = target.Find(column.old_name);
   Expr* value = index == kAbsent ? nullptr : ValueAt(insert, row, index);
   if (value == nullptr && index != kAbsent) return fresh;  // too few values in this row: error 1136
   if (value != nullptr) value = &Unwrap(*value);
+  const Column* described = target.table.table != nullptr ? target.table.table->FindColumn(column.old_name) : nullptr;
+  // The server gives such a row a number that no row has.
+  if (described != nullptr && described->auto_increment && (value == nullptr || value->kind == ExprKind::kNull || value->kind == ExprKind::kDefault)) return fresh;
   // The comparison that finds the row must be the one of its unique key: no conversion, no binary collation.
   if (value == nullptr || !context.ComparesAs(*value, key.old_shape)) {
     context.Refuse(key, fmt::format("REPLACE with a computed or converted {}", column.old_name),
@@ -46,8 +49,8 @@ std::string OwnValue(Context& context, Insert& insert, const Target& target, con
   }
   std::string old = context.editor.Emit(value->span);
   // Where the mode is not strict, a value that does not fit is cut and stored: the row that has it then is the one.
-  if ((context.facts.sql_mode & kStrict) == 0 && key.old_shape == ValueShape::kString) {
-    old = AsStored(target.table.table != nullptr ? target.table.table->FindColumn(column.old_name) : nullptr, old);
+  if ((context.facts.sql_mode & kStrict) == 0) {
+    old = key.old_shape == ValueShape::kString ? AsStored(described, old) : "";
     if (old.empty()) context.Refuse(key, fmt::format("REPLACE of {} where the mode is not strict", column.old_name), "use a strict sql_mode");
   }
   const std::string number = QuoteName(column.new_name), name = QuoteName(column.old_name);

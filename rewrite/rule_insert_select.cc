@@ -26,7 +26,7 @@ std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Exp
   bool is_value = false;
   if (item.kind == ExprKind::kNull || (item.kind == ExprKind::kParam && context.ShapeOf(item, &is_value) == ValueShape::kNull)) return "NULL";
   if (!strict || !context.ComparesAs(item, key.old_shape)) return "";
-  if (item.kind == ExprKind::kParam) return key.old_shape == ValueShape::kString ? AsStored(stored, context.editor.Emit(item.span)) : "";
+  if (item.kind == ExprKind::kParam && key.old_shape == ValueShape::kString) return AsStored(stored, context.editor.Emit(item.span));
   return context.editor.Emit(item.span);
 }
 

@@ -24,7 +24,7 @@ bool RefersToItself(const MigratingTable& table, const KeyColumn& column) {
 std::string SelfLookup(Context& context, Reader& reader, const MigratingTable& table, const KeyColumn& column, Expr& value, const Scope& scope) {
   const Key& key = *column.key;
   bool is_value = false;
-  const ValueShape shape = context.ShapeOf(value, &is_value);
+  const ValueShape shape = context.ShapeFor(key, value, &is_value);
   if (is_value && key.either && shape == key.new_shape)
     return context.DerivedLookup(key, column.key->spec->new_column, column.key->spec->new_column, context.editor.Emit(value.span), true);
   const Column* stored = table.table != nullptr ? table.table->FindColumn(column.old_name) : nullptr;
@@ -53,6 +53,7 @@ std::string SelfReferenceOfRow(Context& context, const MigratingTable& table, co
     if (before.size() >= kRowsAtOnce)
       context.Refuse(key, fmt::format("an INSERT of more than {} rows into a table that refers to itself", kRowsAtOnce), "insert fewer rows at once");
     for (const SelfRow& other : before) {
+      if (!key.fresh.empty()) context.Refuse(key, "several rows of a table that refers to itself, whose keys the server makes", "insert one row at once");
       if (other.old_key.empty()) context.Refuse(key, fmt::format("{} is computed, in a table that refers to itself", key.spec->old_column), "give it as a literal or a parameter");
       if (context.refused) return lookup;
       cases += fmt::format(" WHEN {} THEN {}", other.old_key, other.new_key);
@@ -65,13 +66,13 @@ std::string SelfReferenceOfRow(Context& context, const MigratingTable& table, co
   } else if (key.filling) {
     // A row that is there and waits for its number keeps waiting: IGNORE and ON DUPLICATE KEY UPDATE leave it as it is.
     const std::string column = fmt::format("{}.{}", context.alias, QuoteName(key.spec->new_column));
-    lookup.replace(lookup.find(column), column.size(), fmt::format("COALESCE({}, 0)", column));
-    text = fmt::format("NULLIF(COALESCE({}, {}), 0", lookup, cases);
+    lookup.replace(lookup.find(column), column.size(), fmt::format("COALESCE({}, {})", column, key.nothing));
+    text = fmt::format("NULLIF(COALESCE({}, {}), {}", lookup, cases, key.nothing);
   } else {
     text = fmt::format("COALESCE({}, {}", lookup, cases);
   }
   const Column* stored = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
-  return text + (stored == nullptr || stored->nullable ? ")" : ", 0)");
+  return text + (stored == nullptr || stored->nullable ? ")" : ", " + key.nothing + ")");
 }
 
 }  // namespace crossfade::rewrite

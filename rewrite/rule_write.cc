@@ -14,7 +14,7 @@ namespace {
 bool IsNewShaped(Context& context, const Key& key, Expr& value) {
   if (!key.either) return false;
   bool is_value = false;
-  const ValueShape shape = context.ShapeOf(value, &is_value);
+  const ValueShape shape = context.ShapeFor(key, value, &is_value);
   return is_value && shape == key.new_shape;
 }
 
@@ -34,9 +34,9 @@ bool Repeatable(Context& context, Reader& reader, const Key& key, Expr& value, c
     return plain && key.old_shape == ValueShape::kString;
   }
   if (context.WarnsEachTime(value)) return false;
-  if (value.kind == ExprKind::kString || value.kind == ExprKind::kNull || value.kind == ExprKind::kValues) return true;
+  if (value.kind == ExprKind::kNull || value.kind == ExprKind::kValues) return true;
   bool is_value = false;
-  const ValueShape shape = context.ShapeOf(value, &is_value);
+  const ValueShape shape = context.ShapeFor(key, value, &is_value);
   if (!is_value) return false;
   return shape == key.old_shape || (value.kind == ExprKind::kParam && (shape == ValueShape::kUnknown || shape == ValueShape::kNull));
 }
@@ -114,7 +114,7 @@ std::string SelfAssigned(Context& context, Reader& reader, const MigratingTable&
   if (text.empty())
     context.Refuse(*column.key, fmt::format("{} is computed, in a table that refers to itself", column.old_name), "give it as a literal or a parameter");
   const Column* stored = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
-  return stored == nullptr || stored->nullable || text == "NULL" ? text : fmt::format("COALESCE({}, 0)", text);
+  return stored == nullptr || stored->nullable || text == "NULL" ? text : fmt::format("COALESCE({}, {})", text, column.key->nothing);
 }
 
 // Assignment of a reference while both sides are written.
@@ -144,8 +144,8 @@ void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const 
   }
   if (repeatable) {
     // A row that does not change must not change for us either, though its new side may still be missing.
-    context.editor.Before(assignment.span.begin, fmt::format("{0} = IF({1} <=> {2}, {0}, 0), ", rn, ro, e));
-    context.editor.After(last, fmt::format(", {0} = IF({0} = 0, {1}, {0})", rn, lookup));
+    context.editor.Before(assignment.span.begin, fmt::format("{0} = IF({1} <=> {2}, {0}, {3}), ", rn, ro, e, key.nothing));
+    context.editor.After(last, fmt::format(", {0} = IF({0} = {2}, {1}, {0})", rn, lookup, key.nothing));
   } else {
     context.editor.After(last, fmt::format(", {} = {}", rn, lookup));
   }
@@ -243,10 +243,10 @@ bool TakeReferences(Context& context, Reader& reader, const std::vector<Assignme
       const std::string rn = table + QuoteName(column.new_name);
       const std::string lookup = context.LookupToStore(*source->table, column, table + QuoteName(column.old_name));
       const bool assigned = std::find(seen.begin(), seen.end(), &column) != seen.end();
-      if (sure) before += fmt::format("{0} = IF({1}, {0}, 0), ", rn, same);
-      else if (assigned && single) before += fmt::format("{} = 0, ", rn);
+      if (sure) before += fmt::format("{0} = IF({1}, {0}, {2}), ", rn, same, column.key->nothing);
+      else if (assigned && single) before += fmt::format("{} = {}, ", rn, column.key->nothing);
       if (assigned) continue;  // what is 0 is looked up there
-      after += sure ? fmt::format(", {0} = IF({0} = 0, {1}, {0})", rn, lookup) : fmt::format(", {} = {}", rn, lookup);
+      after += sure ? fmt::format(", {0} = IF({0} = {2}, {1}, {0})", rn, lookup, column.key->nothing) : fmt::format(", {} = {}", rn, lookup);
       context.Note("a row that moves takes its new reference with it");
     }
   }
@@ -323,6 +323,9 @@ void CheckWritable(Context& context, const MigratingTable& table, const char* ve
 bool ValueForOld(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes) {
   if (IsNewShaped(context, key, value)) {
     const std::string text = context.editor.Emit(value.span);
+    // What is no key must not become a number that is one.
+    if (key.old_shape == ValueShape::kInteger && (context.ignore || (context.facts.sql_mode & kStrict) == 0))
+      context.Refuse(key, "a new key is written where the mode is not strict", "use a strict sql_mode");
     // A number that is no new key is kept as it is, so that the foreign key refuses it.
     context.editor.Replace(value.span, fmt::format("COALESCE({}, {})", context.LookupToWrite(key, false, text), text));
     context.Note("a new key is written as its old one");
@@ -355,12 +358,16 @@ bool ValueForOld(Context& context, Reader& reader, const Key& key, Expr& value, 
 void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr& value, const Scope& scope, const Ctes* ctes) {
   const Key& key = *column.key;
   bool is_value = false;
-  ValueShape shape = context.ShapeOf(value, &is_value);
+  ValueShape shape = context.ShapeFor(key, value, &is_value);
   if (!is_value && value.kind == ExprKind::kFunction) {
     for (Expr* child : value.children) reader.Visit(*child, scope, ctes);
     is_value = !context.editor.Touched(value.span);
     is_value = is_value && ( NameEq(value.text, "concat") || NameEq(value.text, "lower") || NameEq(value.text, "upper") || NameEq(value.text, "uuid"));
     if (is_value) shape = ValueShape::kString;
+    if (key.old_shape == ValueShape::kInteger && NameEq(value.text, "last_insert_id") && value.children.empty()) {
+      is_value = true;
+      shape = ValueShape::kInteger;
+    }
   }
   if (is_value) {
     if (shape == ValueShape::kUnknown) shape = key.old_shape;
@@ -371,7 +378,7 @@ void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr
     if (shape == key.old_shape && key.spec->keep_old_lookup) {
       // 0 is never a key: a value that is none is refused by the foreign key.
       const std::string text = context.editor.Emit(value.span);
-      const std::string none = value.kind == ExprKind::kString || value.kind == ExprKind::kHex ? "0" : fmt::format("IF({} IS NULL, NULL, 0)", text);
+      const std::string none = value.kind == ExprKind::kString || value.kind == ExprKind::kHex ? key.nothing : fmt::format("IF({} IS NULL, NULL, {})", text, key.nothing);
       context.editor.Replace(value.span, fmt::format("COALESCE({}, {})", context.LookupToWrite(key, true, text), none));
       context.Note("the old key is looked up");
       return;
@@ -442,7 +449,7 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
       const bool moves = bound.source != nullptr && Filling(*bound.source) && WalkedAlong(*bound.source->table, assignment.column->parts.back().text) && !(use.single && StaysItself(assignment));
       if (!sets && !moves) continue;
       const std::string same = bound.source == nullptr || !Filling(*bound.source) ? "" : Same(context, *bound.source, assignment, use, &aliased);
-      if (sets) columns.Take(context, bound, scope, assignment, same);
+      if (sets && !(use.single && StaysItself(assignment))) columns.Take(context, bound, scope, assignment, same);
       if (!moves) continue;
       columns.TakeMoved(*bound.source, same);
       moved.emplace_back(bound.source, same);

@@ -2,6 +2,8 @@
 // Completing a snapshot, and the questions that need no text: see snapshot.h and planner.h.
 #include "rewrite/snapshot.h"
 
+#include "rewrite/new_key.h"
+
 #include <utility>
 
 #include "rewrite/hidden.h"
@@ -32,9 +34,25 @@ std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<Migrati
     for (const config::ColumnMigration& columns : migration.spec.columns) migration.parsed.push_back(ParseColumns(columns));
   }
   snapshot->catalog = std::move(catalog);
+  for (const MigrationState& migration : snapshot->migrations) {
+    for (const config::KeyMigration& key : migration.spec.keys) {
+      const Table* table = snapshot->catalog.FindTable(migration.spec.schema, key.table);
+      const Column* old = table != nullptr ? table->FindColumn(key.old_column) : nullptr;
+      if (old != nullptr && old->type_class == TypeClass::kInteger && !IsIntegerType(key.new_type)) snapshot->integers_go = true;
+    }
+  }
   snapshot->touch = std::make_shared<const TouchSet>(MakeTouchSet(*snapshot, /*dynamic=*/true));
   snapshot->hidden = MakeHidden(*snapshot);
   return snapshot;
+}
+
+bool ReadsAsInteger(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n\v\f";
+  const size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return false;
+  text = text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
+  if (text[0] == '-' || text[0] == '+') text.remove_prefix(1);
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 uint64_t CohortOf(const Snapshot& snapshot, uint32_t ticket) {

@@ -50,6 +50,7 @@ struct Snapshot {
   Catalog catalog;
   std::shared_ptr<const TouchSet> touch;       // made by MakeSnapshot
   std::shared_ptr<const HiddenSchema> hidden;  // made by MakeSnapshot: see hidden.h
+  bool integers_go = false;                    // some integer key gets a successor that is none: see ValueShape::kNumeric
 };
 
 ParsedColumns ParseColumns(const config::ColumnMigration& spec);

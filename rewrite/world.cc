@@ -3,6 +3,7 @@
 #include "rewrite/world.h"
 
 #include "rewrite/names.h"
+#include "rewrite/new_key.h"
 
 namespace crossfade::rewrite {
 namespace {
@@ -15,11 +16,6 @@ ValueShape ShapeOfClass(TypeClass type) {
     case TypeClass::kOther: return ValueShape::kOther;
   }
   return ValueShape::kOther;
-}
-
-ValueShape ShapeOfType(std::string_view type) {
-  const std::string folded = FoldName(type);
-  return folded.find("int") != std::string::npos ? ValueShape::kInteger : ValueShape::kString;
 }
 
 }  // namespace
@@ -98,7 +94,7 @@ std::vector<const Column*> MigratingTable::OriginalColumns() const {
 }
 
 World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
-    : schema_(facts.schema), lifted_(lifted), fold_(snapshot.catalog.lower_case_table_names != 0) {
+    : schema_(facts.schema), lifted_(lifted), fold_(snapshot.catalog.lower_case_table_names != 0), integers_go_(snapshot.integers_go) {
   for (uint32_t m = 0; m < snapshot.migrations.size() && m < 64; ++m) {
     const MigrationState& state = snapshot.migrations[m];
     if (state.Finished()) continue;
@@ -127,7 +123,9 @@ World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
       if (own->table != nullptr) {
         if (const Column* column = own->table->FindColumn(spec.old_column)) key->old_shape = ShapeOfClass(column->type_class);
       }
-      key->new_shape = ShapeOfType(spec.new_type);
+      key->new_shape = IsIntegerType(spec.new_type) ? ValueShape::kInteger : ValueShape::kString;
+      key->fresh = FreshKey(spec.new_type);
+      key->nothing = NoKey(spec.new_type);
       if (key->old_shape == key->new_shape) key->either = false;
       own->keys.push_back({key.get(), true, spec.old_column, spec.new_column});
       for (const config::KeyReference& reference : spec.references) {

@@ -26,6 +26,8 @@ struct Key {
   bool either = false;      // values find by their shape
   bool new_only = false;    // the old references are written no more
   bool new_reader = false;  // this session reads the new side
+  std::string fresh;        // an expression that makes a new key; empty: numbers from the allocator
+  std::string nothing;      // a literal that is never a new key
   bool own_stays = false;   // a bare mention of the own old column stays a plain column
   ValueShape old_shape = ValueShape::kString, new_shape = ValueShape::kInteger;
 };
@@ -84,6 +86,7 @@ class World {
   bool table_names_fold() const { return fold_; }
   bool lifted() const { return lifted_; }
   bool AnyDual() const;    // some migration writes both sides or the new one alone
+  bool integers_go() const { return integers_go_; }  // see Snapshot
   bool AnyQuiet() const;   // some migration only observes or expands
 
  private:
@@ -91,7 +94,7 @@ class World {
   std::vector<std::unique_ptr<ColumnSet>> sets_;
   std::vector<MigratingTable> tables_;
   std::string schema_;
-  bool lifted_ = false, fold_ = false, any_dual_ = false, any_quiet_ = false;
+  bool lifted_ = false, fold_ = false, any_dual_ = false, any_quiet_ = false, integers_go_ = false;
 
   MigratingTable* Add(const Snapshot& snapshot, const std::string& schema, const std::string& name, uint32_t migration,
                       bool active);

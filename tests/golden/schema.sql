@@ -41,3 +41,15 @@ CREATE TABLE deb.customer (
   note varchar(100),
   PRIMARY KEY (id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+CREATE TABLE till.orders (
+  id int NOT NULL AUTO_INCREMENT,
+  note varchar(50),
+  PRIMARY KEY (id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+CREATE TABLE till.items (
+  id int NOT NULL AUTO_INCREMENT,
+  orderId int,
+  what varchar(20) NOT NULL DEFAULT 'item',
+  PRIMARY KEY (id),
+  FOREIGN KEY (orderId) REFERENCES orders(id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;

@@ -56,6 +56,8 @@ INSERT INTO deb.customer (id, phone, first, last, note) VALUES (1,'1','a','b','x
 INSERT INTO zoo.Caves (id, label) VALUES ('c1','deep'),('c2','wide'),('home',NULL);
 INSERT INTO zoo.Bears (id, name, caveId) VALUES (1,'Ada','c1'),(2,'Ben','home');
 INSERT INTO zoo.People (id, parent) VALUES ('x',NULL),('y','x');
+INSERT INTO till.orders (id, note) VALUES (7,'seven'),(8,NULL),(12,'twelve');
+INSERT INTO till.items (id, orderId, what) VALUES (1,7,'x'),(2,NULL,'y'),(3,8,'z'),(4,7,'x');
 )";
 
 // As `expand` and the allocator leave it; dependencies 4 and 5 and bear 2 still wait for the backfill.
@@ -69,7 +71,11 @@ ALTER TABLE deb.customer ADD COLUMN digits bigint unsigned NULL INVISIBLE AFTER 
 UPDATE deb.customer SET digits = CAST(NULLIF(REGEXP_REPLACE(phone, '[^0-9]', ''), '') AS UNSIGNED), remark = note, name = CONCAT(first, ' ', last);
 UPDATE deb.packages SET id = CASE name WHEN 'a' THEN 17 WHEN 'b' THEN 18 WHEN 'c' THEN 19 WHEN '17' THEN 20 ELSE 21 END;
 UPDATE zoo.Caves SET newId = CASE id WHEN 'c1' THEN 17 WHEN 'c2' THEN 18 ELSE 19 END;
-UPDATE zoo.People SET newId = CASE id WHEN 'x' THEN 1 ELSE 2 END;
+UPDATE zoo.People SET newId = CASE id WHEN 'x' THEN 1 ELSE 2 END, newParent = IF(parent = 'x', 1, NULL);
+ALTER TABLE till.orders ADD COLUMN uid char(36) CHARACTER SET ascii NULL INVISIBLE AFTER id;
+ALTER TABLE till.items ADD COLUMN orderUid char(36) CHARACTER SET ascii NULL INVISIBLE AFTER orderId;
+UPDATE till.orders SET uid = CASE id WHEN 7 THEN '5d7f6b1e-0000-4000-8000-000000000001' ELSE UUID() END;
+UPDATE till.items i SET orderUid = (SELECT o.uid FROM till.orders o WHERE o.id = i.orderId);
 UPDATE deb.dependencies d SET package_id = (SELECT p.id FROM deb.packages p WHERE p.name = d.package), depends_on_id = (SELECT p.id FROM deb.packages p WHERE p.name = d.depends_on) WHERE d.id < 4;
 UPDATE zoo.Bears b SET caveNewId = (SELECT c.newId FROM zoo.Caves c WHERE c.id = b.caveId) WHERE b.id < 2;
 )";
@@ -80,11 +86,14 @@ UPDATE zoo.Bears b SET caveNewId = (SELECT c.newId FROM zoo.Caves c WHERE c.id =
 ALTER TABLE deb.packages ADD UNIQUE KEY (id);
 ALTER TABLE deb.dependencies ADD KEY (package_id), ADD KEY (depends_on_id);
 ALTER TABLE zoo.Caves ADD UNIQUE KEY (newId);
+ALTER TABLE zoo.People ADD UNIQUE KEY (newId);
+ALTER TABLE till.orders ADD UNIQUE KEY (uid);
 )";
 
 constexpr char kRetire[] = R"(
 ALTER TABLE deb.dependencies ADD FOREIGN KEY (package_id) REFERENCES deb.packages(id), ADD FOREIGN KEY (depends_on_id) REFERENCES deb.packages(id), MODIFY package varchar(100) NULL;
 ALTER TABLE zoo.Bears ADD FOREIGN KEY (caveNewId) REFERENCES zoo.Caves(newId), MODIFY caveId char(36) NULL;
+ALTER TABLE till.items ADD FOREIGN KEY (orderUid) REFERENCES till.orders(uid);
 )";
 
 constexpr char kDrift[] = R"(SELECT
@@ -92,6 +101,9 @@ constexpr char kDrift[] = R"(SELECT
  (SELECT COUNT(*) FROM deb.packages WHERE id IS NULL) + (SELECT COUNT(*) FROM zoo.Caves WHERE newId IS NULL) +
  (SELECT COUNT(*) FROM deb.dependencies d LEFT JOIN deb.packages p ON p.name = d.package LEFT JOIN deb.packages q ON q.name = d.depends_on
    WHERE NOT ((d.package_id <=> p.id OR (d.package_id IS NULL AND d.id IN (%))) AND (d.depends_on_id <=> q.id OR (d.depends_on_id IS NULL AND d.id IN (%))))) +
+ (SELECT COUNT(*) FROM zoo.People p LEFT JOIN zoo.People q ON q.id = p.parent WHERE p.newId IS NULL OR NOT (p.newParent <=> q.newId)) +
+ (SELECT COUNT(*) FROM till.orders WHERE uid IS NULL) +
+ (SELECT COUNT(*) FROM till.items i LEFT JOIN till.orders o ON o.id = i.orderId WHERE NOT (i.orderUid <=> o.uid)) +
  (SELECT COUNT(*) FROM zoo.Bears b LEFT JOIN zoo.Caves c ON c.id = b.caveId WHERE NOT (b.caveNewId <=> c.newId OR (b.caveNewId IS NULL AND b.id IN (%)))))";
 
 struct Ran {
@@ -107,6 +119,7 @@ Ran RunCase(Client& client, const rewrite::GoldenOptions& options, const std::st
                           options.facts.foreign_key_checks ? 1 : 0));
   Run(client, "SET NAMES " + options.facts.charset);
   Run(client, "USE " + options.facts.schema);
+  Run(client, "DO LAST_INSERT_ID(7)");
   Run(client, "START TRANSACTION");
   Ran ran;
   ran.reply = client.Query(sql);
@@ -175,7 +188,7 @@ class GoldenServers : public testing::TestWithParam<Engine> {
     auto connected = Client::Connect({.port = server_->port()});
     ASSERT_TRUE(connected.ok()) << connected.status();
     client_.emplace(*std::move(connected));
-    RunAll(*client_, "CREATE DATABASE deb;\nCREATE DATABASE zoo;\nUSE deb;\n");
+    RunAll(*client_, "CREATE DATABASE deb;\nCREATE DATABASE zoo;\nCREATE DATABASE till;\nUSE deb;\n");
     RunAll(*client_, rewrite::ReadGoldenFile("schema.sql"));
     RunAll(*client_, kRows);
     for (const auto& entry : std::filesystem::directory_iterator(std::string(CROSSFADE_SOURCE_DIR) + "/tests/golden")) {

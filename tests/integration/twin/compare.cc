@@ -51,7 +51,8 @@ absl::Status KeyMap::Refresh(servers::Client& client, const Schema& schema) {
   number_.clear();
   key_.clear();
   for (const Row& row : rows.rows) {
-    number_[row[1].value_or("")] = std::stoll(*row[0]);
+    if (schema.integer_keys) number_[row[1].value_or("")] = *row[0];
+    else number_[row[1].value_or("")] = int64_t{std::stoll(*row[0])};
     const std::string key = Fold(row[1].value_or(""));
     was_[*row[0]].insert(key);
     key_[*row[0]] = key;
@@ -59,7 +60,7 @@ absl::Status KeyMap::Refresh(servers::Client& client, const Schema& schema) {
   return absl::OkStatus();
 }
 
-std::optional<int64_t> KeyMap::Number(const std::string& old_key) const {
+std::optional<servers::Parameter> KeyMap::Number(const std::string& old_key) const {
   const auto found = number_.find(old_key);
   if (found == number_.end()) return std::nullopt;
   return found->second;

@@ -19,14 +19,14 @@ namespace crossfade::twin {
 class KeyMap {
  public:
   absl::Status Refresh(servers::Client& client, const Schema& schema);
-  std::optional<int64_t> Number(const std::string& old_key) const;
+  std::optional<servers::Parameter> Number(const std::string& old_key) const;
   // Has `number` ever been the new key of `old_key`? Case does not count, as in the tables' collations.
   bool Was(const std::string& number, const std::string& old_key) const;
   // The key that has it now, folded; the text itself if none has.
   std::string Now(const std::string& number) const;
 
  private:
-  std::map<std::string, int64_t> number_;             // now
+  std::map<std::string, servers::Parameter> number_;  // now
   std::map<std::string, std::string> key_;            // number -> the old key now, folded
   std::map<std::string, std::set<std::string>> was_;  // number -> old keys, folded
 };

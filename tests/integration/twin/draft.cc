@@ -13,6 +13,7 @@ void Generator::Begin(size_t schema, const Lexis& lexis, const std::string& labe
   statement_ = Statement{};
   given_.clear();
   statement_.schema = schema;
+  statement_.uuids = schema_->integer_keys;
   statement_.no_old_keys = mode_.retired && !schema_->keeps_old;
   statement_.label = label;
   statement_.prepared = random_.Chance(35);
@@ -60,8 +61,11 @@ std::string Generator::TableName(const Table& table) {
 
 std::string Generator::OneKey() { return random_.Pick(schema_->keys); }
 
+// An integer now and then as a text, as some drivers send it.
+Value Generator::OldKey() { return {OneKey(), false, schema_->integer_keys && random_.Chance(85)}; }
+
 Value Generator::KeyValue(bool number_allowed) {
-  Value value{OneKey(), false};
+  Value value = OldKey();
   if (!number_allowed || !mode_.either_key) return value;
   const bool new_only = mode_.retired && !schema_->keeps_old;
   value.as_number = random_.Chance(new_only ? 95 : 40);
@@ -76,15 +80,19 @@ Value Generator::ValueFor(const Column& column) {
   }
   switch (column.kind) {
     case Kind::kKey:
-      if (random_.Chance(1)) return {std::string(100, 'k')};
+      if (!schema_->integer_keys && random_.Chance(1)) return {std::string(100, 'k')};
       given_.push_back(OneKey());
-      return {given_.back(), false};
-    case Kind::kReference:
+      return {given_.back(), false, schema_->integer_keys};
+    case Kind::kReference: {
       if (schema_->refers_to_itself && !given_.empty() && random_.Chance(30)) {
         if (mode_.retired) statement_.refusable = true;
         return {random_.Pick(given_), false};
       }
-      return KeyValue(true);
+      const Value value = KeyValue(true);
+      // Where the mode is not strict, a text that is no key could be stored as a number that is one.
+      if (schema_->integer_keys && value.as_number) statement_.refusable = true;
+      return value;
+    }
     case Kind::kSerial: return {int64_t{random_.Between(1, static_cast<int>(last_serial_) + 3)}};
     case Kind::kOwnKey: return {random_.Pick(schema_->own_keys)};
     case Kind::kUnique: return {fmt::format("cave {}", random_.Between(0, 400))};
@@ -113,7 +121,7 @@ bool Generator::Expression(const Column& column) {
   }
   const bool keyish = column.kind == Kind::kKey || column.kind == Kind::kReference;
   // Once the old references are gone there is no old value to compute one from.
-  if (!random_.Chance(6) || (mode_.retired && keyish)) {
+  if (!random_.Chance(6) || (keyish && (mode_.retired || schema_->integer_keys))) {
     V(ValueFor(column));
   } else if (keyish) {
     T("CONCAT(");
@@ -184,16 +192,16 @@ void Generator::KeyComparison(const Column& column, const std::string& prefix) {
       return V(KeyValue(true));
     case 7:
       T(name + random_.OneOf({" < ", " >= ", " > "}));
-      return V({OneKey()});
+      return V(OldKey());
     case 8:
       T(name + " BETWEEN ");
-      V({OneKey()});
+      V(OldKey());
       T(" AND ");
-      return V({OneKey()});
+      return V(OldKey());
     case 9:
       if (Plain(column)) {
         T(name + " LIKE ");
-        return V({OneKey().substr(0, 4) + "%"});
+        return V({OneKey().substr(0, schema_->integer_keys ? 1 : 4) + "%"});
       }
       [[fallthrough]];
     case 10: return T(name + random_.OneOf({" IS NULL", " IS NOT NULL"}));

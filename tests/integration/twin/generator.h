@@ -45,6 +45,7 @@ class Generator {
   std::string Id(const std::string& name);
   std::string TableName(const Table& table);
   std::string OneKey();
+  Value OldKey();
   Value KeyValue(bool number_allowed);
   Value ValueFor(const Column& column);
   bool Expression(const Column& column);  // a value, or something computed: true for a computed key

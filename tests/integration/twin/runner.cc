@@ -222,7 +222,7 @@ Reply Runner::Send(Session& session, bool proxied, const Statement& statement, c
 absl::Status Runner::Both(Session& session, const Statement& statement) {
   const Schema& schema = schemas_[session.schema];
   const KeyMap& keys = keys_[session.schema];
-  std::function<std::optional<int64_t>(const std::string&)> number;
+  NewKeyOf number;
   if (mode_.either_key && NumbersAllowed(session)) number = [&](const std::string& key) { return keys.Number(key); };
   const Rendered for_a = Render(statement, session.lexis, number);
   const Rendered for_b = Render(statement, session.lexis, nullptr);

@@ -60,7 +60,7 @@ absl::Status ScanMapping(Client& client, const Schema& schema, NewSide side, int
   const std::string n = schema.parent.key().new_name, o = schema.parent.key().name;
   const bool complete = side == NewSide::kComplete || side == NewSide::kOnly;
   absl::Status status = MustBeNone(client, "of one new key twice", fmt::format("FROM (SELECT {0} FROM {1} WHERE {0} IS NOT NULL GROUP BY {0} HAVING COUNT(*) > 1) d", n, parent));
-  if (status.ok()) status = MustBeNone(client, "with the new key 0", fmt::format("FROM {} WHERE {} = 0", parent, n));
+  if (status.ok()) status = MustBeNone(client, "with a new key that is none", fmt::format("FROM {} WHERE {} = {}", parent, n, schema.integer_keys ? "''" : "0"));
   if (status.ok() && complete) status = MustBeNone(client, "of the parent without a new key", fmt::format("FROM {} WHERE {} IS NULL", parent, n));
   for (const Schema::Mapped& mapped : schema.mapped) {
     if (!status.ok() || side == NewSide::kWritten) continue;

@@ -153,6 +153,7 @@ std::vector<Schema> Schemas(uint64_t seed) {
   schemas.push_back(Debian(random));
   schemas.push_back(Zoo(random));
   schemas.push_back(Club(random));
+  schemas.push_back(Till(random));
   return schemas;
 }
 

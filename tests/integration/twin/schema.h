@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The data models of the twin run: `debian` (packages and dependencies: a readable name is the key, stays as
 // a unique column, and cascades), `zoo` (caves and bears: a char(36) key that is replaced for good, a nullable
-// reference, a second unique key), and `club` (schema_club.cc).
+// reference, a second unique key), `club` and `till` (in files of their own).
 #pragma once
 
 #include <cstdint>
@@ -43,6 +43,7 @@ struct Schema {
   std::string name;       // of the database and of the migration
   bool keeps_old = false; // keep_old_lookup: the parent's key stays readable for the new cohort
   bool refers_to_itself = false;  // the parent's last column is a reference to the parent
+  bool integer_keys = false;      // AUTO_INCREMENT, and the new keys are UUIDs
   bool cascades = false;  // one reference to the parent follows it, another restricts it
   Table parent, child, other;  // `other` does not migrate; parent.other_column refers to it
   std::string other_column;
@@ -56,6 +57,7 @@ struct Schema {
 
 class Random;
 Schema Club(Random& random);
+Schema Till(Random& random);
 
 std::vector<Schema> Schemas(uint64_t seed);
 

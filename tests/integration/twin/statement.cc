@@ -13,8 +13,7 @@ std::string QuoteString(const std::string& text, const Lexis& lexis) {
   return quoted + "'";
 }
 
-Rendered Render(const Statement& statement, const Lexis& lexis,
-                const std::function<std::optional<int64_t>(const std::string&)>& number) {
+Rendered Render(const Statement& statement, const Lexis& lexis, const NewKeyOf& number) {
   Rendered out;
   for (const Piece& piece : statement.pieces) {
     if (!piece.value.has_value()) {
@@ -22,10 +21,15 @@ Rendered Render(const Statement& statement, const Lexis& lexis,
       continue;
     }
     servers::Parameter data = piece.value->data;
+    bool old = true;
     if (piece.value->as_number && number != nullptr && std::holds_alternative<std::string>(data)) {
       const auto found = number(std::get<std::string>(data));
-      if (found || statement.no_old_keys) data = found.value_or(kNoKey);
+      old = !found && !statement.no_old_keys;
+      if (found) data = *found;
+      else if (!old && statement.uuids) data = kNoUuid;
+      else if (!old) data = kNoKey;
     }
+    if (old && piece.value->integer) data = std::stoll(std::get<std::string>(data));
     if (statement.prepared && piece.bound) {
       out.sql += "?";
       out.parameters.push_back(std::move(data));

@@ -16,6 +16,7 @@ namespace crossfade::twin {
 struct Value {
   servers::Parameter data;
   bool as_number = false;  // an old key that the proxy's side may give as the new one
+  bool integer = false;    // the text is sent as a number
 };
 
 struct Piece {
@@ -46,11 +47,16 @@ struct Statement {
   bool ddl = false;          // ends the transaction and waits for all others
   bool refusable = false;    // its shape may be refused where both sides are written
   bool no_old_keys = false;  // a key that no row has is given as a number too
+  bool uuids = false;        // new keys are texts
   bool folds = false;        // merges values that differ in case: any of them may be shown
   std::vector<KeyColumn> key_columns;
 };
 
-constexpr int64_t kNoKey = 3'999'999'999;  // a new key that no row ever gets
+// New keys that no row ever gets.
+constexpr int64_t kNoKey = 3'999'999'999;
+constexpr char kNoUuid[] = "ffffffff-ffff-4fff-8fff-ffffffffffff";
+
+using NewKeyOf = std::function<std::optional<servers::Parameter>(const std::string&)>;
 
 struct Rendered {
   std::string sql;
@@ -58,8 +64,7 @@ struct Rendered {
 };
 
 // `number` gives the new key of an old one (nullopt: keep the old); empty function: the direct side.
-Rendered Render(const Statement& statement, const Lexis& lexis,
-                const std::function<std::optional<int64_t>(const std::string&)>& number);
+Rendered Render(const Statement& statement, const Lexis& lexis, const NewKeyOf& number);
 
 // As a line of a script that can be read and replayed.
 std::string Script(const Rendered& rendered);

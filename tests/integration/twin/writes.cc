@@ -38,6 +38,8 @@ void Generator::Given(const Column& column) {
   const std::optional<Value>& value = statement_.pieces.back().value;
   const bool null = value.has_value() && std::holds_alternative<std::nullptr_t>(value->data);
   if (column.kind == Kind::kKey && null && statement_.label == "replace parent") statement_.refusable = true;
+  // Where the mode is not strict, a number may be stored as another one.
+  if (schema_->integer_keys && column.kind == Kind::kKey && statement_.label == "replace parent") statement_.refusable = true;
   // MySQL: rows that come later may refer to this one.
   if (column.kind == Kind::kKey && schema_->refers_to_itself && (computed || null)) statement_.refusable = true;
   if (!computed) return;
@@ -72,9 +74,9 @@ void Generator::InsertInto(const Table& table, bool replace) {
   T(TableName(table));
   // A serial key is mostly left out; the parent's key mostly given.
   const bool serial = table.key().kind == Kind::kSerial;
-  const bool with_key = serial ? random_.Chance(replace ? 60 : 20) : random_.Chance(98);
+  const bool with_key = serial ? random_.Chance(replace ? 60 : 20) : random_.Chance(of_parent && schema_->integer_keys ? 70 : 98);
   std::vector<const Column*> columns = SomeColumns(table, with_key);
-  if (replace && of_parent && !with_key) statement_.refusable = true;
+  if (of_parent && !with_key && (replace || schema_->refers_to_itself)) statement_.refusable = true;
   // From retire on an old reference has a default, so that it can be left out: whoever leaves it to that is refused.
   for (const Column& column : table.columns) {
     const bool given = std::any_of(columns.begin(), columns.end(), [&](const Column* one) { return one == &column; });
@@ -192,7 +194,7 @@ bool Generator::Set(const Table& table, const std::string& alias, bool one_row) 
     const bool reference = column->kind == Kind::kReference;
     if (reference && !mode_.retired && random_.Chance(8)) {
       T(name);
-    } else if (reference && !mode_.new_cohort && random_.Chance(10)) {
+    } else if (reference && !mode_.new_cohort && !schema_->integer_keys && random_.Chance(10)) {
       T(random_.OneOf({"UPPER(", "LOWER(", "TRIM("}) + name + ")");
       if (schema_->refers_to_itself) statement_.refusable = true;
     } else if (reference && !mode_.new_cohort && random_.Chance(8)) {
@@ -306,7 +308,7 @@ void Generator::JoinWrite() {
       statement_.label = "update join reference";
       statement_.refusable = true;
       T(fmt::format("UPDATE {} p JOIN {} c{} SET c.{} = ", TableName(parent), TableName(child), on, reference.name));
-      V({OneKey()});
+      V(OldKey());
   }
   T(" WHERE ");
   KeyComparison(parent.key(), "p.");

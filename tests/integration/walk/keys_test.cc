@@ -24,6 +24,11 @@ using servers::Reply;
 using servers::Server;
 
 constexpr char kMigration[] =
+    "  - name: till\n    schema: till\n    phase: observe\n    keys:\n"
+    "      - table: orders\n        old: id\n        new: {column: uid, type: binary(16)}\n        final: id\n"
+    "        references: [{table: items, old: orderId, new: orderUid, final: orderId}]\n"
+    "      - table: people\n        old: id\n        new: {column: uid, type: char(36)}\n        keep_old_lookup: true\n"
+    "        references: [{table: orders, old: person, new: personUid, final: person}]\n"
     "  - name: club\n    schema: club\n    phase: observe\n    keys:\n"
     "      - table: members\n        old: id\n        new: {column: no, type: int unsigned}\n        final: id\n"
     "        references:\n"
@@ -58,6 +63,12 @@ class KeysTest : public testing::TestWithParam<Engine> {
           " CONSTRAINT sponsored FOREIGN KEY (sponsor) REFERENCES members (id))",
           "CREATE TABLE club.visits (day int NOT NULL, member char(36) NOT NULL, place int NOT NULL DEFAULT 0, PRIMARY KEY (member, day), KEY by_day (day),"
           " CONSTRAINT visited FOREIGN KEY (member) REFERENCES members (id) ON UPDATE CASCADE ON DELETE CASCADE)",
+          "CREATE DATABASE till DEFAULT CHARACTER SET utf8mb4",
+          "CREATE TABLE till.people (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, name varchar(20) NOT NULL)",
+          "CREATE TABLE till.orders (id int NOT NULL AUTO_INCREMENT PRIMARY KEY, person bigint unsigned NULL, note varchar(20) NOT NULL,"
+          " CONSTRAINT by_person FOREIGN KEY (person) REFERENCES people (id))",
+          "CREATE TABLE till.items (orderId int NOT NULL, line int NOT NULL, what varchar(20) NOT NULL, PRIMARY KEY (orderId, line),"
+          " CONSTRAINT of_order FOREIGN KEY (orderId) REFERENCES orders (id) ON DELETE CASCADE)",
           "CREATE TABLE club.profiles (member char(36) NOT NULL PRIMARY KEY, text varchar(50) NOT NULL,"
           " CONSTRAINT profiled FOREIGN KEY (member) REFERENCES members (id) ON UPDATE CASCADE ON DELETE CASCADE)"})
       Do(sql);
@@ -90,8 +101,8 @@ class KeysTest : public testing::TestWithParam<Engine> {
     EXPECT_TRUE(reply.ok()) << reply.message << ": " << sql;
     EXPECT_EQ(reply.affected, affected) << sql;
   }
-  void Walk(const char* phase, int percent = -1) {
-    const absl::Status walked = proxy_->WalkTo("club", phase, percent);
+  void Walk(const char* phase, int percent = -1, const char* migration = "club") {
+    const absl::Status walked = proxy_->WalkTo(migration, phase, percent);
     ASSERT_TRUE(walked.ok()) << walked;
   }
 
@@ -153,6 +164,62 @@ TEST_P(KeysTest, InPrimaryKeysAndToThemselvesToTheEnd) {
             "members.id int NO,members.nick varchar NO,members.note varchar YES,members.sponsor int YES,profiles.member int NO,profiles.text varchar NO,"
             "visits.day int NO,visits.member int NO,visits.place int NO");
   EXPECT_EQ(One("SELECT COUNT(*) FROM information_schema.referential_constraints WHERE constraint_schema = 'club'"), "3");
+}
+
+// AUTO_INCREMENT keys that become UUIDs, as bytes and as text.
+TEST_P(KeysTest, NumbersToUuidsToTheEnd) {
+  for (int i = 1; i <= 300; ++i) {
+    Do(fmt::format("INSERT INTO till.people (name) VALUES ('p{}')", i));
+    Do(fmt::format("INSERT INTO till.orders (person, note) VALUES ({}, 'o{}')", i % 5 == 0 ? "NULL" : std::to_string(i), i));
+    Do(fmt::format("INSERT INTO till.items VALUES ({0}, 1, 'a{0}'), ({0}, 2, 'b{0}')", i));
+  }
+  ASSERT_TRUE(client_->Query("USE till").ok());
+  const std::string wrong =
+      "SELECT (SELECT COUNT(*) FROM till.orders o LEFT JOIN till.people p ON p.id = o.person WHERE NOT o.personUid <=> p.uid OR o.uid IS NULL OR LENGTH(o.uid) <> 16)"
+      " + (SELECT COUNT(*) FROM till.items i JOIN till.orders o ON o.id = i.orderId WHERE NOT i.orderUid <=> o.uid) + (SELECT COUNT(*) - COUNT(DISTINCT uid) FROM till.people)";
+  const std::string known = "SELECT o.note, p.name, (SELECT GROUP_CONCAT(i.what ORDER BY i.line) FROM till.items i WHERE i.orderId = o.id) FROM till.orders o"
+                            " LEFT JOIN till.people p ON p.id = o.person ORDER BY o.note";
+  const auto write = [&](const std::string& at) {
+    Write(fmt::format("INSERT INTO people (name) VALUES ('{0}-1'), ('{0}-2')", at), 2);
+    const Reply last = client_->Query("SELECT LAST_INSERT_ID()");
+    const std::string id = last.rows.at(0).at(0).value_or("");
+    Write(fmt::format("INSERT INTO orders (person, note) VALUES (LAST_INSERT_ID(), '{}')", at), 1);
+    const std::string order = client_->Query("SELECT LAST_INSERT_ID()").rows.at(0).at(0).value_or("");
+    EXPECT_TRUE(client_->Execute("INSERT INTO items VALUES (?, 1, 'x'), (?, 2, 'y')", {order, int64_t{std::stoll(order)}}).ok());
+    Write(fmt::format("UPDATE orders SET person = '{}' WHERE note = 'o7'", id), 1);
+    Write(fmt::format("REPLACE INTO items VALUES ({}, 2, 'z')", order), 2);
+    const Reply found = client_->Execute("SELECT note FROM orders WHERE id = ?", {order});
+    EXPECT_EQ(found.rows.size(), 1u) << servers::Describe(found);
+  };
+  for (const char* phase : {"dual_write", "backfill", "verify"}) {
+    Walk(phase, -1, "till");
+    write(phase);
+  }
+  EXPECT_EQ(One(wrong), "0");
+  const std::string uid = One("SELECT HEX(uid) FROM till.orders WHERE id = 9");
+  EXPECT_EQ(client_->Query(fmt::format("SELECT note FROM orders WHERE id IN (x'{}', 10, '11')", uid)).rows.size(), 3u);
+  Write(fmt::format("UPDATE items SET orderId = x'{}', line = 9 WHERE orderId = 10 AND line = 2", uid), 1);
+  for (const int percent : {50, 100}) {
+    Walk("cutover", percent, "till");
+    write(fmt::format("cut{}", percent));
+  }
+  EXPECT_EQ(One(wrong), "0");
+  const Reply truth = direct_->Query(known);
+  EXPECT_EQ(client_->Query(known).rows, truth.rows);
+  Walk("retire", -1, "till");
+  Write(fmt::format("INSERT INTO items VALUES (x'{}', 77, 'late')", uid), 1);
+  Write(fmt::format("DELETE FROM items WHERE orderId = x'{}' AND line = 77", uid), 1);
+  Walk("contract", -1, "till");
+  Walk("done", -1, "till");
+  const std::string end = "SELECT o.note, p.name, (SELECT GROUP_CONCAT(i.what ORDER BY i.line) FROM till.items i WHERE i.orderId = o.id) FROM till.orders o"
+                          " LEFT JOIN till.people p ON p.uid = o.person ORDER BY o.note";
+  EXPECT_EQ(direct_->Query(end).rows, truth.rows);
+  EXPECT_EQ(One("SELECT GROUP_CONCAT(CONCAT(table_name, '.', column_name, ' ', column_type, ' ', is_nullable, ' ', column_key) ORDER BY table_name, ordinal_position) FROM"
+                " information_schema.columns WHERE table_schema = 'till' AND column_name NOT IN ('name', 'note', 'what', 'line', 'id')"),
+            "items.orderId binary(16) NO PRI,orders.person char(36) YES MUL,people.uid char(36) NO PRI");
+  EXPECT_EQ(One("SELECT GROUP_CONCAT(CONCAT(table_name, ' ', data_type, ' ', column_key, ' ', extra) ORDER BY table_name) FROM information_schema.columns WHERE table_schema = 'till'"
+                " AND column_name = 'id'"),
+            "orders binary PRI ,people bigint UNI auto_increment");
 }
 
 // MariaDB runs an UPDATE that reads the table it changes as one of several tables: SET sees the row as it was. In an INSERT
