@@ -52,6 +52,8 @@ struct ProxyRow {
 struct DigestRow {
   std::string migration, digest, strategy, reason, user;
   uint64_t count = 0;
+  std::string first_seen = {}, last_seen = {};  // UTC; of a status
+  bool accepted = false;                        // … by the file
 };
 
 // All functions are blocking and use `connection`, which belongs to one thread.

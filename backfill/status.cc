@@ -14,7 +14,7 @@ std::string Text(const std::optional<std::string>& cell) { return cell.value_or(
 uint64_t Number(const std::optional<std::string>& cell) { return cell ? std::strtoull(cell->c_str(), nullptr, 10) : 0; }
 double Real(const std::optional<std::string>& cell) { return cell ? std::strtod(cell->c_str(), nullptr) : 0; }
 
-absl::Status ReadOne(Connection& connection, const std::string& schema, MigrationStatus* status) {
+absl::Status ReadOne(Connection& connection, const config::Config& config, const std::string& schema, MigrationStatus* status) {
   const std::string name = connection.Quote(status->row.name);
   auto progress = connection.Query(fmt::format(
       "SELECT table_name, role, rows_done, rows_total, rate, complete FROM {}.backfill_progress WHERE migration = {} ORDER BY started",
@@ -51,6 +51,12 @@ absl::Status ReadOne(Connection& connection, const std::string& schema, Migratio
     digest.reason = Text(row[2]);
     digest.user = Text(row[3]);
     digest.count = Number(row[4]);
+    digest.first_seen = Text(row[5]);
+    digest.last_seen = Text(row[6]);
+    for (const config::Migration& migration : config.migrations) {
+      const auto& accepted = migration.accepted;
+      if (migration.name == status->row.name) digest.accepted = std::find(accepted.begin(), accepted.end(), digest.digest) != accepted.end();
+    }
     status->refused.push_back(std::move(digest));
   }
   auto events = connection.Query(fmt::format(
@@ -117,7 +123,7 @@ absl::StatusOr<StatusReport> ReadStatus(Connection& connection, const config::Co
     if (!only.empty() && row.name != only) continue;
     MigrationStatus status;
     status.row = std::move(row);
-    absl::Status read = ReadOne(connection, schema, &status);
+    absl::Status read = ReadOne(connection, config, schema, &status);
     if (!read.ok()) return read;
     report.migrations.push_back(std::move(status));
   }
@@ -168,7 +174,8 @@ std::string ToJson(const StatusReport& report) {
     }
     one["refused"] = json::array();
     for (const DigestRow& digest : migration.refused) {
-      one["refused"].push_back({{"digest", digest.digest}, {"reason", digest.reason}, {"user", digest.user}, {"count", digest.count}});
+      one["refused"].push_back({{"digest", digest.digest}, {"reason", digest.reason}, {"user", digest.user}, {"count", digest.count},
+                                {"first_seen", digest.first_seen}, {"last_seen", digest.last_seen}, {"accepted", digest.accepted}});
     }
     one["events"] = json::array();
     for (const Event& event : migration.events) {
@@ -220,7 +227,8 @@ std::string ToText(const StatusReport& report, int bar_width) {
       if (last.differences != 0 && !last.examples.empty()) out += fmt::format("    {}\n", last.examples);
     }
     for (const DigestRow& digest : migration.refused) {
-      out += fmt::format("  refused {} times (user {}): {}\n    {}\n", digest.count, digest.user, digest.digest, digest.reason);
+      out += fmt::format("  refused {} times from {} to {} (user {}{}): {}\n    {}\n", digest.count, digest.first_seen.substr(0, 19), digest.last_seen.substr(0, 19),
+                         digest.user, digest.accepted ? ", accepted" : "", digest.digest, digest.reason);
     }
     if (!migration.events.empty()) out += fmt::format("  last event {}: {}\n", migration.events[0].at, migration.events[0].text);
   }

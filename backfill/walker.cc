@@ -259,8 +259,11 @@ absl::StatusOr<Waiting> Walker::DigestGate() {
   const std::string since =
       quiet > 0 ? fmt::format("UTC_TIMESTAMP(6) - INTERVAL {} MICROSECOND", quiet)
                 : fmt::format("COALESCE((SELECT MIN(started) FROM {} WHERE expires > UTC_TIMESTAMP(6)), UTC_TIMESTAMP(6))", ControlTable(config_, "proxies"));
-  auto refused = connection_.Query(fmt::format("SELECT digest, user, reason FROM {} WHERE migration = {} AND strategy = 'C' AND last_seen >= {} ORDER BY count DESC",
-                                               ControlTable(config_, "digests"), connection_.Quote(migration_.name), since));
+  std::string accepted;
+  for (const std::string& digest : migration_.accepted) accepted += fmt::format("{}{}", accepted.empty() ? " AND digest NOT IN (" : ", ", connection_.Quote(digest));
+  if (!accepted.empty()) accepted += ")";
+  auto refused = connection_.Query(fmt::format("SELECT digest, user, reason FROM {} WHERE migration = {} AND strategy = 'C' AND last_seen >= {}{} ORDER BY count DESC",
+                                               ControlTable(config_, "digests"), connection_.Quote(migration_.name), since, accepted));
   if (!refused.ok()) return refused.status();
   if (refused->rows.empty()) return Waiting();
   const Row& worst = refused->rows[0];

@@ -113,6 +113,8 @@ struct Migration {
   std::vector<KeyMigration> keys;
   std::vector<ColumnMigration> columns;
   std::vector<TableWorkers> workers;  // where limits.backfill_workers is not what a table wants
+  // Digests of statements that may be refused: they do not hold the gates to `expand` and `dual_write`.
+  std::vector<std::string> accepted;
 };
 
 // Every limit, with the default an operator would choose. All in crossfade.yaml under `limits:`, same names.

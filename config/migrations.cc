@@ -173,6 +173,7 @@ ColumnMigration ReadColumns(const YAML::Node& node, const std::string& what, con
 }
 
 void ReadPhase(Section& section, Migration* migration) {
+  migration->accepted = section.Strings("accepted");
   const std::string phase = section.String("phase");
   if (!phase.empty()) {
     const auto parsed = ParsePhase(phase);

@@ -36,6 +36,7 @@ TEST(Migrations, KeysAndReferences) {
       "    schema: zoo\n"
       "    phase: cutover\n"
       "    percent: 12.5\n"
+      "    accepted: [\"LOCK TABLES Caves WRITE\", \"TRUNCATE x\"]\n"
       "    keys:\n"
       "      - table: Caves\n"
       "        old: id\n"
@@ -53,6 +54,7 @@ TEST(Migrations, KeysAndReferences) {
   ASSERT_NE(migration, nullptr);
   EXPECT_EQ(migration->phase, Phase::kCutover);
   EXPECT_DOUBLE_EQ(migration->percent, 12.5);
+  EXPECT_EQ(migration->accepted, (std::vector<std::string>{"LOCK TABLES Caves WRITE", "TRUNCATE x"}));
   ASSERT_EQ(migration->keys.size(), 2u);
   const KeyMigration& caves = migration->keys[0];
   EXPECT_EQ(caves.table, "Caves");

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "fmt/format.h"
 #include "tests/integration/walk/load.h"
 #include "tests/servers/crossfade_process.h"
@@ -30,7 +33,9 @@ class DynamicTest : public testing::TestWithParam<Engine> {
       for (const std::string& sql : CreateShop()) ASSERT_TRUE(client->Query(sql).ok());
       ASSERT_TRUE(client->Query("INSERT INTO shop.items (code, label) VALUES ('a', 'first'), ('b', 'second'), ('c', 'third')").ok());
     }
-    auto proxy = CrossfadeProcess::Start({.backend = migrating_->address(), .migrations = ShopMigration()});
+    std::string migration = ShopMigration();
+    migration += "    accepted: [\"HANDLER items OPEN\", \"HANDLER items CLOSE\"]\n";
+    auto proxy = CrossfadeProcess::Start({.backend = migrating_->address(), .migrations = migration});
     ASSERT_TRUE(proxy.ok()) << proxy.status();
     proxy_ = *std::move(proxy);
     for (const auto& [port, client] : {std::pair(plain_->port(), &direct_), std::pair(proxy_->port(), &proxied_)}) {
@@ -153,6 +158,28 @@ TEST_P(DynamicTest, WhatIsPreparedWhileBothSidesAreWritten) {
     Both("SELECT code, label FROM items ORDER BY code");
   }
   NothingDrifted();
+}
+
+// What the file accepts holds no gate; what is seen in `expand` holds the one to `dual_write`.
+TEST_P(DynamicTest, RefusedShapesAtTheGates) {
+  ASSERT_TRUE(proxied_->Query("HANDLER items OPEN").ok());
+  ASSERT_TRUE(proxied_->Query("HANDLER items CLOSE").ok());
+  std::string status;
+  for (int i = 0; i < 100 && status.find("HANDLER items OPEN") == std::string::npos; ++i) {
+    status = proxy_->Run("status", {"--json"}).output;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  EXPECT_THAT(status, testing::AllOf(testing::HasSubstr("\"accepted\""), testing::HasSubstr("\"first_seen\""), testing::HasSubstr("\"last_seen\"")));
+  auto client = Client::Connect({.port = migrating_->port()});
+  ASSERT_TRUE(client.ok());
+  Walk("expand");
+  ASSERT_TRUE(proxied_->Query("LOCK TABLES items READ").ok());
+  ASSERT_TRUE(proxied_->Query("UNLOCK TABLES").ok());
+  const absl::Status held = proxy_->WalkTo("shop", "dual_write", -1, std::chrono::seconds(6));
+  EXPECT_FALSE(held.ok());
+  EXPECT_THAT(proxy_->Run("status", {}).output, testing::HasSubstr("LOCK TABLES items READ"));
+  ASSERT_TRUE(client->Query("DELETE FROM crossfade.digests WHERE digest LIKE 'LOCK%'").ok());
+  Walk("dual_write");
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, DynamicTest, testing::Values(Engine::kMariaDb, Engine::kMySql),
