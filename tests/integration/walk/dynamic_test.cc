@@ -165,16 +165,20 @@ TEST_P(DynamicTest, RefusedShapesAtTheGates) {
   ASSERT_TRUE(proxied_->Query("HANDLER items OPEN").ok());
   ASSERT_TRUE(proxied_->Query("HANDLER items CLOSE").ok());
   std::string status;
-  for (int i = 0; i < 100 && status.find("HANDLER items OPEN") == std::string::npos; ++i) {
-    status = proxy_->Run("status", {"--json"}).output;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
+  const auto wait_for = [&](const char* digest) {  // proxies report once a second
+    for (int i = 0; i < 100 && status.find(digest) == std::string::npos; ++i) {
+      status = proxy_->Run("status", {"--json"}).output;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  };
+  wait_for("HANDLER items OPEN");
   EXPECT_THAT(status, testing::AllOf(testing::HasSubstr("\"accepted\""), testing::HasSubstr("\"first_seen\""), testing::HasSubstr("\"last_seen\"")));
   auto client = Client::Connect({.port = migrating_->port()});
   ASSERT_TRUE(client.ok());
   Walk("expand");
   ASSERT_TRUE(proxied_->Query("LOCK TABLES items READ").ok());
   ASSERT_TRUE(proxied_->Query("UNLOCK TABLES").ok());
+  wait_for("LOCK TABLES items READ");
   const absl::Status held = proxy_->WalkTo("shop", "dual_write", -1, std::chrono::seconds(6));
   EXPECT_FALSE(held.ok());
   EXPECT_THAT(proxy_->Run("status", {}).output, testing::HasSubstr("LOCK TABLES items READ"));
