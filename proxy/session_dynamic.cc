@@ -131,7 +131,12 @@ awaitable<bool> Session::ShapesOf(const rewrite::DynamicSql& dynamic, std::vecto
   for (size_t i = 0; i < dynamic.values.size(); ++i) {
     if (dynamic.shapes[i] != rewrite::ValueShape::kUnknown || !dynamic.repeatable[i]) continue;
     values += fmt::format("{}{}", asked.empty() ? "" : ", ", dynamic.values[i]);
-    nulls += fmt::format("{}{} IS NULL", asked.empty() ? "" : ", ", dynamic.values[i]);
+    // As ReadsAsInteger and ReadsAsNumber tell it of other values.
+    constexpr std::string_view kBlanks = "[ \t\r\n\v\f]*";
+    nulls += !pinned_->snapshot->integers_go ? fmt::format("{}{} IS NULL", asked.empty() ? "" : ", ", dynamic.values[i])
+                                             : fmt::format("{0}IF({1} IS NULL, 1, IF(CONVERT({1} USING utf8mb4) REGEXP '^{2}[-+]?[0-9]+{2}$', 2, IF(CONVERT({1} USING utf8mb4) REGEXP"
+                                                           " '^{2}[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?{2}$' AND NOT CHAR_LENGTH({1}) = 32, 3, 0)))",
+                                                           asked.empty() ? "" : ", ", dynamic.values[i], kBlanks);
     asked.push_back(i);
   }
   if (asked.empty()) co_return true;
@@ -142,7 +147,13 @@ awaitable<bool> Session::ShapesOf(const rewrite::DynamicSql& dynamic, std::vecto
   if (alive) alive = co_await HiddenQuery(ask, &row, &ok);
   if (!alive) co_return false;
   if (!ok || row.size() != asked.size() || definitions.size() != asked.size()) co_return true;
-  for (size_t i = 0; i < asked.size(); ++i) (*shapes)[asked[i]] = row[i] == "1" ? rewrite::ValueShape::kNull : ShapeOfDefinition(definitions[i]);
+  for (size_t i = 0; i < asked.size(); ++i) {
+    rewrite::ValueShape& shape = (*shapes)[asked[i]];
+    shape = row[i] == "1" ? rewrite::ValueShape::kNull : ShapeOfDefinition(definitions[i]);
+    if (shape != rewrite::ValueShape::kString) continue;
+    if (row[i] == "2") shape = rewrite::ValueShape::kNumeric;
+    if (row[i] == "3") shape = rewrite::ValueShape::kOther;
+  }
   co_return true;
 }
 

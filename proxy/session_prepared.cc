@@ -40,7 +40,8 @@ rewrite::ValueShape ShapeOfParam(const protocol::ParamType& type, const protocol
       if (!numbers || value.long_data) return rewrite::ValueShape::kString;
       protocol::Reader reader(value.bytes);
       const std::string_view text = reader.LenencString();
-      return reader.ok() && rewrite::ReadsAsInteger(text) ? rewrite::ValueShape::kNumeric : rewrite::ValueShape::kString;
+      if (!reader.ok() || !rewrite::ReadsAsNumber(text)) return rewrite::ValueShape::kString;
+      return rewrite::ReadsAsInteger(text) ? rewrite::ValueShape::kNumeric : rewrite::ValueShape::kOther;
     }
     case protocol::TypeShape::kOther: return rewrite::ValueShape::kOther;
   }

@@ -56,7 +56,8 @@ void CacheKey(const Snapshot& snapshot, const SessionFacts& facts, const TokenLi
       // N'x', x'41' and the like are spelt by their first byte.
       const bool string = tokens.source[token.begin] == '\'' || tokens.source[token.begin] == '"';
       const std::string_view text = tokens.Text(static_cast<uint32_t>(i));
-      *key += !string ? 'l' : snapshot.integers_go && text.size() > 2 && ReadsAsInteger(text.substr(1, text.size() - 2)) ? 'n' : 's';
+      const bool number = string && snapshot.integers_go && text.size() > 2 && ReadsAsNumber(text.substr(1, text.size() - 2));
+      *key += !string ? 'l' : !number ? 's' : ReadsAsInteger(text.substr(1, text.size() - 2)) ? 'n' : 'd';
     } else {
       const std::string_view text = tokens.Text(static_cast<uint32_t>(i));
       const auto size = static_cast<uint32_t>(text.size());

@@ -37,7 +37,9 @@ uint32_t Context::NewSlot(const Key& key) {
 ValueShape Context::ShapeOf(const Expr& expr, bool* is_value) {
   *is_value = true;
   switch (expr.kind) {
-    case ExprKind::kString: return world.integers_go() && ReadsAsInteger(expr.text) ? ValueShape::kNumeric : ValueShape::kString;
+    case ExprKind::kString:
+      if (!world.integers_go() || !ReadsAsNumber(expr.text)) return ValueShape::kString;
+      return ReadsAsInteger(expr.text) ? ValueShape::kNumeric : ValueShape::kOther;
     case ExprKind::kHex: return ValueShape::kString;
     case ExprKind::kInteger:
     case ExprKind::kBool: return ValueShape::kInteger;

@@ -49,6 +49,7 @@ struct SessionFacts {
 // not: there it is the old key, as the server would compare it.
 enum class ValueShape : uint8_t { kUnknown, kNull, kInteger, kString, kOther, kNumeric };
 bool ReadsAsInteger(std::string_view text);  // digits, with a sign and blanks round them
+bool ReadsAsNumber(std::string_view text);   // '2.0' and '1e3' too, which an integer column takes as 2 and 1000
 
 enum class Strategy : uint8_t {
   kUntouched,     // the original bytes

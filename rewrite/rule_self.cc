@@ -60,6 +60,10 @@ std::string SelfReferenceOfRow(Context& context, const MigratingTable& table, co
     }
   }
   cases += fmt::format(" WHEN {} END", own);
+  // The server has not numbered the row yet: what the foreign key finds, and no row before has, is the row itself.
+  const Column* number = table.table != nullptr ? table.table->FindColumn(key.spec->old_column) : nullptr;
+  if (!replace && number != nullptr && number->auto_increment && context.dialect.flavor == Flavor::kMariaDb)
+    cases += fmt::format(", IF({} IS NULL, NULL, {}{})", ro, t, QuoteName(key.spec->new_column));
   std::string text;
   if (replace) {
     text = fmt::format("COALESCE({}, {}", cases, lookup);

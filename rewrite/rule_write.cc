@@ -423,6 +423,8 @@ void ValueForOwn(Context& context, Reader& reader, const Key& key, Expr& value, 
   if (IsNewShaped(context, key, value))
     context.Refuse(key, fmt::format("{} is given a value of the new key's kind", key.spec->old_column),
                    "new keys are given out by Crossfade: give the old key as a value of its own kind");
+  else if (key.dual)  // the old side is made of old sides, also in a session that reads new ones: o = LAST_INSERT_ID(o)
+    reader.VisitOld(value, scope, ctes);
   else
     reader.Visit(value, scope, ctes);
 }

@@ -55,6 +55,27 @@ bool ReadsAsInteger(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
+bool ReadsAsNumber(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n\v\f", kDigits = "0123456789";
+  const size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return false;
+  text = text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
+  if (text.size() == 32 && text.find('.') == std::string_view::npos) return ReadsAsInteger(text);  // the digits of a UUID
+  const auto skip = [&](std::string_view set, size_t most) {
+    size_t n = 0;
+    while (n < most && n < text.size() && set.find(text[n]) != std::string_view::npos) ++n;
+    text.remove_prefix(n);
+    return n;
+  };
+  skip("+-", 1);
+  size_t digits = skip(kDigits, text.size());
+  if (skip(".", 1) == 1) digits += skip(kDigits, text.size());
+  if (digits == 0) return false;
+  if (skip("eE", 1) == 0) return text.empty();
+  skip("+-", 1);
+  return skip(kDigits, text.size()) > 0 && text.empty();
+}
+
 uint64_t CohortOf(const Snapshot& snapshot, uint32_t ticket) {
   uint64_t cohort = 0;
   for (size_t i = 0; i < snapshot.migrations.size() && i < 64; ++i) {
