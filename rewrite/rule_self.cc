@@ -79,4 +79,42 @@ std::string SelfReferenceOfRow(Context& context, const MigratingTable& table, co
   return text + (stored == nullptr || stored->nullable ? ")" : ", " + key.nothing + ")");
 }
 
+std::string SelfAssigned(Context& context, Reader& reader, const MigratingTable& table, const KeyColumn& column, Expr& value, const Scope& scope, const AssignUse& use, bool* aliased) {
+  const auto added = [&]() -> size_t {
+    for (size_t i = 0; i < use.added.size(); ++i)
+      if (NameEq(use.added[i], column.new_name)) return i;
+    return use.added.size();
+  };
+  std::string text;
+  if (const std::optional<size_t> at = RowAliasColumn(value, use)) {
+    const std::string name = use.insert->row_alias_columns.empty() ? QuoteName(column.new_name) : fmt::format("`cf_{}`", added());
+    if (NameEq(use.columns[*at], column.old_name) && added() < use.added.size()) return QuoteName(use.insert->row_alias.text) + "." + name;
+  } else if (value.kind == ExprKind::kValues && !value.children.empty()) {
+    const bool itself = NameEq(value.children[0]->parts.back().text, column.old_name), same = itself && added() < use.added.size();
+    if (itself && !same && !column.has_default) return "NULL";  // not given: the default
+    if (same && context.dialect.version < 80019) return fmt::format("VALUES({})", QuoteName(column.new_name));
+    if (same && ValuesOnce(context, value, use, aliased, "") != "") return fmt::format("`cf_row`.`cf_{}`", use.columns.size() + added());
+  } else {
+    text = SelfLookup(context, reader, table, column, value, scope);
+    if (use.insert != nullptr && text != "NULL") {  // error 1093 there even for a derived table
+      context.Refuse(*column.key, fmt::format("ON DUPLICATE KEY UPDATE gives {} another value than the row's, in a table that refers to itself", column.old_name), "assign VALUES() of it");
+    }
+  }
+  if (text.empty())
+    context.Refuse(*column.key, fmt::format("{} is computed, in a table that refers to itself", column.old_name), "give it as a literal or a parameter");
+  const Column* stored = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
+  return stored == nullptr || stored->nullable || text == "NULL" ? text : fmt::format("COALESCE({}, {})", text, column.key->nothing);
+}
+
+bool SelfAssignable(Context& context, Reader& reader, const std::vector<Assignment>& set, const Assignment& assignment, const Key& key, const Scope& scope) {
+  for (const Assignment& other : set) {
+    const Bound bound = reader.Resolve(*other.column, scope);
+    const bool own = bound.column != nullptr && bound.column->own && bound.tag.key == &key;
+    if (&other == &assignment || !own || StaysItself(other)) continue;
+    context.Refuse(key, "an UPDATE of the key and of a reference to the same table", "change one after the other");
+    return false;
+  }
+  return true;
+}
+
 }  // namespace crossfade::rewrite

@@ -45,19 +45,6 @@ bool HasValues(const Expr& expr) {
   return expr.kind == ExprKind::kValues || std::any_of(expr.children.begin(), expr.children.end(), [](const Expr* child) { return HasValues(*child); });
 }
 
-// `alias.column` of an INSERT with a row alias: the column of the insert that it means.
-std::optional<size_t> RowAliasColumn(const Expr& value, const AssignUse& use) {
-  if (use.insert == nullptr || !use.insert->row_alias.present() || value.kind != ExprKind::kColumn) return std::nullopt;
-  const bool qualified = value.parts.size() == 2 && NameEq(value.parts[0].text, use.insert->row_alias.text);
-  const std::vector<Name>& listed = use.insert->row_alias_columns;
-  if (!qualified && (value.parts.size() != 1 || listed.empty())) return std::nullopt;
-  for (size_t i = 0; i < use.columns.size(); ++i) {
-    const std::string_view name = listed.empty() ? std::string_view(use.columns[i]) : i < listed.size() ? listed[i].text : "";
-    if (NameEq(name, value.parts.back().text)) return i;
-  }
-  return std::nullopt;
-}
-
 // In retire: a row alias's column that holds the new reference by now.
 bool RowAliasForNew(Context& context, const KeyColumn& column, Expr& value, const AssignUse& use) {
   const std::optional<size_t> at = RowAliasColumn(value, use);
@@ -68,53 +55,6 @@ bool RowAliasForNew(Context& context, const KeyColumn& column, Expr& value, cons
     return true;
   }
   return false;
-}
-
-// MySQL warns of each VALUES(column); a second one of ours would be seen. An alias of the new row says the same.
-std::string ValuesOnce(Context& context, const Expr& value, const AssignUse& use, bool* aliased, const std::string& e) {
-  if (context.dialect.flavor != Flavor::kMySql || context.dialect.version < 80019 || use.insert == nullptr) return e;
-  const Insert& insert = *use.insert;
-  if (insert.row_alias.present() || (insert.rows.empty() && insert.set.empty())) return e;
-  for (size_t i = 0; i < use.columns.size(); ++i) {
-    if (!NameEq(use.columns[i], value.children[0]->parts.back().text)) continue;
-    if (!*aliased) {
-      std::string names;
-      for (size_t n = 0; n < use.columns.size() + use.added.size(); ++n) names += fmt::format("{}`cf_{}`", n == 0 ? "" : ", ", n);
-      const uint32_t last = insert.rows.empty() ? insert.set.back().span.end - 1 : insert.rows.back().span.end - 1;
-      context.editor.After(last, fmt::format(" AS `cf_row`({})", names));
-      *aliased = true;
-    }
-    return fmt::format("`cf_row`.`cf_{}`", i);
-  }
-  return e;
-}
-
-// The new side of a reference of the table to itself, as MySQL can be told it. See rule_self.cc.
-std::string SelfAssigned(Context& context, Reader& reader, const MigratingTable& table, const KeyColumn& column, Expr& value, const Scope& scope, const AssignUse& use, bool* aliased) {
-  const auto added = [&]() -> size_t {
-    for (size_t i = 0; i < use.added.size(); ++i)
-      if (NameEq(use.added[i], column.new_name)) return i;
-    return use.added.size();
-  };
-  std::string text;
-  if (const std::optional<size_t> at = RowAliasColumn(value, use)) {
-    const std::string name = use.insert->row_alias_columns.empty() ? QuoteName(column.new_name) : fmt::format("`cf_{}`", added());
-    if (NameEq(use.columns[*at], column.old_name) && added() < use.added.size()) return QuoteName(use.insert->row_alias.text) + "." + name;
-  } else if (value.kind == ExprKind::kValues && !value.children.empty()) {
-    const bool itself = NameEq(value.children[0]->parts.back().text, column.old_name), same = itself && added() < use.added.size();
-    if (itself && !same && !column.has_default) return "NULL";  // not given: the default
-    if (same && context.dialect.version < 80019) return fmt::format("VALUES({})", QuoteName(column.new_name));
-    if (same && ValuesOnce(context, value, use, aliased, "") != "") return fmt::format("`cf_row`.`cf_{}`", use.columns.size() + added());
-  } else {
-    text = SelfLookup(context, reader, table, column, value, scope);
-    if (use.insert != nullptr && text != "NULL") {  // error 1093 there even for a derived table
-      context.Refuse(*column.key, fmt::format("ON DUPLICATE KEY UPDATE gives {} another value than the row's, in a table that refers to itself", column.old_name), "assign VALUES() of it");
-    }
-  }
-  if (text.empty())
-    context.Refuse(*column.key, fmt::format("{} is computed, in a table that refers to itself", column.old_name), "give it as a literal or a parameter");
-  const Column* stored = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
-  return stored == nullptr || stored->nullable || text == "NULL" ? text : fmt::format("COALESCE({}, {})", text, column.key->nothing);
 }
 
 // Assignment of a reference while both sides are written.
@@ -170,15 +110,6 @@ bool WalkedAlong(const MigratingTable& table, std::string_view column) {
       if (NameEq(name, column)) return true;
   }
   return false;
-}
-
-// id = id, and id = LAST_INSERT_ID(id), with which ON DUPLICATE KEY UPDATE hands the row's key on.
-bool StaysItself(const Assignment& assignment) {
-  const Expr* value = &Unwrap(*assignment.value);
-  if (value->kind == ExprKind::kFunction && value->parts.empty() && NameEq(value->text, "last_insert_id") && value->children.size() == 1) value = value->children[0];
-  if (value->kind != ExprKind::kColumn || !NameEq(value->parts.back().text, assignment.column->parts.back().text)) return false;
-  const std::vector<Name>& to = assignment.column->parts;
-  return value->parts.size() == 1 || (value->parts.size() == 2 && to.size() == 2 && NameEq(value->parts[0].text, to[0].text));
 }
 
 // "the column has the assigned value already"; empty: not sure, or the value cannot be said twice.
@@ -281,19 +212,15 @@ void AssignInSeveral(Context& context, Reader& reader, const std::vector<Assignm
   context.Note("writes both sides of the reference");
 }
 
-// A row that takes another key and refers to itself, or to a row that does the same, is found by neither key.
-bool SelfAssignable(Context& context, Reader& reader, const std::vector<Assignment>& set, const Assignment& assignment, const Key& key, const Scope& scope) {
-  for (const Assignment& other : set) {
-    const Bound bound = reader.Resolve(*other.column, scope);
-    const bool own = bound.column != nullptr && bound.column->own && bound.tag.key == &key;
-    if (&other == &assignment || !own || StaysItself(other)) continue;
-    context.Refuse(key, "an UPDATE of the key and of a reference to the same table", "change one after the other");
-    return false;
-  }
-  return true;
-}
-
 }  // namespace
+
+bool StaysItself(const Assignment& assignment) {
+  const Expr* value = &Unwrap(*assignment.value);
+  if (value->kind == ExprKind::kFunction && value->parts.empty() && NameEq(value->text, "last_insert_id") && value->children.size() == 1) value = value->children[0];
+  if (value->kind != ExprKind::kColumn || !NameEq(value->parts.back().text, assignment.column->parts.back().text)) return false;
+  const std::vector<Name>& to = assignment.column->parts;
+  return value->parts.size() == 1 || (value->parts.size() == 2 && to.size() == 2 && NameEq(value->parts[0].text, to[0].text));
+}
 
 std::string AsStored(const Column* column, const std::string& value) {
   const size_t open = column == nullptr ? std::string::npos : column->type.find('(');

@@ -2,6 +2,7 @@
 // One rule for each kind of statement; rules.cc lists them all. A rule edits the text, or refuses it, or leaves it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -111,6 +112,20 @@ std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Exp
 
 // The text `value` as the column stores it, to be compared with that column (or what refers to it). Empty: not sure.
 std::string AsStored(const Column* column, const std::string& value);
+
+// `alias.column` of an INSERT with a row alias: the column of the insert that it means.
+std::optional<size_t> RowAliasColumn(const Expr& value, const AssignUse& use);
+// MySQL warns of each VALUES(column); a second one of ours would be seen. An alias of the new row says the same: its text; `e` where
+// there is none.
+std::string ValuesOnce(Context& context, const Expr& value, const AssignUse& use, bool* aliased, const std::string& e);
+
+// The new side of a reference of the table to itself, as MySQL can be told it. See rule_self.cc.
+std::string SelfAssigned(Context& context, Reader& reader, const MigratingTable& table, const KeyColumn& column, Expr& value, const Scope& scope, const AssignUse& use,
+                         bool* aliased);
+// False, and refused: a row that takes another key and refers to itself, or to a row that does the same, is found by neither key.
+bool SelfAssignable(Context& context, Reader& reader, const std::vector<Assignment>& set, const Assignment& assignment, const Key& key, const Scope& scope);
+// id = id, and id = LAST_INSERT_ID(id), with which ON DUPLICATE KEY UPDATE hands the row's key on.
+bool StaysItself(const Assignment& assignment);
 
 // True: something is assigned that reads an assignment before it.
 bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,

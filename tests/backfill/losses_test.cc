@@ -35,7 +35,7 @@ class Losses : public ServerTest {
     return fmt::format("[{{name: ik, schema: cf_data, phase: observe, columns: [{{table: T, {}}}]}}]", body);
   }
   void Begin(const std::string& migrations) {
-    config_ = Load(migrations, "chunk_rows: 20, backfill_idle_share: 0");
+    config_ = Load(migrations, "chunk_rows: 20, backfill_idle_share: 0, backfill_workers: 1");
     ASSERT_EQ(config_->migrations.size(), 1u);
     ASSERT_OK(InstallControlSchema(*db_, *config_));
     ASSERT_OK(SyncDeclared(*db_, *config_));

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The row that ON DUPLICATE KEY UPDATE speaks of: by its alias, or by VALUES(). See rules.h.
+#include "fmt/format.h"
+#include "rewrite/names.h"
+#include "rewrite/rules.h"
+
+namespace crossfade::rewrite {
+
+std::optional<size_t> RowAliasColumn(const Expr& value, const AssignUse& use) {
+  if (use.insert == nullptr || !use.insert->row_alias.present() || value.kind != ExprKind::kColumn) return std::nullopt;
+  const bool qualified = value.parts.size() == 2 && NameEq(value.parts[0].text, use.insert->row_alias.text);
+  const std::vector<Name>& listed = use.insert->row_alias_columns;
+  if (!qualified && (value.parts.size() != 1 || listed.empty())) return std::nullopt;
+  for (size_t i = 0; i < use.columns.size(); ++i) {
+    const std::string_view name = listed.empty() ? std::string_view(use.columns[i]) : i < listed.size() ? listed[i].text : "";
+    if (NameEq(name, value.parts.back().text)) return i;
+  }
+  return std::nullopt;
+}
+
+std::string ValuesOnce(Context& context, const Expr& value, const AssignUse& use, bool* aliased, const std::string& e) {
+  if (context.dialect.flavor != Flavor::kMySql || context.dialect.version < 80019 || use.insert == nullptr) return e;
+  const Insert& insert = *use.insert;
+  if (insert.row_alias.present() || (insert.rows.empty() && insert.set.empty())) return e;
+  for (size_t i = 0; i < use.columns.size(); ++i) {
+    if (!NameEq(use.columns[i], value.children[0]->parts.back().text)) continue;
+    if (!*aliased) {
+      std::string names;
+      for (size_t n = 0; n < use.columns.size() + use.added.size(); ++n) names += fmt::format("{}`cf_{}`", n == 0 ? "" : ", ", n);
+      const uint32_t last = insert.rows.empty() ? insert.set.back().span.end - 1 : insert.rows.back().span.end - 1;
+      context.editor.After(last, fmt::format(" AS `cf_row`({})", names));
+      *aliased = true;
+    }
+    return fmt::format("`cf_row`.`cf_{}`", i);
+  }
+  return e;
+}
+
+}  // namespace crossfade::rewrite
