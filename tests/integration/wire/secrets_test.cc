@@ -55,7 +55,7 @@ TEST_P(SecretsTest, NothingThatWasSaidIsKept) {
   for (const std::string& sql : kRows) ASSERT_TRUE(direct->Query(sql).ok()) << sql;
   ASSERT_TRUE(direct->Query("CREATE USER keeper@'%' IDENTIFIED BY 'canary-password'").ok());
   ASSERT_TRUE(direct->Query("GRANT ALL ON *.* TO keeper@'%'").ok());
-  auto proxy = CrossfadeProcess::Start({.backend = (*server)->address(), .migrations = kMigration, .limits = "  max_packet: 1048576\n"});
+  auto proxy = CrossfadeProcess::Start({.backend = (*server)->address(), .migrations = kMigration, .limits = "  max_packet: 1048576\n  quiet_before_expand: 1s\n"});
   ASSERT_TRUE(proxy.ok()) << proxy.status();
   const auto talk = [&](const char* phase) {
     SCOPED_TRACE(phase);
