@@ -350,10 +350,8 @@ void ValueForOwn(Context& context, Reader& reader, const Key& key, Expr& value, 
   if (IsNewShaped(context, key, value))
     context.Refuse(key, fmt::format("{} is given a value of the new key's kind", key.spec->old_column),
                    "new keys are given out by Crossfade: give the old key as a value of its own kind");
-  else if (key.dual)  // the old side is made of old sides, also in a session that reads new ones: o = LAST_INSERT_ID(o)
+  else  // the old side is made of old sides, also in a session that reads new ones
     reader.VisitOld(value, scope, ctes);
-  else
-    reader.Visit(value, scope, ctes);
 }
 
 bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, const Scope& scope, const Ctes* ctes,
@@ -404,7 +402,7 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
     }
     if (column.own) {
       if (use.ignore) CheckIgnored(context, *bound.source->table, false);
-      ValueForOwn(context, reader, key, value, scope, ctes);
+      if (!StaysItself(assignment)) ValueForOwn(context, reader, key, value, scope, ctes);
       continue;
     }
     if (key.new_only) {
