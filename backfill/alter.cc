@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "backfill/failpoint.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
 
@@ -51,12 +52,14 @@ absl::Status RunAlter(Connection& connection, const config::Config& config, cons
                                             alter.skip_foreign_key_checks ? 0 : 1));
   if (!set.ok()) return set.status();
   const std::string sql = AlterSql(alter);
+  CROSSFADE_FAILPOINT("alter.before", sql);
   absl::Status status = connection.Execute(sql).status();
   // MySQL replays the changes made meanwhile row by row: an UPDATE of the old primary key puts the row in before it takes it
   // out, which the rebuilt table finds to be a duplicate. The new keys themselves have been proved unique by then.
   for (int tries = 1; tries < kTriesOfRebuild && ServerError(status) == kDuplicate; ++tries) status = connection.Execute(sql).status();
   if (!absl::IsUnavailable(status)) (void)connection.Execute("SET SESSION foreign_key_checks = 1");
   if (status.ok()) {
+    CROSSFADE_FAILPOINT("alter.after", sql);
     AddEvent(connection, config, migration, Severity::kInfo, sql);
     return status;
   }

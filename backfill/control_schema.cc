@@ -5,6 +5,7 @@
 #include <array>
 
 #include "backfill/control.h"
+#include "backfill/failpoint.h"
 #include "fmt/format.h"
 
 namespace crossfade::backfill {
@@ -71,6 +72,7 @@ absl::Status MakeTables(Connection& connection, const std::string& schema) {
     auto made = connection.Execute(fmt::format("CREATE TABLE IF NOT EXISTS {}.{} ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
                                                schema, table));
     if (!made.ok()) return made.status();
+    CROSSFADE_FAILPOINT("control.table", table);
   }
   return absl::OkStatus();
 }
@@ -82,6 +84,7 @@ absl::Status Upgrade(Connection& connection, const std::string& schema) {
   for (const char* change : kSecondVersion) {
     absl::Status altered = connection.Execute(fmt::format("ALTER TABLE {}.{}", schema, change)).status();
     if (!altered.ok() && ServerError(altered) != kDuplicateColumn) return altered;
+    CROSSFADE_FAILPOINT("control.upgraded", change);
   }
   return connection.Execute(fmt::format("UPDATE {}.state SET version = {} WHERE id = 1 AND version < {}", schema, kVersion, kVersion)).status();
 }

@@ -8,6 +8,7 @@
 
 #include "backfill/catalog_loader.h"
 #include "backfill/control.h"
+#include "backfill/failpoint.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
 
@@ -31,11 +32,13 @@ absl::Status PrepareProgress(Connection& connection, const config::Config& confi
         ControlTable(config, "backfill_progress"), connection.Quote(migration.name), connection.Quote(role.pairs.table), FillKindName(role.kind),
         connection.Quote(migration.schema), connection.Quote(role.pairs.table), config.limits.chunk_rows));
     if (!added.ok()) return added.status();
+    CROSSFADE_FAILPOINT("progress.prepared", fmt::format("{} {}", role.pairs.table, FillKindName(role.kind)));
   }
   return absl::OkStatus();
 }
 
 absl::Status RestartProgress(Connection& connection, const config::Config& config, const std::string& migration) {
+  CROSSFADE_FAILPOINT("progress.restart", migration);
   return connection
       .Execute(fmt::format("UPDATE {} SET last_key = NULL, seq = 0, pass = pass + 1, rows_done = 0, rows_changed = 0, complete = 0, recompute = 1"
                            " WHERE migration = {}",
@@ -160,6 +163,7 @@ absl::StatusOr<Copier::Result> Copier::Step() {
         return result;
       }
       barrier_passed_ = true;
+      CROSSFADE_FAILPOINT("copy.barrier", migration_.name);
     }
     absl::Status status = Slice(&unit, &result);
     if (!status.ok()) return status;
@@ -228,6 +232,7 @@ absl::Status Copier::Slice(Unit* unit, Result* result) {
           FillKindName(unit->role.kind), i, unit->pass));
       if (!made.ok()) return made.status();
     }
+    CROSSFADE_FAILPOINT("copy.workers", fmt::format("{} {}", unit->table.name, FillKindName(unit->role.kind)));
   }
   std::vector<Worker*> workers;
   for (uint32_t i = 0; i < unit->workers; ++i) {
@@ -347,6 +352,7 @@ bool Copier::Repeats(const Unit& unit) {
 
 // The end of a pass, in the transaction of its last chunk.
 absl::Status Copier::Finish(Connection& connection, const Unit& unit, bool again) {
+  CROSSFADE_FAILPOINT("copy.finish", fmt::format("{} {}{}", unit.table.name, FillKindName(unit.role.kind), again ? ", again" : ""));
   return connection
       .Execute(fmt::format("UPDATE {} SET {}, updated = UTC_TIMESTAMP(6) WHERE {}", ControlTable(config_, "backfill_progress"),
                            again ? "last_key = NULL, seq = 0, pass = pass + 1, rows_done = 0, rows_changed = 0" : "complete = 1, last_key = NULL", Where(unit)))

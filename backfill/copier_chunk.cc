@@ -4,6 +4,7 @@
 
 #include "backfill/control.h"
 #include "backfill/copier.h"
+#include "backfill/failpoint.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
 
@@ -58,6 +59,7 @@ absl::StatusOr<uint64_t> Copier::Fill(Unit* unit, Worker* worker, const std::str
     if (count == 0) return uint64_t{0};
     if (keys && worker->end_key - worker->next_key < count) return absl::AbortedError(std::string("rows without a new key were added meanwhile"));
   }
+  CROSSFADE_FAILPOINT("chunk.locked", fmt::format("{} {}", unit->table.name, FillKindName(unit->role.kind)));
   auto filled = worker->connection->Execute(unit->sql.Fill(range, worker->next_key));
   if (!filled.ok()) return filled.status();
   if (keys) {
@@ -122,9 +124,14 @@ absl::Status Copier::Chunk(Unit* unit, Worker* worker, Piece* piece, Result* res
     if (!ends) to = *part;
   }
   const std::string range = unit->keyset.Range(unit->sql.alias(), piece->from, to);
+  [[maybe_unused]] const auto at = [&] {  // of failpoints
+    return fmt::format("{} {}, {} chunk", unit->table.name, FillKindName(unit->role.kind), piece->last && ends ? "last" : piece->from.empty() ? "first" : "a");
+  };
+  CROSSFADE_FAILPOINT("chunk.begin", at());
   if (unit->role.kind == FillKind::kKeys) {
     absl::Status reserved = ReserveFor(unit, worker, range, to.empty() ? 0 : rows);
     if (!reserved.ok()) return reserved;
+    CROSSFADE_FAILPOINT("chunk.reserved", at());
   }
   absl::Status set = LockWait(worker, dialect_.flavor == rewrite::Flavor::kMySql || wait ? "1" : "0");
   if (!set.ok()) return set;
@@ -133,11 +140,15 @@ absl::Status Copier::Chunk(Unit* unit, Worker* worker, Piece* piece, Result* res
     auto filled = Fill(unit, worker, range, wait);
     if (!filled.ok()) return filled.status();
     changed = *filled;
+    CROSSFADE_FAILPOINT("chunk.filled", at());
     // The last chunk's rows are what the estimate leaves; its own count would need another scan.
     if (to.empty()) rows = changed;
-    return Checkpoint(unit, worker, piece, to, ends, rows, changed);
+    absl::Status checkpoint = Checkpoint(unit, worker, piece, to, ends, rows, changed);
+    CROSSFADE_FAILPOINT("chunk.checkpoint", at());
+    return checkpoint;
   });
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
+  CROSSFADE_FAILPOINT("chunk.committed", at());
   const std::lock_guard lock(mutex_);
   if (!status.ok()) unit->complete = unit->again = false;
   if (absl::IsAborted(status)) {

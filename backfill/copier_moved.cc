@@ -2,6 +2,7 @@
 // Rows that an UPDATE of their key moved from ahead of a chunk to behind it keep their place in no pass. With the index on
 // the new column they are found wherever they are: one statement sees the whole table as of one moment.
 #include "backfill/copier.h"
+#include "backfill/failpoint.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
 
@@ -49,9 +50,11 @@ absl::Status Copier::FillOne(Unit* unit, const std::string& row) {
     absl::Status reserved = ReserveFor(unit, worker, row, 0);
     if (!reserved.ok()) return reserved;
   }
+  CROSSFADE_FAILPOINT("moved.before", unit->table.name);
   absl::Status set = LockWait(worker, "1");
   if (!set.ok()) return set;
   absl::Status filled = InTransaction(connection_, [&] { return Fill(unit, worker, row, true).status(); });
+  CROSSFADE_FAILPOINT("moved.filled", unit->table.name);
   (void)LockWait(worker, "50");
   return filled;
 }

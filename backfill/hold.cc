@@ -12,6 +12,7 @@
 
 #include "backfill/alter.h"
 #include "backfill/catalog_loader.h"
+#include "backfill/failpoint.h"
 #include "backfill/store.h"
 #include "backfill/walker.h"
 #include "fmt/format.h"
@@ -36,6 +37,7 @@ absl::StatusOr<std::vector<Alter>> Walker::HeldDdl(const MigrationRow& row) {
 }
 
 absl::Status Walker::LetGo(uint64_t epoch, const MigrationRow& row, const std::string& why) {
+  CROSSFADE_FAILPOINT("hold.let_go", row.name);
   // The state let go to is the one before the hold, so nobody need be waited for.
   EpochChange change{"held = 0"};
   change.restarts_work = false;
@@ -66,9 +68,11 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
                                           blocker.empty() ? "" : "; ", blocker));
   }
   std::vector<std::string> made;
+  CROSSFADE_FAILPOINT("hold.locked", row.name + " " + lock);
   for (const Alter& alter : *alters) {
     if (!status.ok()) break;
     status = connection_.Execute(AlterSql(alter)).status();
+    CROSSFADE_FAILPOINT("hold.altered", AlterSql(alter));
     if (status.ok()) made.push_back(AlterSql(alter));
   }
   // The old columns go at once, while nobody has a transaction open: MySQL refuses the table to older snapshots (1412). What
@@ -79,12 +83,14 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
     for (const Alter& alter : DropOldColumnDdl(migration_, *tables)) {
       if (alter.rebuilds) continue;  // done online, when the gate is open again
       absl::Status dropped = connection_.Execute(AlterSql(alter)).status();
+      CROSSFADE_FAILPOINT("hold.dropped", AlterSql(alter));
       if (absl::IsUnavailable(dropped)) return dropped;
       if (dropped.ok()) made.push_back(AlterSql(alter));
     }
   }
   if (absl::IsUnavailable(status)) return status;
   auto unlocked = connection_.Execute("UNLOCK TABLES");
+  CROSSFADE_FAILPOINT("hold.unlocked", fmt::format("{} {}", row.name, config::PhaseName(row.phase)));
   *touched = !made.empty();
   for (const std::string& sql : made) AddEvent(connection_, config_, row.name, Severity::kInfo, sql);
   return status.ok() ? unlocked.status() : status;
@@ -102,6 +108,7 @@ absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const Migra
     if (!held.ok()) return held;
     ++epoch;
   }
+  CROSSFADE_FAILPOINT("hold.held", fmt::format("{} {}", row.name, config::PhaseName(row.phase)));
   // Half-changed already (a migrator died here): only forward.
   auto left = HeldDdl(row);
   if (!left.ok()) return left.status();
@@ -126,6 +133,7 @@ absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const Migra
     }
     if (stop) return absl::AbortedError(std::string("waits for its own stop"));
   }
+  CROSSFADE_FAILPOINT("hold.drained", fmt::format("{} {}", row.name, config::PhaseName(row.phase)));
   absl::Status changed = ChangeHeldTables(row, &touched);
   touched = touched && row.phase != Phase::kExpand;  // some of the new columns are as good as none
   if (absl::IsUnavailable(changed)) return changed;

@@ -2,6 +2,7 @@
 // The migrator's writes to the control schema.
 #include "backfill/store.h"
 
+#include "backfill/failpoint.h"
 #include "fmt/format.h"
 #include "spdlog/spdlog.h"
 
@@ -95,7 +96,8 @@ absl::StatusOr<bool> Drained(Connection& connection, const config::Config& confi
 
 absl::Status ChangeEpoch(Connection& connection, const config::Config& config, uint64_t epoch, std::string_view migration,
                          const EpochChange& change) {
-  return InTransaction(connection, [&]() -> absl::Status {
+  CROSSFADE_FAILPOINT("epoch.before", fmt::format("{}: {}", migration, change.assignments));
+  absl::Status status = InTransaction(connection, [&]() -> absl::Status {
     auto locked = connection.Query(fmt::format("SELECT epoch FROM {} WHERE id = 1 FOR UPDATE", ControlTable(config, "state")));
     if (!locked.ok()) return locked.status();
     if (locked->rows.empty() || locked->rows[0][0] != std::to_string(epoch)) {
@@ -116,8 +118,13 @@ absl::Status ChangeEpoch(Connection& connection, const config::Config& config, u
       absl::Status status = change.also();
       if (!status.ok()) return status;
     }
-    return connection.Execute(fmt::format("UPDATE {} SET epoch = {} WHERE id = 1", ControlTable(config, "state"), epoch + 1)).status();
+    absl::Status raised =
+        connection.Execute(fmt::format("UPDATE {} SET epoch = {} WHERE id = 1", ControlTable(config, "state"), epoch + 1)).status();
+    CROSSFADE_FAILPOINT("epoch.set", fmt::format("{}: {}", migration, change.assignments));
+    return raised;
   });
+  if (status.ok()) CROSSFADE_FAILPOINT("epoch.after", fmt::format("{}: {}", migration, change.assignments));
+  return status;
 }
 
 }  // namespace crossfade::backfill

@@ -6,6 +6,7 @@
 #include "backfill/catalog_loader.h"
 #include "backfill/columns.h"
 #include "backfill/control.h"
+#include "backfill/failpoint.h"
 #include "backfill/fill_sql.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
@@ -104,7 +105,9 @@ absl::StatusOr<Rows> Verifier::Differing(const Unit& unit, const std::string& ra
 
 absl::StatusOr<bool> Verifier::Step() {
   if (unit_ == units_.size()) {
+    CROSSFADE_FAILPOINT("verify.finish", migration_.name);
     absl::Status saved = Save(true);
+    CROSSFADE_FAILPOINT("verify.finished", migration_.name);
     if (!saved.ok()) return saved;
     return true;
   }
@@ -124,6 +127,7 @@ absl::StatusOr<bool> Verifier::Step() {
     absl::Status settled = Settle(unit, suspect);
     if (!settled.ok()) return settled;
   }
+  CROSSFADE_FAILPOINT("verify.chunk", unit.table.name);
   result_.rows_checked += rows;
   last_ = *bound;
   if (bound->empty()) ++unit_;
@@ -146,7 +150,9 @@ absl::Status Verifier::Settle(const Unit& unit, const Row& suspect) {
   ++result_.differences;
   bool mended = false;
   if (repair_) {
+    CROSSFADE_FAILPOINT("verify.repair", unit.table.name);
     absl::Status repaired = Repair(unit, row);
+    CROSSFADE_FAILPOINT("verify.repaired", unit.table.name);
     if (!repaired.ok()) return repaired;
     now = Differing(unit, row, true);
     if (!now.ok()) return now.status();

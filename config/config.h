@@ -115,6 +115,7 @@ struct Migration {
   std::vector<TableWorkers> workers;  // where limits.backfill_workers is not what a table wants
   // Digests of statements that may be refused: they do not hold the gates to `expand` and `dual_write`.
   std::vector<std::string> accepted;
+  std::string verify_on;  // a name of Config::backends, a replica of the control backend that verification reads; empty: none
 };
 
 // Every limit, with the default an operator would choose. All in crossfade.yaml under `limits:`, same names.
@@ -166,11 +167,14 @@ struct Throttle {
   std::vector<std::string> replicas;  // "HOST:PORT", beside those that are found
   Bound threads_running{50, 0};
   Bound history_list{1'000'000, 0};   // InnoDB's transactions yet to be purged
+  Bound binlog_rate{0, 0};            // bytes of binary log a second, whoever writes them
+  Bound disk_free{1ull << 30, 0};     // bytes free for the server's data and binary log, where known: *below* which it waits
   Bound p99{0, 0};                    // milliseconds, of the application's commands through the proxies
   double p99_rise = 1.2;              // times what it is while the backfill rests
   Bound query;
   std::string query_sql;              // its first value is what counts
   std::vector<Window> windows;        // none: always
+  bool minimal_row_image = false;     // the migrator's own sessions log changed columns alone
   std::chrono::milliseconds poll{500};
 };
 

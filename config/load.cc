@@ -212,6 +212,11 @@ void ReadRoot(const YAML::Node& node, Config* config, Diagnostics* diagnostics) 
   const std::vector<YAML::Node> migrations = root.List("migrations");
   root.Done();
   if (diagnostics->ok()) config->migrations = ReadMigrations(migrations, config->control, diagnostics);
+  for (const Migration& migration : config->migrations) {
+    if (migration.verify_on.empty()) continue;
+    if (config->FindBackend(migration.verify_on) == nullptr) root.Fail("migrations", fmt::format("{}: verify_on: there is no backend '{}'", migration.name, migration.verify_on));
+    if (migration.verify_on == config->control.backend) root.Fail("migrations", fmt::format("{}: verify_on names the control backend, which is the primary", migration.name));
+  }
 }
 
 }  // namespace

@@ -234,6 +234,7 @@ Migration ReadMigration(const YAML::Node& node, const std::string& what, const C
   if (diagnostics->ok()) CheckSchema(section, migration.schema, control);
   ReadPhase(section, &migration);
   const std::vector<YAML::Node> keys = section.List("keys"), columns = section.List("columns");
+  migration.verify_on = section.String("verify_on");
   const YAML::Node workers = section.Has("workers") ? section.Mapping("workers") : YAML::Node();
   section.Done();
   if (keys.empty() && columns.empty()) {

@@ -50,11 +50,24 @@ void ReadTime(Section& section, std::string_view key, std::chrono::milliseconds 
   }
 }
 
+// A number of bytes.
+void ReadSize(Section& section, std::string_view key, double* out) {
+  const std::string text = section.String(key);
+  if (text.empty()) return;
+  if (const auto value = ParseSize(text)) {
+    *out = static_cast<double>(*value);
+  } else {
+    section.Fail(key, fmt::format("'{}' is no number of bytes; write it as 64KiB, 16MiB or 10GiB", text));
+  }
+}
+
 void ReadBounds(Section& section, double Throttle::Bound::*which, Throttle* throttle) {
   ReadTime(section, "replica_lag", std::chrono::seconds(1), &(throttle->replica_lag.*which));
   ReadTime(section, "p99", std::chrono::milliseconds(1), &(throttle->p99.*which));
   throttle->threads_running.*which = section.Number("threads_running", 0, kLargest, throttle->threads_running.*which);
   throttle->history_list.*which = section.Number("history_list", 0, kLargest, throttle->history_list.*which);
+  ReadSize(section, "binlog_rate", &(throttle->binlog_rate.*which));
+  ReadSize(section, "disk_free", &(throttle->disk_free.*which));
   const std::string_view query = which == &Throttle::Bound::limit ? "query_limit" : "query";
   throttle->query.*which = section.Number(query, 0, kLargest, throttle->query.*which);
 }
@@ -103,6 +116,7 @@ void ReadThrottle(const YAML::Node& node, Throttle* throttle, Diagnostics* diagn
   ReadBounds(section, &Throttle::Bound::limit, throttle);
   throttle->p99_rise = section.Number("p99_rise", 0, 1000, throttle->p99_rise);
   if (throttle->p99_rise != 0 && throttle->p99_rise <= 1) section.Fail("p99_rise", "is a multiple of the p99 at rest: above 1, or 0 for none");
+  if (section.Has("minimal_row_image")) throttle->minimal_row_image = section.Bool("minimal_row_image");
   if (section.Has("find_replicas")) throttle->find_replicas = section.Bool("find_replicas");
   for (const std::string& address : section.Strings("replicas")) {
     if (const std::string reason = CheckAddress(address); !reason.empty()) section.Fail("replicas", reason);

@@ -30,6 +30,17 @@ std::string Key(const std::string& name, const std::string& table, const std::st
   return fmt::format("- {{name: {}, schema: zoo, keys: [{{table: {}, {}}}]}}\n", name, table, rest);
 }
 
+TEST(Migrations, VerifyOnNamesABackendThatIsNotThePrimary) {
+  const auto with = [](const std::string& verify_on) {
+    return Parse("listen: [{address: '127.0.0.1:1', backend: p}]\nbackends: {p: {address: '127.0.0.1:2'}, r: {address: '127.0.0.1:3'}}\ncontrol: {backend: p, user: c}\n"
+                 "migrations: [{name: a, schema: zoo, verify_on: " + verify_on + ", keys: [{table: T, old: o, new: {column: n, type: int}}]}]\n", "f");
+  };
+  ASSERT_TRUE(with("r").ok()) << with("r").status();
+  EXPECT_EQ(with("r")->migrations[0].verify_on, "r");
+  EXPECT_THAT(std::string(with("q").status().message()), HasSubstr("there is no backend 'q'"));
+  EXPECT_THAT(std::string(with("p").status().message()), HasSubstr("which is the primary"));
+}
+
 TEST(Migrations, KeysAndReferences) {
   const auto config = ParseMigrations(
       "  - name: integer-keys\n"

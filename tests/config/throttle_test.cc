@@ -27,8 +27,8 @@ TEST(Throttle, IsOnWhereTheFileSaysNothing) {
 TEST(Throttle, EveryKey) {
   const auto config = With(
       "  replica_lag: 1500ms\n  threads_running: 0\n  history_list: 5000\n  p99: 20ms\n  p99_rise: 0\n  query: SELECT 1\n  query_limit: 2.5\n"
-      "  find_replicas: false\n  replicas: ['10.0.0.1:3306']\n  windows: ['22:00-06:00']\n  poll: 1s\n"
-      "  stop: {replica_lag: 1m, threads_running: 200, history_list: 90000, p99: 1s, query: 7}\n");
+      "  binlog_rate: 20MiB\n  disk_free: 10GiB\n  minimal_row_image: true\n  find_replicas: false\n  replicas: ['10.0.0.1:3306']\n  windows: ['22:00-06:00']\n  poll: 1s\n"
+      "  stop: {replica_lag: 1m, threads_running: 200, history_list: 90000, p99: 1s, query: 7, binlog_rate: 1GiB, disk_free: 64KiB}\n");
   ASSERT_TRUE(config.ok()) << config.status();
   const Throttle& throttle = config->throttle;
   EXPECT_EQ(throttle.replica_lag.limit, 1.5);
@@ -42,6 +42,11 @@ TEST(Throttle, EveryKey) {
   EXPECT_EQ(throttle.query_sql, "SELECT 1");
   EXPECT_EQ(throttle.query.limit, 2.5);
   EXPECT_EQ(throttle.query.stop, 7);
+  EXPECT_EQ(throttle.binlog_rate.limit, 20 << 20);
+  EXPECT_EQ(throttle.binlog_rate.stop, 1 << 30);
+  EXPECT_EQ(throttle.disk_free.limit, 10ull << 30);
+  EXPECT_EQ(throttle.disk_free.stop, 65536);
+  EXPECT_TRUE(throttle.minimal_row_image);
   EXPECT_FALSE(throttle.find_replicas);
   EXPECT_EQ(throttle.replicas, std::vector<std::string>{"10.0.0.1:3306"});
   EXPECT_EQ(throttle.windows.size(), 1u);
@@ -56,6 +61,7 @@ TEST(Throttle, MistakesAreNamed) {
   EXPECT_THAT(Message("  replicas: [nowhere]\n"), HasSubstr("throttle.replicas"));
   EXPECT_THAT(Message("  stop: {windows: []}\n"), HasSubstr("throttle.stop"));
   EXPECT_THAT(Message("  replica_lag: 5\n"), HasSubstr("'5' is no duration"));
+  EXPECT_THAT(Message("  disk_free: much\n"), HasSubstr("'much' is no number of bytes"));
   EXPECT_THAT(Message("  poll: 1ms\n"), HasSubstr("from 50ms to 60s"));
 }
 
