@@ -15,6 +15,7 @@ namespace crossfade::backfill {
 namespace {
 
 constexpr char kErrorPayload[] = "crossfade/server-error";
+constexpr char kReplica[] = "of a replica";  // no name of the file's
 
 bool ConnectionIsGone(uint32_t error) {
   switch (error) {
@@ -121,11 +122,20 @@ Connection::~Connection() = default;
 absl::StatusOr<Connection> Connection::Open(const config::Config& config) { return OpenAt(config, ""); }
 
 absl::StatusOr<Connection> Connection::OpenAt(const config::Config& config, const std::string& address) {
-  static std::once_flag once;
-  std::call_once(once, [] { mysql_library_init(0, nullptr, nullptr); });
   const config::Backend* backend = config.FindBackend(config.control.backend);
   if (backend == nullptr) return absl::InvalidArgumentError(fmt::format("no backend named {}", config.control.backend));
-  auto endpoint = ParseAddress(address.empty() ? backend->address : address);
+  if (address.empty()) return OpenOn(config, *backend);
+  config::Backend replica = *backend;
+  replica.name = kReplica;
+  replica.address = address;
+  return OpenOn(config, replica);
+}
+
+absl::StatusOr<Connection> Connection::OpenOn(const config::Config& config, const config::Backend& to) {
+  static std::once_flag once;
+  std::call_once(once, [] { mysql_library_init(0, nullptr, nullptr); });
+  const config::Backend* backend = &to;
+  auto endpoint = ParseAddress(backend->address);
   if (!endpoint.ok()) return endpoint.status();
   std::string password;
   if (!config.control.password_file.empty()) {
@@ -139,8 +149,8 @@ absl::StatusOr<Connection> Connection::OpenAt(const config::Config& config, cons
     status = connection.impl_->Connect(*endpoint, config, *backend, password, config::TlsMode::kDisabled);
   }
   if (!status.ok()) {
-    absl::Status named(status.code(), fmt::format("{} at {}: {}", address.empty() ? "backend " + backend->name : std::string("replica"),
-                                                  address.empty() ? backend->address : address, std::string(status.message())));
+    const std::string what = backend->name == kReplica ? std::string("replica") : "backend " + backend->name;
+    absl::Status named(status.code(), fmt::format("{} at {}: {}", what, backend->address, std::string(status.message())));
     named.SetPayload(kErrorPayload, absl::Cord(std::to_string(ServerError(status))));
     return named;
   }

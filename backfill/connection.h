@@ -29,6 +29,8 @@ class Connection {
   static absl::StatusOr<Connection> Open(const config::Config& config);
   // The same to another server (a replica), with the control user's password and the control backend's TLS.
   static absl::StatusOr<Connection> OpenAt(const config::Config& config, const std::string& address);
+  // The same to another backend, by its own address and TLS.
+  static absl::StatusOr<Connection> OpenOn(const config::Config& config, const config::Backend& backend);
   Connection(Connection&&) noexcept;
   Connection& operator=(Connection&&) noexcept;
   ~Connection();

@@ -11,6 +11,7 @@
 #include "backfill/failpoint.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
+#include "spdlog/spdlog.h"
 
 namespace crossfade::backfill {
 namespace {
@@ -21,6 +22,14 @@ constexpr std::chrono::milliseconds kSaveEvery{300};
 constexpr std::chrono::microseconds kLongestRest{1'000'000};  // of a worker within a slice
 
 uint64_t Number(const std::optional<std::string>& value) { return value ? std::strtoull(value->c_str(), nullptr, 10) : 0; }
+
+// Changed columns alone go to the binary log, where the file wants it and the user may.
+absl::Status SetRowImage(Connection& connection, const config::Config& config) {
+  if (!config.throttle.minimal_row_image) return absl::OkStatus();
+  absl::Status set = connection.Execute("SET SESSION binlog_row_image = 'MINIMAL'").status();
+  if (!set.ok() && !absl::IsUnavailable(set)) spdlog::warn("minimal_row_image: {}", std::string(set.message()));
+  return absl::IsUnavailable(set) ? set : absl::OkStatus();
+}
 
 }  // namespace
 
@@ -70,6 +79,8 @@ absl::Status Copier::Load() {
   auto dialect = LoadDialect(connection_);
   if (!dialect.ok()) return dialect.status();
   dialect_ = *dialect;
+  absl::Status image = SetRowImage(connection_, config_);
+  if (!image.ok()) return image;
   absl::Status prepared = PrepareProgress(connection_, config_, migration_);
   if (!prepared.ok()) return prepared;
   for (const Role& role : RolesOf(migration_)) {
@@ -143,6 +154,8 @@ absl::StatusOr<Copier::Worker*> Copier::WorkerNumber(uint32_t number) {
   while (workers_.size() <= number) {
     auto opened = Connection::Open(config_);
     if (!opened.ok()) return opened.status();
+    absl::Status image = SetRowImage(*opened, config_);
+    if (!image.ok()) return image;
     Worker& worker = workers_.emplace_back();
     worker.own = *std::move(opened);
     worker.connection = &*worker.own;

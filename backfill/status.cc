@@ -24,7 +24,7 @@ absl::Status ReadOne(Connection& connection, const config::Config& config, const
     status->tables.push_back({Text(row[0]), Text(row[1]), Number(row[2]), Number(row[3]), Real(row[4]), Number(row[5]) != 0});
   }
   auto verified = connection.Query(fmt::format(
-      "SELECT epoch, COALESCE(finished, updated), finished IS NOT NULL, rows_checked, rows_total, differences, repaired, examples"
+      "SELECT epoch, COALESCE(finished, updated), finished IS NOT NULL, rows_checked, rows_total, differences, repaired, examples, place"
       " FROM {}.verifications WHERE migration = {} ORDER BY id DESC LIMIT 1", schema, name));
   if (!verified.ok()) return verified.status();
   for (const Row& row : verified->rows) {
@@ -38,6 +38,11 @@ absl::Status ReadOne(Connection& connection, const config::Config& config, const
     last.differences = Number(row[5]);
     last.repaired = Number(row[6]);
     last.examples = Text(row[7]);
+    const auto place = nlohmann::json::parse(Text(row[8]), nullptr, false);
+    if (place.is_object()) {
+      last.table = place.value("table", "");
+      last.on = place.value("on", "");
+    }
   }
   auto refused = connection.Query(fmt::format(
       "SELECT digest, strategy, reason, user, count, first_seen, last_seen FROM {}.digests WHERE migration = {} AND strategy = 'C' ORDER BY count DESC LIMIT 20",
@@ -170,7 +175,8 @@ std::string ToJson(const StatusReport& report) {
     if (last.present) {
       one["verification"] = {{"epoch", last.epoch}, {"at", last.at}, {"finished", last.finished},
                              {"rows_checked", last.rows_checked}, {"rows_total", last.rows_total},
-                             {"differences", last.differences}, {"repaired", last.repaired}, {"examples", last.examples}};
+                             {"differences", last.differences}, {"repaired", last.repaired}, {"examples", last.examples},
+                             {"table", last.table}, {"on", last.on}};
     }
     one["refused"] = json::array();
     for (const DigestRow& digest : migration.refused) {
@@ -195,9 +201,12 @@ std::string ToText(const StatusReport& report, int bar_width) {
   }
   if (!report.throttle.empty()) out += "throttle\n";
   for (const ThrottleValue& value : report.throttle) {
-    out += fmt::format("  {} {:.4g}", value.name, value.value);
-    if (value.limit > 0) out += fmt::format(", waits above {:.4g}", value.limit);
-    if (value.stop > 0) out += fmt::format(", stops above {:.4g}", value.stop);
+    const bool bytes = value.name == "disk_free" || value.name == "binlog_rate";
+    const auto shown = [bytes](double number) { return bytes ? fmt::format("{:.1f} MiB", number / (1 << 20)) : fmt::format("{:.4g}", number); };
+    const char* beyond = value.below() ? "below" : "above";
+    out += fmt::format("  {} {}", value.name, value.detail.starts_with("not known") ? "?" : shown(value.value));
+    if (value.limit > 0) out += fmt::format(", waits {} {}", beyond, shown(value.limit));
+    if (value.stop > 0) out += fmt::format(", stops {} {}", beyond, shown(value.stop));
     out += fmt::format("{}{}{}\n", value.holds ? ": HOLDS" : "", value.detail.empty() ? "" : "; ", value.detail);
   }
   for (const MigrationStatus& migration : report.migrations) {
@@ -222,7 +231,13 @@ std::string ToText(const StatusReport& report, int bar_width) {
     }
     const LastVerification& last = migration.verification;
     if (last.present) {
-      out += fmt::format("  verification {}: {} rows checked, {} differ{}\n", last.finished ? last.at : "under way", last.rows_checked,
+      std::string where = last.at;
+      if (!last.finished) {
+        const double total = static_cast<double>(std::max({last.rows_total, last.rows_checked, uint64_t{1}}));
+        where = fmt::format("under way{}, {:.0f} %", last.table.empty() ? "" : " in " + last.table, 100 * static_cast<double>(last.rows_checked) / total);
+      }
+      if (!last.on.empty()) where += " on the replica " + last.on;
+      out += fmt::format("  verification {}: {} rows checked, {} differ{}\n", where, last.rows_checked,
                          last.differences, last.repaired ? fmt::format(", {} repaired", last.repaired) : "");
       if (last.differences != 0 && !last.examples.empty()) out += fmt::format("    {}\n", last.examples);
     }

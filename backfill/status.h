@@ -23,6 +23,7 @@ struct LastVerification {
   bool present = false, finished = false;
   uint64_t epoch = 0, rows_checked = 0, rows_total = 0, differences = 0, repaired = 0;
   std::string at, examples;
+  std::string table, on;  // while it is under way: where it is, and the replica that is read
 };
 
 struct Event { std::string at, severity, text; };

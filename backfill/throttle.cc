@@ -39,7 +39,8 @@ ThrottleValue Bounded(std::string name, double value, const config::Throttle::Bo
   out.value = value;
   out.limit = bound.limit;
   out.stop = bound.stop;
-  out.holds = (bound.limit > 0 && value > bound.limit) || (bound.stop > 0 && value > bound.stop);
+  const auto beyond = [&](double limit) { return limit > 0 && (out.below() ? value < limit : value > limit); };
+  out.holds = beyond(bound.limit) || beyond(bound.stop);
   return out;
 }
 
@@ -114,6 +115,7 @@ absl::Status Throttle::Poll() {
     values.push_back(std::move(window));
   }
   absl::Status read = ReadServer(&values);
+  if (read.ok()) read = ReadStorage(&values);
   if (read.ok()) read = ReadLatency(&values);
   if (!read.ok()) return read;
   if (Wanted(config_.throttle.replica_lag)) {
@@ -158,6 +160,25 @@ absl::Status Throttle::ReadServer(std::vector<ThrottleValue>* values) {
     values->push_back(std::move(value));
   }
   return absl::OkStatus();
+}
+
+absl::Status Throttle::ReadStorage(std::vector<ThrottleValue>* values) {
+  const config::Throttle& limits = config_.throttle;
+  const auto add = [&](const char* name, const absl::StatusOr<Measured>& measured, const config::Throttle::Bound& bound) {
+    if (!measured.ok()) return absl::IsUnavailable(measured.status()) ? measured.status() : absl::OkStatus();
+    ThrottleValue value = Bounded(name, measured->value.value_or(0), bound);
+    if (!measured->value) value.holds = false;  // what cannot be known holds nothing
+    value.detail = measured->detail;
+    value.known = measured->value.has_value();
+    values->push_back(std::move(value));
+    return absl::OkStatus();
+  };
+  if (Wanted(limits.binlog_rate)) {
+    absl::Status added = add("binlog_rate", binlog_rate_.Look(*connection_), limits.binlog_rate);
+    if (!added.ok()) return added;
+  }
+  if (!Wanted(limits.disk_free)) return absl::OkStatus();
+  return add("disk_free", DiskFree(*connection_, config_), limits.disk_free);
 }
 
 absl::Status Throttle::ReadLatency(std::vector<ThrottleValue>* values) {
@@ -206,14 +227,15 @@ absl::Status Throttle::ReadLatency(std::vector<ThrottleValue>* values) {
 void Throttle::Judge(const std::vector<ThrottleValue>& values) {
   ThrottleVerdict verdict;
   for (const ThrottleValue& value : values) {
-    const bool stops = value.stop > 0 && value.value > value.stop;
+    const auto beyond = [&](double limit) { return value.known && limit > 0 && (value.below() ? value.value < limit : value.value > limit); };
+    const bool stops = beyond(value.stop);
     if ((!value.holds && !stops) || (verdict.hold && !stops) || verdict.stop) continue;
     verdict.hold = true;
     verdict.stop = stops;
-    if (value.holds && !stops && !value.detail.empty() && (value.limit == 0 || value.value <= value.limit)) {
+    if (value.holds && !stops && !value.detail.empty() && !beyond(value.limit)) {
       verdict.reason = value.name == "windows" ? value.detail : fmt::format("{}: {}", value.name, value.detail);
     } else {
-      verdict.reason = fmt::format("{} is {:.4g}, {} {:.4g}", value.name, value.value, stops ? "which stops it above" : "limit",
+      verdict.reason = fmt::format("{} is {:.4g}, {} {:.4g}", value.name, value.value, stops ? (value.below() ? "which stops it below" : "which stops it above") : "limit",
                                    stops ? value.stop : value.limit);
     }
   }

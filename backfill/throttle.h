@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "backfill/connection.h"
+#include "backfill/disk.h"
 #include "backfill/replicas.h"
 #include "config/config.h"
 
@@ -30,6 +31,8 @@ struct ThrottleValue {
   double limit = 0, stop = 0;   // 0: none
   bool holds = false;
   std::string detail;           // why there is no value, say
+  bool known = true;
+  bool below() const { return name == "disk_free"; }  // it holds below its limits, not above
 };
 
 struct ThrottleVerdict {
@@ -70,6 +73,7 @@ class Throttle {
   void Run();
   absl::Status Poll();
   absl::Status ReadServer(std::vector<ThrottleValue>* values);
+  absl::Status ReadStorage(std::vector<ThrottleValue>* values);
   absl::Status ReadLatency(std::vector<ThrottleValue>* values);
   absl::Status Publish(const std::vector<ThrottleValue>& values);
   void Judge(const std::vector<ThrottleValue>& values);
@@ -91,6 +95,7 @@ class Throttle {
   // The thread's own.
   std::optional<Connection> connection_;
   std::unique_ptr<Replicas> replicas_;
+  BinlogRate binlog_rate_;
   std::optional<double> rest_p99_;  // milliseconds, while nothing of ours runs
   double p99_ = 0;
   bool risen_ = false;

@@ -62,14 +62,20 @@ std::string Shown(const std::optional<std::string>& value) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Verifier>> Verifier::Make(Connection& connection, const config::Config& config, const config::Migration& migration,
-                                                         bool repair) {
+                                                         bool repair, std::optional<uint64_t> resume_since) {
   std::unique_ptr<Verifier> verifier(new Verifier(connection, config, migration, repair));
-  absl::Status status = verifier->Begin();
+  verifier->resumable_ = resume_since.has_value();
+  absl::Status status = verifier->Load();
+  if (!status.ok()) return status;
+  absl::StatusOr<bool> resumed = false;
+  if (resume_since) resumed = verifier->Resume(*resume_since);
+  if (!resumed.ok()) return resumed.status();
+  status = *resumed ? absl::OkStatus() : verifier->Begin();
   if (!status.ok()) return status;
   return verifier;
 }
 
-absl::Status Verifier::Begin() {
+absl::Status Verifier::Load() {
   for (const TablePairs& pairs : PairsByTable(migration_)) {
     auto table = LoadTable(connection_, migration_.schema, pairs.table);
     if (!table.ok()) return table.status();
@@ -83,6 +89,50 @@ absl::Status Verifier::Begin() {
     if (!columns.ok()) return columns.status();
     units_.push_back({pairs, *std::move(table), *std::move(keyset), *std::move(columns)});
   }
+  if (migration_.verify_on.empty()) return absl::OkStatus();
+  auto replica = ReplicaReader::Open(connection_, config_, migration_.verify_on);
+  if (!replica.ok()) return replica.status();
+  replica_ = *std::move(replica);
+  return absl::OkStatus();
+}
+
+// Where it is, for `status` and for one that goes on from here. `last` is empty at a table's beginning.
+std::string Verifier::Place() const {
+  nlohmann::json place = {{"unit", unit_}, {"last", last_}, {"on", migration_.verify_on}};
+  if (unit_ < units_.size()) place["table"] = units_[unit_].table.name;
+  if (resumable_) place["resumable"] = true;
+  return place.dump(-1, ' ', true);
+}
+
+absl::StatusOr<bool> Verifier::Resume(uint64_t since) {
+  auto rows = connection_.Query(fmt::format(
+      "SELECT id, place, rows_checked, differences, repaired, orphans, examples, rows_total FROM {} WHERE migration = {} AND epoch >= {} AND finished IS NULL"
+      " AND place LIKE '%\"resumable\":true%' ORDER BY id DESC LIMIT 1", ControlTable(config_, "verifications"), connection_.Quote(migration_.name), since));
+  if (!rows.ok()) return rows.status();
+  if (rows->rows.empty()) return false;
+  const Row& row = rows->rows[0];
+  const auto place = nlohmann::json::parse(row[1].value_or(""), nullptr, false), examples = nlohmann::json::parse(row[6].value_or(""), nullptr, false);
+  if (!place.is_object() || !place.contains("last") || !examples.is_array()) return false;
+  const size_t unit = place.value("unit", size_t{0});
+  const KeyValues last = KeyValuesFromJson(place["last"].dump());
+  if (unit > units_.size() || (unit < units_.size() && place.value("table", "") != units_[unit].table.name)) return false;
+  if (!last.empty() && (unit == units_.size() || last.size() != units_[unit].keyset.columns().size())) return false;
+  id_ = row[0].value_or("0");
+  unit_ = unit;
+  last_ = last;
+  result_.rows_checked = Number(row[2]);
+  result_.differences = Number(row[3]);
+  result_.repaired = Number(row[4]);
+  result_.orphans = Number(row[5]);
+  for (const auto& example : examples) {
+    if (example.is_string()) result_.examples.push_back(example.get<std::string>());
+  }
+  total_ = Number(row[7]);
+  saved_ = std::chrono::steady_clock::now();
+  return true;
+}
+
+absl::Status Verifier::Begin() {
   const std::string verifications = ControlTable(config_, "verifications");
   auto added = connection_.Execute(fmt::format(
       "INSERT INTO {}(migration, epoch, started, updated, rows_total, examples) SELECT {}, epoch, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), {}, '[]' FROM {}"
@@ -98,7 +148,7 @@ absl::Status Verifier::Begin() {
 }
 
 absl::StatusOr<Rows> Verifier::Differing(const Unit& unit, const std::string& range, bool lock) {
-  return connection_.Query(fmt::format("SELECT {}, {}{} FROM {} AS r FORCE INDEX ({}){} WHERE {} AND {}{}", unit.keyset.SelectItems("r"), unit.keyset.Columns("r"), Values(unit.pairs, unit.columns),
+  return (lock ? connection_ : Reader()).Query(fmt::format("SELECT {}, {}{} FROM {} AS r FORCE INDEX ({}){} WHERE {} AND {}{}", unit.keyset.SelectItems("r"), unit.keyset.Columns("r"), Values(unit.pairs, unit.columns),
                                        TableName(unit.table.schema, unit.table.name), QuoteName(unit.keyset.index()),
                                        ReferenceJoins(migration_, unit.pairs), range, Condition(unit.table, unit.pairs, unit.columns), lock ? " LOCK IN SHARE MODE" : ""));
 }
@@ -111,18 +161,24 @@ absl::StatusOr<bool> Verifier::Step() {
     if (!saved.ok()) return saved;
     return true;
   }
+  if (replica_ != nullptr) {
+    auto caught_up = replica_->CaughtUp();
+    if (!caught_up.ok()) return caught_up.status();
+    waiting_for_ = *caught_up ? "" : fmt::format("the replica {}, until it has what the primary had when verification began", replica_->name());
+    if (!*caught_up) return false;
+  }
   const Unit& unit = units_[unit_];
-  auto bound = NextBound(connection_, unit.table, unit.keyset, last_, {}, config_.limits.verify_chunk_rows);
-  if (!bound.ok()) return bound.status();
+  auto bound = NextBound(Reader(), unit.table, unit.keyset, last_, {}, config_.limits.verify_chunk_rows);
+  if (!bound.ok()) return OfReader(bound.status());
   const std::string range = unit.keyset.Range("r", last_, *bound);
   uint64_t rows = config_.limits.verify_chunk_rows;
   if (bound->empty()) {
-    auto count = connection_.Query(fmt::format("SELECT COUNT(*) FROM {} AS r WHERE {}", TableName(unit.table.schema, unit.table.name), range));
-    if (!count.ok()) return count.status();
+    auto count = Reader().Query(fmt::format("SELECT COUNT(*) FROM {} AS r WHERE {}", TableName(unit.table.schema, unit.table.name), range));
+    if (!count.ok()) return OfReader(count.status());
     rows = Number(count->rows[0][0]);
   }
   auto suspects = Differing(unit, range, false);
-  if (!suspects.ok()) return suspects.status();
+  if (!suspects.ok()) return OfReader(suspects.status());
   for (const Row& suspect : suspects->rows) {
     absl::Status settled = Settle(unit, suspect);
     if (!settled.ok()) return settled;
@@ -131,8 +187,9 @@ absl::StatusOr<bool> Verifier::Step() {
   result_.rows_checked += rows;
   last_ = *bound;
   if (bound->empty()) ++unit_;
-  if (std::chrono::steady_clock::now() - saved_ > std::chrono::milliseconds(300)) {
+  if (bound->empty() || std::chrono::steady_clock::now() - saved_ > std::chrono::milliseconds(300)) {
     absl::Status saved = Save(false);
+    CROSSFADE_FAILPOINT("verify.saved", unit.table.name);
     if (!saved.ok()) return saved;
   }
   return false;
@@ -221,9 +278,9 @@ absl::Status Verifier::Save(bool finished) {
   const std::string examples = nlohmann::json(result_.examples).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return connection_
       .Execute(fmt::format("UPDATE {} SET updated = UTC_TIMESTAMP(6), finished = {}, rows_checked = {}, rows_total = GREATEST(rows_total, {}),"
-                           " differences = {}, repaired = {}, orphans = {}, examples = {} WHERE id = {}",
+                           " differences = {}, repaired = {}, orphans = {}, examples = {}, place = {} WHERE id = {}",
                            ControlTable(config_, "verifications"), finished ? "UTC_TIMESTAMP(6)" : "NULL", result_.rows_checked, result_.rows_checked,
-                           result_.differences, result_.repaired, result_.orphans, connection_.Quote(examples), id_))
+                           result_.differences, result_.repaired, result_.orphans, connection_.Quote(examples), connection_.Quote(Place()), id_))
       .status();
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// One verification, chunk by chunk, with its row in the control schema; what verify.h and the migrator run.
+// One verification, chunk by chunk, with its row in the control schema; what verify.h and the migrator run. Where the migration says
+// `verify_on:`, chunks are compared on that replica, and suspects on the primary.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,16 +14,19 @@
 #include "backfill/columns.h"
 #include "backfill/keyset.h"
 #include "backfill/pairs.h"
+#include "backfill/replica_reader.h"
 #include "backfill/verify.h"
 
 namespace crossfade::backfill {
 
 class Verifier {
  public:
+  // `resume_since`: goes on where the newest unfinished one that was begun so, at this epoch or later, was last saved.
   static absl::StatusOr<std::unique_ptr<Verifier>> Make(Connection& connection, const config::Config& config, const config::Migration& migration,
-                                                        bool repair);
-  // One chunk. True: all is checked and the result stands in the control schema.
+                                                        bool repair, std::optional<uint64_t> resume_since = std::nullopt);
+  // One chunk, or a look at the replica. True: all is checked and the result stands in the control schema.
   absl::StatusOr<bool> Step();
+  const std::string& waiting_for() const { return waiting_for_; }  // empty: nothing
   const Verification& result() const { return result_; }
   // Called for each difference that stands under lock: the row's key, what differs, whether it was mended.
   void OnDifference(std::function<void(const std::string& key, const std::string& text, bool mended)> call) { on_difference_ = std::move(call); }
@@ -36,8 +41,13 @@ class Verifier {
   };
   Verifier(Connection& connection, const config::Config& config, const config::Migration& migration, bool repair)
       : connection_(connection), config_(config), migration_(migration), repair_(repair) {}
+  absl::Status Load();
   absl::Status Begin();
-  // The rows of `range` whose sides differ: key, then old and new values. `lock`: as they stand now, not as of a snapshot.
+  absl::StatusOr<bool> Resume(uint64_t since);  // false: there is nothing to go on from
+  std::string Place() const;
+  Connection& Reader() { return replica_ == nullptr ? connection_ : replica_->connection(); }
+  absl::Status OfReader(const absl::Status& status) const { return replica_ == nullptr ? status : replica_->Mapped(status); }
+  // The rows of `range` whose sides differ: key, then old and new values. `lock`: as they stand now on the primary, not as of a snapshot.
   absl::StatusOr<Rows> Differing(const Unit& unit, const std::string& range, bool lock);
   absl::Status Settle(const Unit& unit, const Row& suspect);
   absl::Status Repair(const Unit& unit, const std::string& row);
@@ -48,6 +58,9 @@ class Verifier {
   config::Config config_;
   config::Migration migration_;
   bool repair_;
+  bool resumable_ = false;
+  std::unique_ptr<ReplicaReader> replica_;  // null: the primary is read
+  std::string waiting_for_;
   std::string id_;
   std::vector<Unit> units_;
   size_t unit_ = 0;

@@ -205,7 +205,7 @@ absl::StatusOr<Waiting> Walker::VerifyPiece(const MigrationRow& row, microsecond
   auto throttled = Throttled(again);
   if (!throttled.ok() || !throttled->empty()) return throttled;
   if (verifier_ == nullptr) {
-    auto verifier = Verifier::Make(connection_, config_, migration_, false);
+    auto verifier = Verifier::Make(connection_, config_, migration_, false, row.changed_epoch);
     if (!verifier.ok()) return verifier.status();
     verifier_ = *std::move(verifier);
   }
@@ -216,13 +216,14 @@ absl::StatusOr<Waiting> Walker::VerifyPiece(const MigrationRow& row, microsecond
   const auto took = std::chrono::duration_cast<microseconds>(std::chrono::steady_clock::now() - begin);
   const double idle = config_.limits.backfill_idle_share;
   *again = *finished ? kNow : microseconds(static_cast<int64_t>(took.count() * idle / (1 - idle)));
+  const std::string waiting_for = verifier_->waiting_for();
   if (*finished) {
     const Verification& result = verifier_->result();
     AddEvent(connection_, config_, row.name, result.differences == 0 ? Severity::kInfo : Severity::kError,
              fmt::format("verification: {} rows checked, {} differ", result.rows_checked, result.differences));
     verifier_.reset();
   }
-  return Waiting("verification under way");
+  return Waiting(waiting_for.empty() ? "verification under way" : "waits for " + waiting_for);
 }
 
 // Verification goes round while readers may see the new side: every row was right already, so one that is not was written past

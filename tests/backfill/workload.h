@@ -3,6 +3,7 @@
 // does (no statement of an earlier epoch is in flight when it acknowledges), and writes all the while, each statement in
 // the form that docs/rewriting.md gives it in the phase. P(name -> id) and R(p -> p_id, q -> q_id), in the end under the
 // names name, p and q. Tags that never change say which rows belong together, so that the end can be judged from outside.
+// With `columns` also C(phone -> digits) of the migration "cc", whose column `truth` is what phone was or would be.
 #pragma once
 
 #include <atomic>
@@ -37,9 +38,18 @@ inline std::vector<std::string> ZooTables(int parents, int children_each) {
       "DROP TABLE seed"};
 }
 
+struct WorkloadOptions {
+  bool survives = false;  // connects again when the server has died
+  bool ledger = false;    // says in the table `ledger`, in the same transaction, how many rows each write added
+  bool columns = false;
+};
+
+inline constexpr char kDigitsOf[] = "CAST(NULLIF(REGEXP_REPLACE({}, '[^0-9]', ''), '') AS UNSIGNED)";
+
 class Workload {
  public:
-  Workload(std::shared_ptr<const config::Config> config, int parents, int writers) : config_(std::move(config)), parents_(parents) {
+  Workload(std::shared_ptr<const config::Config> config, int parents, int writers, WorkloadOptions options = {})
+      : config_(std::move(config)), parents_(parents), options_(options) {
     control_ = std::thread([this] { Control(); });
     while (!leased_ && errors() == 0) std::this_thread::yield();
     for (int i = 0; i < writers; ++i) writers_.emplace_back([this, i, writers] { Write(i, writers); });
@@ -72,32 +82,76 @@ class Workload {
   }
 
   void Control() {
-    auto connection = Connection::Open(*config_);
-    if (!connection.ok()) return Fail(std::string(connection.status().message()));
+    while (!stop_) {
+      auto connection = Connection::Open(*config_);
+      absl::Status status = connection.ok() ? Follow(&*connection) : connection.status();
+      if (status.ok()) return;
+      if (!options_.survives) return Fail(std::string(status.message()));
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+
+  absl::Status Follow(Connection* connection) {
     while (!stop_) {
       auto state = ReadState(*connection, *config_);
-      if (!state.ok()) return Fail(std::string(state.status().message()));
+      if (!state.ok()) return state.status();
       if (state->epoch != epoch_) {
         wanted_ = true;  // a shared_mutex may starve its writer
         const std::unique_lock gate(gate_);  // the drain: every statement of the earlier epoch is over
-        row_ = state->migrations.at(0);
+        for (const MigrationRow& row : state->migrations) (row.name == "cc" ? columns_ : row_) = row;
         epoch_ = state->epoch;
         wanted_ = false;
       }
       auto renewed = RenewLease(*connection, *config_, "test", "here", epoch_, pinned_ != 0 ? pinned_.load() : epoch_.load());
-      if (!renewed.ok()) return Fail(std::string(renewed.status().message()));
+      if (!renewed.ok()) return renewed.status();
       // Whoever has no lease is not waited for, so nothing is written before there is one of the present epoch.
       if (renewed->epoch == epoch_) leased_ = true;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     (void)EndLease(*connection, *config_, "test");
+    return absl::OkStatus();
+  }
+
+  // Affected rows. `parents`, `children`, `others`: how many rows of each table there are more for each of them.
+  absl::StatusOr<uint64_t> Run(Connection* connection, const std::string& sql, int parents, int children, int others) {
+    if (!options_.ledger) return connection->Execute(sql);
+    uint64_t affected = 0;
+    absl::Status status = connection->Execute("START TRANSACTION").status();
+    if (!status.ok()) return status;
+    auto done = connection->Execute(sql);
+    if (done.ok()) {
+      affected = *done;
+      const int n = static_cast<int>(affected);
+      if (n != 0) done = connection->Execute(fmt::format("INSERT INTO ledger(p, r, c) VALUES ({}, {}, {})", parents * n, children * n, others * n));
+    }
+    if (done.ok()) done = connection->Execute("COMMIT");
+    if (!done.ok()) {
+      (void)connection->Execute("ROLLBACK");
+      return done.status();
+    }
+    return affected;
+  }
+
+  bool Connect(std::optional<Connection>* connection) {
+    connection->reset();
+    while (!stop_) {
+      auto opened = Connection::Open(*config_);
+      if (opened.ok() && opened->Execute("USE cf_data").ok()) {
+        *connection = *std::move(opened);
+        return true;
+      }
+      if (!options_.survives) {
+        Fail(std::string(opened.status().message()));
+        return false;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return false;
   }
 
   void Write(int self, int writers) {
-    auto opened = Connection::Open(*config_);
-    if (!opened.ok()) return Fail(std::string(opened.status().message()));
-    Connection connection = *std::move(opened);
-    (void)connection.Execute("USE cf_data");
+    std::optional<Connection> own;
+    if (!Connect(&own)) return;
     std::mt19937 random(static_cast<unsigned>(self) + 1);
     std::vector<std::pair<std::string, std::string>> keys;  // (name, tag) of this writer's parents
     // The first ten are what q refers to and are never renamed: no engine cascades two keys into one row.
@@ -107,12 +161,16 @@ class Workload {
     while (!stop_) {
       while (wanted_ && !stop_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       const std::shared_lock gate(gate_);
-      if (row_.held) {
+      if (row_.held || columns_.held) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
         continue;
       }
       if (next == end) {
-        auto block = ReserveKeys(connection, *config_, "ik", "P", 50);
+        auto block = ReserveKeys(*own, *config_, "ik", "P", 50);
+        if (!block.ok() && options_.survives) {
+          if (!Connect(&own)) return;
+          continue;
+        }
         if (!block.ok()) return Fail(std::string(block.status().message()));
         next = *block;
         end = next + 50;
@@ -121,7 +179,7 @@ class Workload {
       const auto& other = keys[random() % keys.size()];
       std::string sql;
       std::string new_name;
-      const int kind = static_cast<int>(random() % 6);
+      const int kind = static_cast<int>(random() % (options_.columns ? 8 : 6));
       if (kind == 0) {
         new_name = fmt::format("w{}-{}", self, ++fresh);
         sql = InsertParent(new_name, next++);
@@ -132,12 +190,21 @@ class Workload {
       } else if (kind == 4) {
         sql = fmt::format("DELETE FROM R WHERE ptag = '{}' ORDER BY rid LIMIT 1", tag);
         if (random() % 4 != 0) continue;
+      } else if (kind >= 6) {
+        sql = WriteColumns(kind == 6, fmt::format("+{} ({})-{}", random() % 100, random() % 1000, random() % 10'000), 1 + random() % 150);
       } else {
         if (row_.phase >= Phase::kRetire || random() % 2 == 0) continue;
         new_name = fmt::format("r{}-{}", self, ++fresh);
         sql = fmt::format("UPDATE P SET name = '{}' WHERE name = '{}'", new_name, name);
       }
-      auto done = connection.Execute(sql);
+      auto done = Run(&*own, sql, kind == 0 ? 1 : 0, kind == 1 || kind == 2 ? 1 : kind == 4 ? -1 : 0, kind == 6 ? 1 : 0);
+      if (options_.survives && absl::IsUnavailable(done.status())) {
+        if (!Connect(&own)) return;
+        // Whether it was committed nobody said.
+        auto now = own->Query(fmt::format("SELECT name FROM P WHERE tag = '{}'", tag));
+        if (now.ok() && !now->rows.empty() && row_.phase < Phase::kRetire) name = now->rows[0][0].value_or("");
+        continue;
+      }
       if (ServerError(done.status()) == 1213 || ServerError(done.status()) == 1205) {
         ++deadlocks_;
         continue;
@@ -183,10 +250,20 @@ class Workload {
     return fmt::format("UPDATE R SET p = '{}', p_id = (SELECT cf.id FROM P AS cf WHERE cf.name = R.p LOCK IN SHARE MODE), {}", name, where);
   }
 
+  std::string WriteColumns(bool insert, const std::string& value, unsigned id) const {
+    const Phase phase = columns_.phase;
+    const std::string of_value = fmt::format(fmt::runtime(kDigitsOf), "'" + value + "'"), of_phone = fmt::format(fmt::runtime(kDigitsOf), "phone");
+    const bool after = columns_.swapped || phase == Phase::kDone;
+    std::string set = after ? fmt::format("digits = {}, truth = '{}'", of_value, value) : fmt::format("phone = '{0}', truth = '{0}'", value);
+    if (!after && phase >= Phase::kDualWrite) set += ", digits = " + of_phone;
+    return insert ? "INSERT INTO C SET " + set : fmt::format("UPDATE C SET {} WHERE cid = {}", set, id);
+  }
+
   std::shared_ptr<const config::Config> config_;
   int parents_;
+  WorkloadOptions options_;
   std::shared_mutex gate_;
-  MigrationRow row_;  // under gate_
+  MigrationRow row_, columns_;  // under gate_
   std::atomic<uint64_t> epoch_{0}, pinned_{0};
   std::atomic<bool> stop_{false}, wanted_{false}, leased_{false};
   std::atomic<int> errors_{0}, deadlocks_{0}, writes_{0};
