@@ -5,13 +5,14 @@
 #include <algorithm>
 
 #include "backfill/failpoint.h"
+#include "backfill/lock_watch.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
 
 namespace crossfade::backfill {
 namespace {
 
-constexpr uint32_t kDuplicate = 1062;
+constexpr uint32_t kDuplicate = 1062, kLockWait = 1205, kInterrupted = 1317;
 constexpr int kTriesOfRebuild = 5;
 
 }  // namespace
@@ -53,10 +54,13 @@ absl::Status RunAlter(Connection& connection, const config::Config& config, cons
   if (!set.ok()) return set.status();
   const std::string sql = AlterSql(alter);
   CROSSFADE_FAILPOINT("alter.before", sql);
+  auto watch = LockWatch::Start(config, connection, config.limits.ddl_lock_wait);
+  if (!watch.ok()) return watch.status();
   absl::Status status = connection.Execute(sql).status();
   // MySQL replays the changes made meanwhile row by row: an UPDATE of the old primary key puts the row in before it takes it
   // out, which the rebuilt table finds to be a duplicate. The new keys themselves have been proved unique by then.
   for (int tries = 1; tries < kTriesOfRebuild && ServerError(status) == kDuplicate; ++tries) status = connection.Execute(sql).status();
+  const bool withdrawn = *watch != nullptr && (*watch)->Stop();
   if (!absl::IsUnavailable(status)) (void)connection.Execute("SET SESSION foreign_key_checks = 1");
   if (status.ok()) {
     CROSSFADE_FAILPOINT("alter.after", sql);
@@ -64,10 +68,10 @@ absl::Status RunAlter(Connection& connection, const config::Config& config, cons
     return status;
   }
   const uint32_t error = ServerError(status);
-  if (error == 1205) {
+  if (error == kLockWait || (error == kInterrupted && withdrawn)) {
     const std::string blocker = Blocker(connection, {{alter.schema, alter.table}});
-    return absl::AbortedError(fmt::format("{}.{} is in use: its metadata lock was not free within {} s{}{}; will be tried again", alter.schema,
-                                          alter.table, wait, blocker.empty() ? "" : "; ", blocker));
+    return absl::AbortedError(fmt::format("{}.{} is in use: its metadata lock was not free within {} ms{}{}; will be tried again", alter.schema,
+                                          alter.table, config.limits.ddl_lock_wait.count(), blocker.empty() ? "" : "; ", blocker));
   }
   if (error == 1845 || error == 1846) {
     return absl::FailedPreconditionError(fmt::format("the engine cannot do this without copying or locking the table: {}: {}", sql,

@@ -13,6 +13,7 @@
 #include "backfill/alter.h"
 #include "backfill/catalog_loader.h"
 #include "backfill/failpoint.h"
+#include "backfill/lock_watch.h"
 #include "backfill/store.h"
 #include "backfill/walker.h"
 #include "fmt/format.h"
@@ -24,7 +25,7 @@ using config::Phase;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr uint32_t kLockWait = 1205;
+constexpr uint32_t kLockWait = 1205, kInterrupted = 1317;
 constexpr milliseconds kFirstBackoff{2'000}, kLongestBackoff{60'000}, kLook{5};
 
 }  // namespace
@@ -58,13 +59,16 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
   if (alters->empty()) return absl::OkStatus();
   std::string lock;
   for (const auto& [schema, table] : TablesOf(migration_)) lock += fmt::format("{}{} WRITE", lock.empty() ? "" : ", ", TableName(schema, table));
-  const int64_t wait = std::max<int64_t>(1, config_.limits.hold_limit.count() / 1000);
+  const int64_t wait = std::max<int64_t>(1, (config_.limits.hold_limit.count() + 999) / 1000);
   auto set = connection_.Execute(fmt::format("SET SESSION lock_wait_timeout = {0}, innodb_lock_wait_timeout = {0}", wait));
   if (!set.ok()) return set.status();
+  auto watch = LockWatch::Start(config_, connection_, config_.limits.hold_limit);
+  if (!watch.ok()) return watch.status();
   absl::Status status = connection_.Execute("LOCK TABLES " + lock).status();
-  if (ServerError(status) == kLockWait) {  // somebody who does not come through a proxy
+  const bool withdrawn = *watch != nullptr && (*watch)->Stop();
+  if (ServerError(status) == kLockWait || (ServerError(status) == kInterrupted && withdrawn)) {  // somebody who does not come through a proxy
     const std::string blocker = Blocker(connection_, TablesOf(migration_));
-    return absl::AbortedError(fmt::format("the tables are in use: their metadata locks were not free within {} s{}{}", wait,
+    return absl::AbortedError(fmt::format("the tables are in use: their metadata locks were not free within {} ms{}{}", config_.limits.hold_limit.count(),
                                           blocker.empty() ? "" : "; ", blocker));
   }
   std::vector<std::string> made;

@@ -9,6 +9,7 @@
 #include "backfill/checks.h"
 #include "backfill/ddl.h"
 #include "backfill/keyset.h"
+#include "backfill/replica_reader.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
 #include "rewrite/column_expression.h"
@@ -228,11 +229,16 @@ absl::Status CheckServer(Connection& connection, const rewrite::Dialect& dialect
     AddError(findings, fmt::format("the server is too old: {} or later is needed", maria ? "MariaDB 10.6" : "MySQL 8.0.29"), "upgrade it");
     return absl::OkStatus();
   }
-  auto values = connection.Query("SELECT @@log_bin, @@binlog_format, @@read_only, @@global.sql_mode");
+  auto values = connection.Query("SELECT @@log_bin, @@binlog_format, @@read_only, @@global.sql_mode, @@global.binlog_row_image");
   if (!values.ok()) return values.status();
   const Row& row = values->rows[0];
   if (row[0] == "1" && row[1] == "STATEMENT") {
     AddError(findings, "binlog_format is STATEMENT, with which the server refuses writes at READ COMMITTED", "use ROW or MIXED");
+  }
+  if (row[0] == "1" && row[4] == "MINIMAL") {
+    AddInfo(findings, "binlog_row_image is MINIMAL: the backfill logs only the new columns, about a fifth of the bytes; tools that read the binary log see no others");
+  } else if (row[0] == "1" && row[4] == "NOBLOB") {
+    AddInfo(findings, "binlog_row_image is NOBLOB: unchanged blobs are not logged");
   }
   if (row[2] == "1") AddError(findings, "the server is read_only", "point the backend at the primary");
   if (row[3].value_or("").find("SIMULTANEOUS_ASSIGNMENT") != std::string::npos) {
@@ -255,6 +261,11 @@ absl::StatusOr<Findings> Preflight(Connection& connection, const config::Config&
   if (!catalog.ok()) return catalog.status();
   absl::Status status = CheckServer(connection, catalog->dialect, &findings);
   if (!status.ok()) return status;
+  if (!migration.verify_on.empty()) {
+    auto replica = ReplicaReader::Open(connection, config, migration.verify_on);
+    if (absl::IsUnavailable(replica.status())) return replica.status();
+    if (!replica.ok()) AddError(&findings, std::string(replica.status().message()), "or leave out verify_on");
+  }
   const std::vector<TablePairs> tables = PairsByTable(migration);
   for (const TablePairs& entry : tables) {
     size_t keys = 0;

@@ -5,7 +5,8 @@
 
 #include "backfill/alter.h"
 #include "backfill/catalog_loader.h"
-#include "backfill/verify.h"
+#include "backfill/status.h"
+#include "backfill/verifier.h"
 #include "tests/backfill/workload.h"
 
 namespace crossfade::backfill {
@@ -250,6 +251,89 @@ TEST_P(Copy, WhoHoldsUpASchemaChangeIsNamed) {
   } else {
     EXPECT_NE(message.find("connection "), std::string::npos) << message;
   }
+}
+
+// ddl_lock_wait below a second: the application never stands behind a waiting ALTER for longer.
+TEST_P(Copy, AnAlterWaitsForNoLongerThanItMay) {
+  Run("CREATE TABLE P(name varchar(10) NOT NULL PRIMARY KEY)");
+  Run("INSERT INTO P VALUES ('a')");
+  ASSERT_OK(InstallControlSchema(*db_, *config_));
+  for (const int limit : {80, 300, 1'500}) {
+    SCOPED_TRACE(limit);
+    const auto config = Load("[]", fmt::format("ddl_lock_wait: {}ms", limit));
+    Connection holder = Open(), application = Open(), altering = Open();
+    ASSERT_OK(StatusOf(holder.Execute("START TRANSACTION")));
+    ASSERT_OK(StatusOf(holder.Query("SELECT * FROM P")));
+    absl::Status status;
+    std::chrono::milliseconds took{0}, stood{0};
+    const auto since = [](std::chrono::steady_clock::time_point begin) {
+      return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+    };
+    std::thread alter([&] {
+      const auto begin = std::chrono::steady_clock::now();
+      status = RunAlter(altering, *config, "ik", {"cf_data", "P", {"ADD COLUMN n int NULL"}, "INSTANT"});
+      took = since(begin);
+    });
+    for (int i = 0; i < 500 && Value("SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for%lock'") == "0"; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_TRUE(application.Execute("UPDATE P SET name = name").ok());  // stands behind the ALTER
+    stood = since(begin);
+    alter.join();
+    EXPECT_TRUE(absl::IsAborted(status)) << status;
+    EXPECT_NE(status.message().find("is in use"), std::string::npos) << status;
+    EXPECT_GE(took.count(), limit / 2);
+    EXPECT_LT(took.count(), limit + 400);
+    EXPECT_LT(stood.count(), limit + 150);
+    EXPECT_GT(stood.count(), limit / 10);
+    EXPECT_EQ(*altering.Query("SELECT 7")->rows[0][0], "7");  // the kill hit nothing but the ALTER
+    ASSERT_OK(StatusOf(holder.Execute("COMMIT")));
+    EXPECT_EQ(Value("SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'cf_data' AND table_name = 'P' AND column_name = 'n'"), "0");
+  }
+  ASSERT_OK(RunAlter(*db_, *Load("[]", "ddl_lock_wait: 80ms"), "ik", {"cf_data", "P", {"ADD COLUMN n int NULL"}, "INSTANT"}));
+}
+
+// A verification that died goes on where it last said it was.
+TEST_P(Copy, VerificationGoesOnWhereItWas) {
+  for (const std::string& sql : ZooTables(300, 3)) Run(sql);
+  Begin(kZoo, "chunk_rows: 100, backfill_idle_share: 0, verify_chunk_rows: 50");
+  EXPECT_EQ(CopyAll(), 0);
+  Run("UPDATE P SET id = NULL WHERE name = 'k299'");
+  Run("UPDATE R SET p_id = p_id + 1 WHERE rid = 890");
+  const auto make = [&](Connection& connection, uint64_t since = 0) { return Verifier::Make(connection, *config_, config_->migrations[0], false, since); };
+  const auto rows = [&] { return Value("SELECT rows_checked FROM cf_control.verifications ORDER BY id DESC LIMIT 1"); };
+  std::string saved;
+  {
+    Connection connection = Open();
+    auto verifier = make(connection);
+    ASSERT_TRUE(verifier.ok()) << verifier.status();
+    for (int i = 0; i < 1'000 && (rows() == "0" || (*verifier)->result().rows_checked < 350); ++i) ASSERT_OK(StatusOf((*verifier)->Step()));
+    saved = rows();
+    auto report = ReadStatus(*db_, *config_, "ik");
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_FALSE(report->migrations[0].verification.finished);
+    EXPECT_NE(ToText(*report, 0).find("verification under way in R, "), std::string::npos) << ToText(*report, 0);
+  }
+  EXPECT_GE(std::stoul(saved), 300u);  // P, at the least
+  // One that somebody asked for by hand begins anew, and does not take that one's place.
+  EXPECT_EQ(Check().rows_checked, 1200u);
+  Run("DELETE FROM cf_control.verifications WHERE finished IS NOT NULL");
+  {
+    auto verifier = make(*db_);
+    ASSERT_TRUE(verifier.ok()) << verifier.status();
+    EXPECT_EQ(std::to_string((*verifier)->result().rows_checked), saved);
+    EXPECT_GE((*verifier)->result().differences, 1u);  // that of P
+    absl::StatusOr<bool> done = false;
+    for (int i = 0; i < 1'000 && done.ok() && !*done; ++i) done = (*verifier)->Step();
+    ASSERT_TRUE(done.ok() && *done) << done.status();
+    EXPECT_EQ((*verifier)->result().rows_checked, 1200u);
+    EXPECT_EQ((*verifier)->result().examples.size(), (*verifier)->result().differences);
+    EXPECT_EQ(Value("SELECT COUNT(*) FROM cf_control.verifications"), "1");
+  }
+  // What an earlier epoch began does not count: dual writes may have been off meanwhile.
+  Run("UPDATE cf_control.verifications SET finished = NULL");
+  EXPECT_EQ((*make(*db_, 1'000'000))->result().rows_checked, 0u);
 }
 
 TEST_P(Copy, OrphansAreToldFromFailedRows) {

@@ -8,14 +8,17 @@ namespace crossfade::backfill {
 
 class ReplicatedTest : public ServerTest {
  protected:
-  // `report`: the replica says its host to the primary, as report_host.
-  void StartBoth(bool report) {
+  // `report`: the replica says its host to the primary, as report_host. `more`: arguments of both servers.
+  void StartBoth(bool report, const std::vector<std::string>& more = {}) {
     const bool maria = IsMariaDb();
-    auto primary = servers::Server::Start(GetParam(), {{"--log-bin=binlog", "--binlog-format=ROW", "--server-id=1"}});
+    std::vector<std::string> first = {"--log-bin=binlog", "--binlog-format=ROW", "--server-id=1"};
+    first.insert(first.end(), more.begin(), more.end());
+    auto primary = servers::Server::Start(GetParam(), {first});
     ASSERT_TRUE(primary.ok()) << primary.status();
     server_ = *std::move(primary);
     address_ = server_->address();
     std::vector<std::string> arguments = {"--server-id=2", "--log-bin=binlog", "--binlog-format=ROW"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
     if (report) arguments.push_back("--report-host=127.0.0.1");
     auto replica = servers::Server::Start(GetParam(), {arguments});
     ASSERT_TRUE(replica.ok()) << replica.status();

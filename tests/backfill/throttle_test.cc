@@ -140,6 +140,55 @@ TEST_P(ThrottleTest, LoadQueryWindowsAndListedReplicas) {
   }
 }
 
+TEST_P(ThrottleTest, TheBinaryLogAndTheDisk) {
+  ASSERT_NO_FATAL_FAILURE(StartBoth(true));
+  ASSERT_OK(InstallControlSchema(*db_, *config_));
+  Run("CREATE TABLE b(i int PRIMARY KEY, v longtext)");
+  Run("INSERT INTO b VALUES (1, '')");
+  {
+    Throttle throttle(With([](config::Throttle* t) { t->binlog_rate.limit = 200'000; }));
+    Until(&throttle, Open);
+    for (int i = 0; i < 20; ++i) {
+      Run(fmt::format("UPDATE b SET v = REPEAT('{}', 100000)", i % 10));
+      if (i % 5 == 0) Run("FLUSH BINARY LOGS");
+    }
+    EXPECT_NE(Until(&throttle, Holds).find("binlog_rate is "), std::string::npos);
+    const auto values = throttle.Values();
+    const auto rate = std::find_if(values.begin(), values.end(), [](const ThrottleValue& value) { return value.name == "binlog_rate"; });
+    ASSERT_TRUE(rate != values.end());
+    EXPECT_GT(rate->value, 200'000);
+    EXPECT_LT(rate->value, 200'000'000);
+    Until(&throttle, Open);  // and again little is written
+  }
+  {
+    // The server runs on this machine, so its disk is known.
+    Throttle throttle(With([](config::Throttle* t) { t->disk_free = {1, 0}; }));
+    Until(&throttle, Open);
+    const auto values = throttle.Values();
+    const auto free = std::find_if(values.begin(), values.end(), [](const ThrottleValue& value) { return value.name == "disk_free"; });
+    ASSERT_TRUE(free != values.end());
+    EXPECT_GT(free->value, 1e6);
+    EXPECT_TRUE(free->known);
+  }
+  {
+    Throttle throttle(With([](config::Throttle* t) { t->disk_free = {1e18, 0}; }));
+    EXPECT_NE(Until(&throttle, Holds).find("disk_free is "), std::string::npos);
+  }
+  {
+    Throttle throttle(With([](config::Throttle* t) { t->disk_free = {1e18, 1e18}; }));
+    EXPECT_NE(Until(&throttle, [](const ThrottleVerdict& verdict) { return verdict.stop; }).find("which stops it below"), std::string::npos);
+  }
+  {
+    // One that is elsewhere does not tell, and that holds nothing.
+    auto config = With([](config::Throttle* t) { t->disk_free = {1e18, 1e18}; });
+    config.backends[0].address = fmt::format("localhost.localdomain:{}", server_->port());
+    auto free = DiskFree(*db_, config);
+    ASSERT_TRUE(free.ok()) << free.status();
+    EXPECT_FALSE(free->value.has_value());
+    EXPECT_EQ(free->detail.find("not known"), 0u) << free->detail;
+  }
+}
+
 // The p99 that proxies report is compared with what it is while nothing of ours runs.
 TEST_P(ThrottleTest, ARiseOfTheP99HoldsAndSlowsDown) {
   ASSERT_NO_FATAL_FAILURE(StartBoth(true));
