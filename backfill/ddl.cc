@@ -291,14 +291,13 @@ std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite:
         }
       });
   out.insert(out.end(), references.begin(), references.end());
-  PerSet(migration, catalog, "INPLACE", [&](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
+  PerSet(migration, catalog, "INPLACE", [](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
     if (!ChangesType(set)) return;
     const rewrite::Column* fresh = table.FindColumn(set.new_columns[0].name);
     const rewrite::Column* old = table.FindColumn(set.old_columns[0]);
     if (fresh == nullptr || old == nullptr || !fresh->nullable || old->nullable) return;
-    // MariaDB wants a default for an invisible column that is NOT NULL.
-    const std::string nothing = catalog.dialect.flavor == rewrite::Flavor::kMariaDb ? " DEFAULT " + Nothing(*fresh) : "";
-    alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {} NOT NULL{} INVISIBLE", QuoteName(fresh->name), set.new_columns[0].type, nothing));
+    alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {} NOT NULL{} INVISIBLE", QuoteName(fresh->name), set.new_columns[0].type,
+                                         DefaultClause(set.new_columns[0])));
   }, &out);
   return out;
 }
@@ -409,8 +408,8 @@ std::vector<Alter> UndoFinalNamesDdl(const config::Migration& migration, const r
       const rewrite::Column* fresh = table.FindColumn(FinalNameOf(set, column));
       const rewrite::Column* old = table.FindColumn(OldName(set.old_columns[0]));
       if (fresh == nullptr || fresh->invisible || old == nullptr) return;
-      alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {} {} INVISIBLE", QuoteName(FinalNameOf(set, column)), QuoteName(column.name), column.type,
-                                           fresh->nullable ? "NULL" : "NOT NULL DEFAULT " + Nothing(*fresh)));
+      alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {} {}{} INVISIBLE", QuoteName(FinalNameOf(set, column)), QuoteName(column.name), column.type,
+                                           fresh->nullable ? "NULL" : "NOT NULL", DefaultClause(column)));
     }
     for (const std::string& name : set.old_columns) {
       const rewrite::Column* old = table.FindColumn(OldName(name));

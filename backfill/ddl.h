@@ -3,6 +3,7 @@
 // already is left out, so each list is empty once its work is complete and a crash in between is simply continued.
 //
 //   expand            P: add n                              R: add rn            INSTANT
+//                     columns: their expressions as defaults                     INSTANT
 //   backfill's end    P: unique (n)                         R: indexes with rn   online, after the copy
 //   before retire     P: n NOT NULL, primary key (n)        R: rn NOT NULL, FK   online
 //   entering retire   (held)                                R: FK of ro dropped, ro may be left out
@@ -30,6 +31,11 @@ std::string AlterSql(const Alter& alter);
 
 // Each function needs the tables of the migration in `catalog` (LoadCatalog); a table that is absent is left out.
 std::vector<Alter> ExpandDdl(const config::Migration& migration, const rewrite::Catalog& catalog);
+// The columns that ExpandDdl added get their expressions as defaults (`on`), or lose them: with one, a row that names only old
+// columns has its new ones from the server itself, whatever the statement is and whoever sends it.
+std::vector<Alter> DefaultsDdl(const config::Migration& migration, const rewrite::Catalog& catalog, bool on);
+// " DEFAULT (from)"; empty: the file's expression cannot be read.
+std::string DefaultClause(const config::NewColumn& column);
 std::vector<Alter> IndexDdl(const config::Migration& migration, const rewrite::Catalog& catalog);
 std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite::Catalog& catalog);
 std::vector<Alter> ReleaseOldDdl(const config::Migration& migration, const rewrite::Catalog& catalog);

@@ -91,10 +91,14 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
     case Phase::kDone:
       return Waiting();
     case Phase::kExpand: {
-      if (row.desired < Phase::kExpand) return Waiting();
       auto tables = Tables();
       if (!tables.ok()) return tables.status();
-      if (ExpandDdl(migration_, *tables).empty()) return Waiting();
+      const bool on = row.desired > Phase::kExpand;
+      if (row.desired < Phase::kExpand || ExpandDdl(migration_, *tables).empty()) {
+        absl::Status changed = row.desired == Phase::kExpand ? absl::OkStatus() : RunAlters(connection_, config_, row.name, DefaultsDdl(migration_, *tables, on));
+        if (!changed.ok()) return changed;
+        return Waiting();
+      }
       auto added = UnderHold(state, row);
       if (!added.ok() || !added->empty()) return added;
       *again = kNow;  // `state` is an epoch old by now

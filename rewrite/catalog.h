@@ -37,6 +37,7 @@ struct Column {
   bool generated = false;
   bool auto_increment = false;
   bool has_default = false;  // an explicit default other than NULL
+  bool computed = false;     // … an expression of other columns
   bool stamped = false;      // ON UPDATE CURRENT_TIMESTAMP
 };
 

@@ -88,6 +88,21 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
   return added;
 }
 
+void CheckLeftToDefaults(Context& context, const MigratingTable& table, const std::vector<std::string>& columns) {
+  for (const ColumnSet* set : table.sets) {
+    if (!set->active) continue;
+    for (const config::NewColumn& fresh : set->spec->new_columns) {
+      const Column* column = table.table != nullptr ? table.table->FindColumn(fresh.name) : nullptr;
+      if (column != nullptr && !column->computed)
+        context.Refuse(*set, fmt::format("{} has no default to be made by", fresh.name), "insert the rows with VALUES, or take the migration back to observe and forward again");
+      if (Names(columns, fresh.name)) context.Refuse(*set, fmt::format("{} is given by a query", fresh.name), "insert the rows with VALUES");
+    }
+    const std::string* lost = set->new_only ? set->WithoutBack() : nullptr;
+    if (lost != nullptr && Names(columns, *lost)) context.Refuse(*set, fmt::format("{} is retired", *lost), fmt::format("write {}", set->spec->new_columns[0].name));
+    context.Note("the new columns are made by their defaults");
+  }
+}
+
 ColumnAssignments::Entry* ColumnAssignments::Of(const ColumnSet* set, const Source* source, const std::string& same) {
   for (Entry& each : entries_) {
     if (each.set != set || each.source != source) continue;

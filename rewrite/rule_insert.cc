@@ -308,9 +308,8 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
     context.Refuse(*first, fmt::format("a subquery reads {} by its own name while it is written, which hides the row's values", table->name), "give the table an alias in the subquery");
   AssignUse use;
   use.columns = columns;
-  if (insert.query != nullptr && sets) {
-    context.Refuse(*first, fmt::format("INSERT … SELECT into {}, whose new columns are made of what is stored", table->name), "insert the rows with VALUES");
-  } else if (insert.query != nullptr) {
+  if (insert.query != nullptr) {
+    CheckLeftToDefaults(context, *table, columns);
     InsertSelect(context, reader, insert, *table, columns);
   } else {
     Target target{*table, columns, scope};

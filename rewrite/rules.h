@@ -46,6 +46,9 @@ struct AddedColumn {
 // Column migrations: what an INSERT that gives `columns` has to give beside them.
 std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& table, const std::vector<std::string>& columns);
 
+// Rows that come from elsewhere than the text: the new columns have their expressions as defaults. `columns`: those given.
+void CheckLeftToDefaults(Context& context, const MigratingTable& table, const std::vector<std::string>& columns);
+
 // SET of UPDATE and ON DUPLICATE KEY UPDATE. `source`: the table written; `single`: left-to-right assignment is sure.
 struct AssignUse {
   const Insert* insert = nullptr;              // ON DUPLICATE KEY UPDATE of it

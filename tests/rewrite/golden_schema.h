@@ -121,7 +121,7 @@ inline std::shared_ptr<const Snapshot> GoldenSnapshot(const GoldenState& state, 
     migration.phase = state.phase;
     if (const auto it = phases.find(spec.name); it != phases.end()) migration.phase = it->second;
     migration.percent = state.new_cohort ? 100 : 0;
-    const auto add = [&](const std::string& table_name, const std::string& old_column, const std::string& new_column) {
+    const auto add = [&](const std::string& table_name, const std::string& old_column, const std::string& new_column, bool computed = false) {
       for (Table& table : catalog.tables) {
         if (table.schema != spec.schema || table.name != table_name) continue;
         for (size_t i = 0; i < table.columns.size(); ++i) {
@@ -131,6 +131,7 @@ inline std::shared_ptr<const Snapshot> GoldenSnapshot(const GoldenState& state, 
           column.type = "int unsigned";
           column.type_class = TypeClass::kInteger;
           column.nullable = column.invisible = true;
+          column.computed = column.has_default = computed;
           table.columns.insert(table.columns.begin() + static_cast<long>(i) + 1, column);
           break;
         }
@@ -142,7 +143,7 @@ inline std::shared_ptr<const Snapshot> GoldenSnapshot(const GoldenState& state, 
         for (const auto& reference : key.references) add(reference.table, reference.old_column, reference.new_column);
       }
       for (const auto& columns : spec.columns)
-        for (const auto& fresh : columns.new_columns) add(columns.table, columns.old_columns.back(), fresh.name);
+        for (const auto& fresh : columns.new_columns) add(columns.table, columns.old_columns.back(), fresh.name, true);
     }
     migrations.push_back(std::move(migration));
   }

@@ -68,6 +68,7 @@ ALTER TABLE zoo.Caves ADD COLUMN newId int unsigned NULL INVISIBLE AFTER id;
 ALTER TABLE zoo.Bears ADD COLUMN caveNewId int unsigned NULL INVISIBLE AFTER caveId;
 ALTER TABLE zoo.People ADD COLUMN newId int unsigned NULL INVISIBLE AFTER id, ADD COLUMN newParent int unsigned NULL INVISIBLE AFTER parent;
 ALTER TABLE deb.customer ADD COLUMN digits bigint unsigned NULL INVISIBLE AFTER phone, ADD COLUMN name varchar(81) NULL INVISIBLE AFTER last, ADD COLUMN remark varchar(200) NULL INVISIBLE AFTER note;
+ALTER TABLE deb.customer ALTER COLUMN digits SET DEFAULT (CAST(NULLIF(REGEXP_REPLACE(phone, _utf8mb4'[^0-9]', _utf8mb4''), _utf8mb4'') AS UNSIGNED)), ALTER COLUMN name SET DEFAULT (CONCAT(first, _utf8mb4' ', last)), ALTER COLUMN remark SET DEFAULT (note);
 UPDATE deb.customer SET digits = CAST(NULLIF(REGEXP_REPLACE(phone, '[^0-9]', ''), '') AS UNSIGNED), remark = note, name = CONCAT(first, ' ', last);
 UPDATE deb.packages SET id = CASE name WHEN 'a' THEN 17 WHEN 'b' THEN 18 WHEN 'c' THEN 19 WHEN '17' THEN 20 ELSE 21 END;
 UPDATE zoo.Caves SET newId = CASE id WHEN 'c1' THEN 17 WHEN 'c2' THEN 18 ELSE 19 END;

@@ -140,7 +140,10 @@ Load::Worker::Outcome Load::Worker::Judge(const std::string& what, const Reply& 
     return Outcome::kLost;
   }
   if (reply.error != error) return Wrong(fmt::format("{}: {} {}", what, reply.error, reply.message));
-  if (reply.ok() && affected >= 0 && reply.affected != static_cast<uint64_t>(affected)) return Wrong(fmt::format("{}: {} rows affected, not {}", what, reply.affected, affected));
+  if (reply.ok() && affected >= 0 && reply.affected != static_cast<uint64_t>(affected)) {
+    return Wrong(fmt::format("{}: {} rows affected, not {}; in a transaction: {}, to the server: {}", what, reply.affected, affected, in_transaction_,
+                             (reply.status & 1) != 0));
+  }
   return Outcome::kDone;
 }
 

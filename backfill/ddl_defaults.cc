@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The expressions of column migrations as the defaults of the new columns: metadata alone on both engines, and evaluated for
+// each row that does not give the column, with the other columns as they are stored (INSERT … SELECT, LOAD DATA, writers that
+// go round the proxies). See ddl.h.
+#include "backfill/connection.h"
+#include "backfill/ddl.h"
+#include "backfill/pairs.h"
+#include "fmt/format.h"
+#include "rewrite/column_expression.h"
+
+namespace crossfade::backfill {
+
+std::string DefaultClause(const config::NewColumn& column) {
+  const auto from = rewrite::ColumnExpression::Parse(column.from);
+  return from.ok() ? " DEFAULT " + from->Text("") : "";
+}
+
+std::vector<Alter> DefaultsDdl(const config::Migration& migration, const rewrite::Catalog& catalog, bool on) {
+  std::vector<Alter> out;
+  for (const TablePairs& entry : PairsByTable(migration)) {
+    const rewrite::Table* table = catalog.FindTable(migration.schema, entry.table);
+    if (table == nullptr) continue;
+    Alter alter{migration.schema, entry.table, {}, "INSTANT"};
+    for (const config::ColumnMigration& set : entry.sets) {
+      for (const config::NewColumn& column : set.new_columns) {
+        const rewrite::Column* fresh = table->FindColumn(column.name);
+        const std::string value = on ? DefaultClause(column) : " DEFAULT NULL";
+        if (fresh == nullptr || fresh->computed == on || !fresh->nullable || value.empty()) continue;
+        alter.clauses.push_back(fmt::format("ALTER COLUMN {} SET{}", QuoteName(column.name), value));
+      }
+    }
+    if (!alter.clauses.empty()) out.push_back(std::move(alter));
+  }
+  return out;
+}
+
+}  // namespace crossfade::backfill
