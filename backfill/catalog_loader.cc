@@ -31,7 +31,7 @@ absl::Status LoadColumns(Connection& connection, const std::string& where, rewri
     column.generated = !row[8].value_or("").empty();
     // MariaDB writes the default NULL as the word, MySQL as NULL.
     column.has_default = row[7].has_value() && *row[7] != "NULL";
-    column.computed = column.has_default && row[7]->find('`') != std::string::npos && row[7]->front() != '\'';
+    column.computed = column.has_default && row[7]->front() != '\'' && (row[7]->find('`') != std::string::npos || row[7]->find("uuid()") != std::string::npos);
   }
   return absl::OkStatus();
 }

@@ -123,9 +123,10 @@ std::vector<Alter> PerTable(const config::Migration& migration, const rewrite::C
 }
 
 // MariaDB wants a default for an invisible column that is NOT NULL: what is never a key.
-std::string HiddenNotNull(const rewrite::Catalog& catalog, const std::string& type) {
-  const bool maria = catalog.dialect.flavor == rewrite::Flavor::kMariaDb;
-  return type + (maria ? fmt::format(" NOT NULL DEFAULT {} INVISIBLE", rewrite::NoKey(type)) : " NOT NULL INVISIBLE");
+std::string HiddenNotNull(const rewrite::Catalog& catalog, const ColumnPair& pair) {
+  std::string value = DefaultClause(pair);
+  if (value.empty() && catalog.dialect.flavor == rewrite::Flavor::kMariaDb) value = " DEFAULT " + rewrite::NoKey(pair.new_type);
+  return fmt::format("{} NOT NULL{} INVISIBLE", pair.new_type, value);
 }
 
 // What stands in an old column that a writer leaves out.
@@ -245,7 +246,7 @@ std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite:
           const rewrite::Column* column = table.FindColumn(pair.new_column);
           const bool in_primary = std::find(primary.begin(), primary.end(), pair.new_column) != primary.end();
           if (column == nullptr || !column->nullable || !(pair.is_key || in_primary)) continue;
-          alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair.new_type)));
+          alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair)));
         }
         if (primary.empty()) return;
         for (const rewrite::Index& index : table.indexes) {
@@ -276,7 +277,7 @@ std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite:
           const std::vector<std::string> primary = NewPrimaryKey(table, pairs);
           const bool in_primary = std::find(primary.begin(), primary.end(), pair.new_column) != primary.end();
           if (fresh->nullable && !old->nullable && !in_primary) {
-            alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair.new_type)));
+            alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair)));
           }
           const rewrite::ForeignKey* key = ForeignKeyOn(table, pair.old_column);
           if (key == nullptr || ForeignKeyOn(table, pair.new_column) != nullptr) continue;
@@ -361,8 +362,8 @@ std::vector<Alter> FinalNamesDdl(const config::Migration& migration, const rewri
         alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {}", QuoteName(pair.old_column), QuoteName(OldName(pair.old_column)),
                                              OldDefinition(*old, false)));
       }
-      alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {} {}", QuoteName(pair.new_column), QuoteName(pair.FinalName()), pair.new_type,
-                                           fresh->nullable ? "NULL" : "NOT NULL"));
+      alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {} {}{}", QuoteName(pair.new_column), QuoteName(pair.FinalName()), pair.new_type,
+                                           fresh->nullable ? "NULL" : "NOT NULL", DefaultClause(pair)));
     }
   });
   PerSet(migration, catalog, "INPLACE", [](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
@@ -400,7 +401,7 @@ std::vector<Alter> UndoFinalNamesDdl(const config::Migration& migration, const r
                                              OldDefinition(*old, true)));
       }
       alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {}", QuoteName(pair.FinalName()), QuoteName(pair.new_column),
-                                           fresh->nullable ? pair.new_type + " NULL INVISIBLE" : HiddenNotNull(catalog, pair.new_type)));
+                                           fresh->nullable ? pair.new_type + " NULL INVISIBLE" : HiddenNotNull(catalog, pair)));
     }
   });
   PerSet(migration, catalog, "INPLACE", [&](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "backfill/pairs.h"
 #include "config/config.h"
 #include "rewrite/catalog.h"
 
@@ -36,6 +37,7 @@ std::vector<Alter> ExpandDdl(const config::Migration& migration, const rewrite::
 std::vector<Alter> DefaultsDdl(const config::Migration& migration, const rewrite::Catalog& catalog, bool on);
 // " DEFAULT (from)"; empty: the file's expression cannot be read.
 std::string DefaultClause(const config::NewColumn& column);
+std::string DefaultClause(const ColumnPair& pair);  // of a key that the server makes; empty: it does not
 std::vector<Alter> IndexDdl(const config::Migration& migration, const rewrite::Catalog& catalog);
 std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite::Catalog& catalog);
 std::vector<Alter> ReleaseOldDdl(const config::Migration& migration, const rewrite::Catalog& catalog);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The expressions of column migrations as the defaults of the new columns: metadata alone on both engines, and evaluated for
+// The expressions of column migrations, and the UUID() that makes a new key, as the defaults of the new columns: metadata alone on both engines, and evaluated for
 // each row that does not give the column, with the other columns as they are stored (INSERT … SELECT, LOAD DATA, writers that
 // go round the proxies). See ddl.h.
 #include "backfill/connection.h"
@@ -7,12 +7,18 @@
 #include "backfill/pairs.h"
 #include "fmt/format.h"
 #include "rewrite/column_expression.h"
+#include "rewrite/new_key.h"
 
 namespace crossfade::backfill {
 
 std::string DefaultClause(const config::NewColumn& column) {
   const auto from = rewrite::ColumnExpression::Parse(column.from);
-  return from.ok() ? " DEFAULT " + from->Text("") : "";
+  return from.ok() ? fmt::format(" DEFAULT ({})", from->Text("")) : "";
+}
+
+std::string DefaultClause(const ColumnPair& pair) {
+  const std::string fresh = pair.is_key ? rewrite::FreshKey(pair.new_type) : "";
+  return fresh.empty() ? "" : fmt::format(" DEFAULT ({})", fresh);
 }
 
 std::vector<Alter> DefaultsDdl(const config::Migration& migration, const rewrite::Catalog& catalog, bool on) {
@@ -21,6 +27,12 @@ std::vector<Alter> DefaultsDdl(const config::Migration& migration, const rewrite
     const rewrite::Table* table = catalog.FindTable(migration.schema, entry.table);
     if (table == nullptr) continue;
     Alter alter{migration.schema, entry.table, {}, "INSTANT"};
+    for (const ColumnPair& pair : entry.pairs) {
+      const rewrite::Column* fresh = table->FindColumn(pair.new_column);
+      const std::string value = on ? DefaultClause(pair) : " DEFAULT NULL";
+      if (!pair.is_key || fresh == nullptr || fresh->computed == on || !fresh->nullable || value.empty()) continue;
+      alter.clauses.push_back(fmt::format("ALTER COLUMN {} SET{}", QuoteName(pair.new_column), value));
+    }
     for (const config::ColumnMigration& set : entry.sets) {
       for (const config::NewColumn& column : set.new_columns) {
         const rewrite::Column* fresh = table->FindColumn(column.name);

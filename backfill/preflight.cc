@@ -87,7 +87,7 @@ void CheckKey(const Table& table, const ColumnPair& pair, uint64_t rows, Finding
   const uint64_t largest = LargestInteger(pair.new_type);
   if (largest == 0) {
     if (!rewrite::FreshKey(pair.new_type).empty()) {
-      AddInfo(findings, fmt::format("{}.{}.{} gets a UUID for each row until contract; afterwards the application gives its keys itself", table.schema, table.name, pair.FinalName()));
+      AddInfo(findings, fmt::format("{}.{}.{} gets a UUID for each row, by its default too; that stays after contract, for rows whose key the application does not give", table.schema, table.name, pair.FinalName()));
       return;
     }
     AddError(findings, fmt::format("the new key {} is {}: new keys are integers or UUIDs", pair.new_column, pair.new_type),

@@ -188,6 +188,15 @@ struct Delete {
   std::vector<SelectItem> returning;
 };
 
+// LOAD DATA INFILE.
+struct Load {
+  TableRef* target = nullptr;
+  bool replace = false, ignore = false;  // of rows whose key is there already
+  std::vector<Name> columns;             // of the list; user variables are left out
+  bool has_columns = false;
+  std::vector<Assignment> set;
+};
+
 enum class StatementKind : uint8_t {
   kSelect, kInsert, kUpdate, kDelete,
   kExplain,   // EXPLAIN / DESCRIBE / ANALYZE of `inner` (or of a table: inner == nullptr)
@@ -206,6 +215,7 @@ struct Statement {
   Insert* insert = nullptr;
   Update* update = nullptr;
   Delete* del = nullptr;
+  Load* load = nullptr;      // kLoad; nullptr: LOAD XML, LOAD INDEX and the like
   Statement* inner = nullptr;
   std::vector<Name> names;   // kinds not taken apart: every identifier-like word, for the touch test
   bool literal_text = false; // kPrepare, kExecuteImmediate: the text is a literal, `text`

@@ -157,6 +157,8 @@ class Parser {
   void ParseRows(Insert* insert);
   void ParseAssignments(std::vector<Assignment>* out);
   Update* ParseUpdate(std::vector<Cte> with);
+  bool AtLoadData() const;
+  Load* ParseLoad();
   Delete* ParseDelete(std::vector<Cte> with);
   void ParseDeleteTargets(std::vector<TableRef*>* out, bool* star);
   void ParseReturning(std::vector<SelectItem>* out);

@@ -37,6 +37,14 @@ Statement* Parser::ParseStatement() {
       case Kw::kExecute:
         ParseExecute(statement);
         break;
+      case Kw::kLoad:
+        statement->kind = StatementKind::kLoad;
+        if (AtLoadData()) {
+          statement->load = ParseLoad();
+          break;
+        }
+        CollectNames(statement, false);
+        break;
       default:
         statement->kind = Classify();
         CollectNames(statement, statement->kind == StatementKind::kCompound || IsStoredProgram());

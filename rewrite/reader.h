@@ -55,6 +55,8 @@ class Reader {
   Tag VisitCondition(Expr& expr, const Scope& scope, const Ctes* ctes);  // WHERE, ON
   // The same, but mentions read the old side for as long as it is written.
   Tag VisitOld(Expr& expr, const Scope& scope, const Ctes* ctes);
+  // The rows of an INSERT … SELECT, which are written to old sides.
+  Output VisitOldQuery(Query& query, const QueryUse& use);
   Output Items(std::vector<SelectItem>& items, const Scope& scope, const Ctes* ctes, const QueryUse& use);
   void OrderBy(std::vector<OrderItem>& items, const Scope& scope, const Output* aliases, const Ctes* ctes);
   // As Binder::Resolve. A bare name that an original column has had, and that a column added by the migration has now as

@@ -103,6 +103,15 @@ void CheckLeftToDefaults(Context& context, const MigratingTable& table, const st
   }
 }
 
+void CheckMadeByDefault(Context& context, const MigratingTable& table, const KeyColumn& column, std::string_view verb) {
+  const Column* fresh = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
+  if (column.key->fresh.empty() || (fresh != nullptr && !fresh->computed)) {
+    context.Refuse(*column.key, fmt::format("{} into {} needs a new key for each row", verb, table.name), "insert the rows with VALUES");
+    return;
+  }
+  context.Note("a new key for each row, by the column's default");
+}
+
 ColumnAssignments::Entry* ColumnAssignments::Of(const ColumnSet* set, const Source* source, const std::string& same) {
   for (Entry& each : entries_) {
     if (each.set != set || each.source != source) continue;

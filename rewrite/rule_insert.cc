@@ -228,6 +228,22 @@ bool ReadsItself(Context& context, Reader& reader, const Insert& insert, const M
   return found;
 }
 
+// ON DUPLICATE KEY UPDATE sees the tables of the query beside the one that is written.
+bool Names(const TableRef& ref, std::string_view name) {
+  if (ref.kind == TableRef::kJoin || ref.kind == TableRef::kOdbcOrParen)
+    return (ref.left != nullptr && Names(*ref.left, name)) || (ref.right != nullptr && Names(*ref.right, name));
+  return NameEq(ref.alias.present() ? ref.alias.text : ref.table.text, name);
+}
+
+bool Names(const Query& query, std::string_view name) {
+  for (const Select* select : query.selects) {
+    if (select->nested != nullptr && Names(*select->nested, name)) return true;
+    for (const TableRef* ref : select->from)
+      if (Names(*ref, name)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void RuleInsert(Context& context, Reader& reader, Statement& statement) {
@@ -317,7 +333,9 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
   }
   use.insert = &insert;
   use.ignore = insert.ignore;
-  Assign(context, reader, insert.on_duplicate, scope, nullptr, use);
+  const bool assigns = Assign(context, reader, insert.on_duplicate, scope, nullptr, use);
+  if (assigns && insert.query != nullptr && Names(*insert.query, insert.target->table.text))
+    context.Refuse(*first, fmt::format("ON DUPLICATE KEY UPDATE after a query over {} itself", table->name), "give the table an alias in the query");
   reader.Items(insert.returning, scope, nullptr, {});
 }
 

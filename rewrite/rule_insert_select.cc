@@ -45,12 +45,20 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
   for (const KeyColumn& column : table.keys) {
     const Key& key = *column.key;
     if (!key.active) continue;
-    if (column.own)
-      return context.Refuse(key, fmt::format("INSERT … SELECT into {} needs a new key for each row", table.name), "insert the rows with VALUES");
     const int fresh = find(column.new_name);
     int index = find(column.old_name);
+    if (column.own) {
+      if (insert.replace) return context.Refuse(key, fmt::format("REPLACE … SELECT into {}, whose rows keep their new keys", table.name), "insert the rows with VALUES");
+      CheckMadeByDefault(context, table, column, "INSERT … SELECT");
+      if (context.refused) return;
+      if (fresh >= 0) return context.Refuse(key, fmt::format("{} is given by a query", column.new_name), "insert the rows with VALUES, or leave it out");
+      if (index >= 0 && key.new_only) return context.Refuse(key, fmt::format("a query gives {}", column.old_name), "insert the rows with VALUES, or leave it out");
+      if (index >= 0) use.wishes[index] = {&key, Side::kOld};
+      continue;
+    }
     if (fresh >= 0 && !key.new_only) return context.Refuse(key, fmt::format("{} is written by Crossfade", column.new_name), "leave it out");
     if (fresh >= 0) index = fresh;
+    if (RefersToItself(table, column)) return context.Refuse(key, fmt::format("INSERT … SELECT into {}, which refers to itself", table.name), "insert the rows with VALUES");
     const Column* described = table.table != nullptr ? table.table->FindColumn(column.old_name) : nullptr;
     if (index < 0) {
       if (!key.new_only && (described == nullptr || described->has_default))
@@ -60,7 +68,13 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
     use.wishes[index] = {&key, key.new_only ? Side::kNew : Side::kOld};
     references.emplace_back(&column, index);
   }
-  const Output output = reader.VisitQuery(query, nullptr, nullptr, use);
+  const Output output = reader.VisitOldQuery(query, use);
+  for (const KeyColumn& column : table.keys) {
+    const int index = column.own && column.key->active ? find(column.old_name) : -1;
+    if (index < 0 || static_cast<size_t>(index) >= output.columns.size()) continue;
+    const Tag& tag = output.columns[index].tag;
+    if (tag.key == column.key && tag.side == Side::kNew) return context.Refuse(*column.key, fmt::format("a query gives new keys for {}", column.old_name), "select the old key");
+  }
   if (references.empty()) return;
   const Key& first = *references[0].first->key;
   const bool renamed = first.new_only;

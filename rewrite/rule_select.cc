@@ -311,6 +311,14 @@ Tag Reader::VisitOld(Expr& expr, const Scope& scope, const Ctes* ctes) {
   return tag;
 }
 
+Output Reader::VisitOldQuery(Query& query, const QueryUse& use) {
+  const bool before = prefer_old_;
+  prefer_old_ = true;
+  Output output = VisitQuery(query, nullptr, nullptr, use);
+  prefer_old_ = before;
+  return output;
+}
+
 Expr& Unwrap(Expr& expr) {
   Expr* at = &expr;
   while (at->kind == ExprKind::kRow && at->children.size() == 1) at = at->children[0];

@@ -27,7 +27,7 @@ constexpr Rule kRules[] = {
     {StatementKind::kCall, RuleMention},
     {StatementKind::kDo, RuleMention},
     {StatementKind::kHandler, RuleForbidden},
-    {StatementKind::kLoad, RuleForbidden},
+    {StatementKind::kLoad, RuleLoad},
     {StatementKind::kTruncate, RuleTruncate},
     {StatementKind::kLockTables, RuleForbidden},
     {StatementKind::kDdl, RuleForbidden},
@@ -157,7 +157,7 @@ void RuleForbidden(Context& context, Reader&, Statement& statement) {
         context.Refuse(migration, fmt::format("HANDLER shows the hidden columns of {}", table->name), "use SELECT");
         break;
       case StatementKind::kLoad:
-        context.Refuse(migration, fmt::format("LOAD into {} cannot fill both sides", table->name), "use INSERT statements");
+        context.Refuse(migration, fmt::format("LOAD XML into {}", table->name), "use LOAD DATA, or INSERT statements");
         break;
       case StatementKind::kLockTables:
         context.Refuse(migration, "LOCK TABLES hides the tables that new keys are looked up in", "use a transaction with SELECT … FOR UPDATE");

@@ -24,6 +24,7 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement);
 void RuleUpdate(Context& context, Reader& reader, Statement& statement);
 void RuleDelete(Context& context, Reader& reader, Statement& statement);
 void RuleInner(Context& context, Reader& reader, Statement& statement);     // EXPLAIN, SET STATEMENT
+void RuleLoad(Context& context, Reader& reader, Statement& statement);
 void RuleMention(Context& context, Reader& reader, Statement& statement);   // SET, DO, CALL: may read in passing
 void RuleDynamic(Context& context, Reader& reader, Statement& statement);   // PREPARE, EXECUTE IMMEDIATE
 void RuleTruncate(Context& context, Reader& reader, Statement& statement);
@@ -48,6 +49,9 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
 
 // Rows that come from elsewhere than the text: the new columns have their expressions as defaults. `columns`: those given.
 void CheckLeftToDefaults(Context& context, const MigratingTable& table, const std::vector<std::string>& columns);
+
+// … or the own key of such rows, where the server makes it.
+void CheckMadeByDefault(Context& context, const MigratingTable& table, const KeyColumn& column, std::string_view verb);
 
 // SET of UPDATE and ON DUPLICATE KEY UPDATE. `source`: the table written; `single`: left-to-right assignment is sure.
 struct AssignUse {

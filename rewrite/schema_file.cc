@@ -127,7 +127,7 @@ void ReadColumn(Line line, std::string name, Table* table) {
   column.generated = line.Has("GENERATED ALWAYS");
   column.stamped = line.Has("ON UPDATE");
   column.has_default = line.Has("DEFAULT ") && !line.Has("DEFAULT NULL");
-  column.computed = line.Has("DEFAULT (`");
+  column.computed = line.Has("DEFAULT (");
   table->columns.push_back(std::move(column));
 }
 

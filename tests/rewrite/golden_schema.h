@@ -13,6 +13,7 @@
 
 #include "config/load.h"
 #include "rewrite/names.h"
+#include "rewrite/new_key.h"
 #include "rewrite/planner.h"
 
 namespace crossfade::rewrite {
@@ -139,7 +140,7 @@ inline std::shared_ptr<const Snapshot> GoldenSnapshot(const GoldenState& state, 
     };
     if (migration.phase >= config::Phase::kExpand) {
       for (const auto& key : spec.keys) {
-        add(key.table, key.old_column, key.new_column);
+        add(key.table, key.old_column, key.new_column, !FreshKey(key.new_type).empty());
         for (const auto& reference : key.references) add(reference.table, reference.old_column, reference.new_column);
       }
       for (const auto& columns : spec.columns)

@@ -75,6 +75,7 @@ UPDATE zoo.Caves SET newId = CASE id WHEN 'c1' THEN 17 WHEN 'c2' THEN 18 ELSE 19
 UPDATE zoo.People SET newId = CASE id WHEN 'x' THEN 1 ELSE 2 END, newParent = IF(parent = 'x', 1, NULL);
 ALTER TABLE till.orders ADD COLUMN uid char(36) CHARACTER SET ascii NULL INVISIBLE AFTER id;
 ALTER TABLE till.items ADD COLUMN orderUid char(36) CHARACTER SET ascii NULL INVISIBLE AFTER orderId;
+ALTER TABLE till.orders ALTER COLUMN uid SET DEFAULT (UUID());
 UPDATE till.orders SET uid = CASE id WHEN 7 THEN '5d7f6b1e-0000-4000-8000-000000000001' ELSE UUID() END;
 UPDATE till.items i SET orderUid = (SELECT o.uid FROM till.orders o WHERE o.id = i.orderId);
 UPDATE deb.dependencies d SET package_id = (SELECT p.id FROM deb.packages p WHERE p.name = d.package), depends_on_id = (SELECT p.id FROM deb.packages p WHERE p.name = d.depends_on) WHERE d.id < 4;

@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -101,6 +104,12 @@ class KeysTest : public testing::TestWithParam<Engine> {
     EXPECT_TRUE(reply.ok()) << reply.message << ": " << sql;
     EXPECT_EQ(reply.affected, affected) << sql;
   }
+  // A file with these lines, as the server reads it.
+  static std::string File(const std::string& lines) {
+    const std::string name = fmt::format("{}keys_test.{}.csv", testing::TempDir(), getpid());
+    std::ofstream(name) << lines;
+    return name;
+  }
   void Walk(const char* phase, int percent = -1, const char* migration = "club") {
     const absl::Status walked = proxy_->WalkTo(migration, phase, percent);
     ASSERT_TRUE(walked.ok()) << walked;
@@ -124,6 +133,8 @@ TEST_P(KeysTest, InPrimaryKeysAndToThemselvesToTheEnd) {
     Write(fmt::format("UPDATE profiles SET member = '{0}-a', text = 'moved' WHERE member = '{0}-b'", at), 1);
     Write(fmt::format("INSERT INTO visits (day, member, place) VALUES (1, '{0}-b', 5) ON DUPLICATE KEY UPDATE place = VALUES(place), member = VALUES(member)", at), 2);
     Write(fmt::format("INSERT INTO members (id, nick, sponsor) VALUES ('{0}-a', '{0}-a', '{0}-c') ON DUPLICATE KEY UPDATE sponsor = VALUES(sponsor)", at), 2);
+    Write(fmt::format("LOAD DATA INFILE '{1}' INTO TABLE visits FIELDS TERMINATED BY ',' (day, @who) SET member = CONCAT('{0}-', LOWER(@who))", at, File("31,A\n32,B\n")), 2);
+    Write(fmt::format("LOAD DATA INFILE '{}' REPLACE INTO TABLE visits FIELDS TERMINATED BY ','", File(fmt::format("31,{0}-a,7\n33,{0}-c,8\n", at))), 3);
   };
   for (const char* phase : {"dual_write", "backfill", "verify"}) {
     Walk(phase);
@@ -178,7 +189,7 @@ TEST_P(KeysTest, NumbersToUuidsToTheEnd) {
       "SELECT (SELECT COUNT(*) FROM till.orders o LEFT JOIN till.people p ON p.id = o.person WHERE NOT o.personUid <=> p.uid OR o.uid IS NULL OR LENGTH(o.uid) <> 16)"
       " + (SELECT COUNT(*) FROM till.items i JOIN till.orders o ON o.id = i.orderId WHERE NOT i.orderUid <=> o.uid) + (SELECT COUNT(*) - COUNT(DISTINCT uid) FROM till.people)";
   const std::string known = "SELECT o.note, p.name, (SELECT GROUP_CONCAT(i.what ORDER BY i.line) FROM till.items i WHERE i.orderId = o.id) FROM till.orders o"
-                            " LEFT JOIN till.people p ON p.id = o.person ORDER BY o.note";
+                            " LEFT JOIN till.people p ON p.id = o.person ORDER BY o.note, p.name";
   const auto write = [&](const std::string& at) {
     Write(fmt::format("INSERT INTO people (name) VALUES ('{0}-1'), ('{0}-2')", at), 2);
     const Reply last = client_->Query("SELECT LAST_INSERT_ID()");
@@ -188,6 +199,10 @@ TEST_P(KeysTest, NumbersToUuidsToTheEnd) {
     EXPECT_TRUE(client_->Execute("INSERT INTO items VALUES (?, 1, 'x'), (?, 2, 'y')", {order, int64_t{std::stoll(order)}}).ok());
     Write(fmt::format("UPDATE orders SET person = '{}' WHERE note = 'o7'", id), 1);
     Write(fmt::format("REPLACE INTO items VALUES ({}, 2, 'z')", order), 2);
+    Write(fmt::format("LOAD DATA INFILE '{}' INTO TABLE people (name)", File("loaded 1\nloaded 2\n")), 2);
+    Write(fmt::format("INSERT INTO people (name) SELECT CONCAT('s', name) FROM people WHERE name LIKE '{0}-_'", at), 2);
+    Write("INSERT IGNORE INTO people SELECT * FROM people WHERE id < 4", 0);
+    Write(fmt::format("INSERT INTO orders (person, note) SELECT id, '{0} s' FROM people WHERE name LIKE '{0}-_'", at), 2);
     const Reply found = client_->Execute("SELECT note FROM orders WHERE id = ?", {order});
     EXPECT_EQ(found.rows.size(), 1u) << servers::Describe(found);
   };
@@ -207,17 +222,23 @@ TEST_P(KeysTest, NumbersToUuidsToTheEnd) {
   const Reply truth = direct_->Query(known);
   EXPECT_EQ(client_->Query(known).rows, truth.rows);
   Walk("retire", -1, "till");
+  Write("INSERT INTO people (name) SELECT 'late' FROM people WHERE name = 'p1'", 1);
+  EXPECT_EQ(client_->Query("INSERT INTO people SELECT id, 'x' FROM people").error, 1235u);
   Write(fmt::format("INSERT INTO items VALUES (x'{}', 77, 'late')", uid), 1);
   Write(fmt::format("DELETE FROM items WHERE orderId = x'{}' AND line = 77", uid), 1);
   Walk("contract", -1, "till");
   Walk("done", -1, "till");
+  // The server goes on making the keys.
+  Write("INSERT INTO people (name) VALUES ('after')", 1);
+  EXPECT_EQ(One("SELECT LENGTH(uid) FROM till.people WHERE name = 'after'"), "36");
   const std::string end = "SELECT o.note, p.name, (SELECT GROUP_CONCAT(i.what ORDER BY i.line) FROM till.items i WHERE i.orderId = o.id) FROM till.orders o"
-                          " LEFT JOIN till.people p ON p.uid = o.person ORDER BY o.note";
+                          " LEFT JOIN till.people p ON p.uid = o.person ORDER BY o.note, p.name";
   EXPECT_EQ(direct_->Query(end).rows, truth.rows);
   EXPECT_EQ(One("SELECT GROUP_CONCAT(CONCAT(table_name, '.', column_name, ' ', column_type, ' ', is_nullable, ' ', column_key) ORDER BY table_name, ordinal_position) FROM"
                 " information_schema.columns WHERE table_schema = 'till' AND column_name NOT IN ('name', 'note', 'what', 'line', 'id')"),
             "items.orderId binary(16) NO PRI,orders.person char(36) YES MUL,people.uid char(36) NO PRI");
-  EXPECT_EQ(One("SELECT GROUP_CONCAT(CONCAT(table_name, ' ', data_type, ' ', column_key, ' ', extra) ORDER BY table_name) FROM information_schema.columns WHERE table_schema = 'till'"
+  EXPECT_EQ(One("SELECT GROUP_CONCAT(CONCAT(table_name, ' ', data_type, ' ', column_key, ' ', REPLACE(extra, 'DEFAULT_GENERATED', '')) ORDER BY table_name) FROM"
+                " information_schema.columns WHERE table_schema = 'till'"
                 " AND column_name = 'id'"),
             "orders binary PRI ,people bigint UNI auto_increment");
 }

@@ -55,6 +55,7 @@ LoadReport Load::Stop() {
     report.operations += worker->report_.operations;
     report.transactions += worker->report_.transactions;
     report.waits += worker->report_.waits;
+    report.ended += worker->report_.ended;
     report.lost += worker->report_.lost;
     for (const std::string& error : worker->report_.errors) report.errors.push_back(error);
   }

@@ -36,6 +36,7 @@ struct LoadOptions {
 
 struct LoadReport {
   uint64_t operations = 0, transactions = 0, waits = 0, lost = 0;
+  uint64_t ended = 0;  // transactions that the server ended without an error
   std::vector<std::string> errors;
 };
 

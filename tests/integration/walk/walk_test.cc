@@ -69,7 +69,8 @@ class Walk : public testing::TestWithParam<Engine> {
   }
 
   void ExpectClean(const LoadReport& report) {
-    fmt::print("{} operations, {} transactions, {} waits in vain, {} connections lost\n", report.operations, report.transactions, report.waits, report.lost);
+    fmt::print("{} operations, {} transactions, {} waits in vain, {} transactions ended by the server without an error, {} connections lost\n", report.operations,
+               report.transactions, report.waits, report.ended, report.lost);
     for (const std::string& error : report.errors) ADD_FAILURE() << error;
     EXPECT_GT(report.operations, 100u);
   }
