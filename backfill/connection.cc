@@ -77,6 +77,7 @@ absl::StatusOr<Endpoint> ParseAddress(const std::string& address) {
 
 struct Connection::Impl {
   MYSQL* mysql = nullptr;
+  unsigned read_timeout = 0;  // seconds
   ~Impl() {
     if (mysql != nullptr) mysql_close(mysql);
   }
@@ -90,6 +91,7 @@ struct Connection::Impl {
     if (mysql == nullptr) return absl::ResourceExhaustedError(std::string("no memory for a connection"));
     const unsigned timeout = std::max<unsigned>(1, config.limits.connect_timeout.count() / 1000);
     mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &timeout);
+    if (read_timeout > 0) mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &read_timeout);
     mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     const my_bool no = 0, yes = 1;
     mysql_options(mysql, MYSQL_OPT_RECONNECT, &no);
@@ -119,19 +121,22 @@ Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
-absl::StatusOr<Connection> Connection::Open(const config::Config& config) { return OpenAt(config, ""); }
+absl::StatusOr<Connection> Connection::Open(const config::Config& config, std::chrono::seconds read_timeout) {
+  const config::Backend* backend = config.FindBackend(config.control.backend);
+  if (backend == nullptr) return absl::InvalidArgumentError(fmt::format("no backend named {}", config.control.backend));
+  return OpenOn(config, *backend, read_timeout);
+}
 
 absl::StatusOr<Connection> Connection::OpenAt(const config::Config& config, const std::string& address) {
   const config::Backend* backend = config.FindBackend(config.control.backend);
   if (backend == nullptr) return absl::InvalidArgumentError(fmt::format("no backend named {}", config.control.backend));
-  if (address.empty()) return OpenOn(config, *backend);
   config::Backend replica = *backend;
   replica.name = kReplica;
   replica.address = address;
   return OpenOn(config, replica);
 }
 
-absl::StatusOr<Connection> Connection::OpenOn(const config::Config& config, const config::Backend& to) {
+absl::StatusOr<Connection> Connection::OpenOn(const config::Config& config, const config::Backend& to, std::chrono::seconds read_timeout) {
   static std::once_flag once;
   std::call_once(once, [] { mysql_library_init(0, nullptr, nullptr); });
   const config::Backend* backend = &to;
@@ -144,6 +149,7 @@ absl::StatusOr<Connection> Connection::OpenOn(const config::Config& config, cons
     password = *std::move(read);
   }
   Connection connection;
+  connection.impl_->read_timeout = static_cast<unsigned>(read_timeout.count());
   absl::Status status = connection.impl_->Connect(*endpoint, config, *backend, password, backend->tls);
   if (!status.ok() && backend->tls == config::TlsMode::kPreferred && ServerError(status) == 2026) {
     status = connection.impl_->Connect(*endpoint, config, *backend, password, config::TlsMode::kDisabled);

@@ -3,6 +3,7 @@
 // thread, which is never an io_context's.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -26,11 +27,13 @@ struct Rows {
 class Connection {
  public:
   // Connects to the control backend with the control user, as config says, in UTC, utf8mb4, READ COMMITTED.
-  static absl::StatusOr<Connection> Open(const config::Config& config);
+  // `read_timeout`: of any one answer; 0: as long as it takes.
+  static absl::StatusOr<Connection> Open(const config::Config& config, std::chrono::seconds read_timeout = std::chrono::seconds(0));
   // The same to another server (a replica), with the control user's password and the control backend's TLS.
   static absl::StatusOr<Connection> OpenAt(const config::Config& config, const std::string& address);
   // The same to another backend, by its own address and TLS.
-  static absl::StatusOr<Connection> OpenOn(const config::Config& config, const config::Backend& backend);
+  static absl::StatusOr<Connection> OpenOn(const config::Config& config, const config::Backend& backend,
+                                           std::chrono::seconds read_timeout = std::chrono::seconds(0));
   Connection(Connection&&) noexcept;
   Connection& operator=(Connection&&) noexcept;
   ~Connection();

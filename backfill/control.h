@@ -75,6 +75,7 @@ absl::StatusOr<std::shared_ptr<const rewrite::Snapshot>> LoadSnapshot(Connection
 struct LeaseTerm {
   uint64_t epoch = 0;     // the database's, at the moment of the renewal
   bool unbroken = false;  // the lease was still running
+  uint64_t term = 0;      // goes up each time it was not: says so also to whoever never got that answer
 };
 
 // Renews (or first takes) the lease of proxy `id` for config.limits.lease from now by the database's clock. In one

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables of the control schema, version 2. Made where absent and upgraded from version 1; a newer
+// The tables of the control schema, version 3. Made where absent and upgraded from earlier ones; a newer
 // version than this program's is refused.
 // Times are the database's own clock (UTC_TIMESTAMP(6)), so that no two machines' clocks are ever compared.
 #include <array>
@@ -11,7 +11,7 @@
 namespace crossfade::backfill {
 namespace {
 
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 
 constexpr std::array kTables = {
     "state(id TINYINT NOT NULL PRIMARY KEY, version INT NOT NULL, epoch BIGINT UNSIGNED NOT NULL)",
@@ -20,9 +20,24 @@ constexpr std::array kTables = {
     " held TINYINT NOT NULL DEFAULT 0, swapped TINYINT NOT NULL DEFAULT 0, paused TINYINT NOT NULL DEFAULT 0,"
     " confirmed TINYINT NOT NULL DEFAULT 0, message TEXT NOT NULL, declared VARCHAR(16) NOT NULL,"
     " declared_percent DOUBLE NOT NULL DEFAULT 0, changed_epoch BIGINT UNSIGNED NOT NULL DEFAULT 0,"
-    " changed_at DATETIME(6) NOT NULL)",
+    " changed_at DATETIME(6) NOT NULL, cutover_since DATETIME(6) NULL)",
     "proxies(id VARCHAR(64) NOT NULL PRIMARY KEY, address VARCHAR(255) NOT NULL, acked_epoch BIGINT UNSIGNED NOT NULL,"
-    " oldest_epoch BIGINT UNSIGNED NOT NULL, started DATETIME(6) NOT NULL, expires DATETIME(6) NOT NULL)",
+    " oldest_epoch BIGINT UNSIGNED NOT NULL, started DATETIME(6) NOT NULL, expires DATETIME(6) NOT NULL,"
+    // Nobody waits for it until it renews; how often its lease began anew.
+    " fenced TINYINT NOT NULL DEFAULT 0, term BIGINT UNSIGNED NOT NULL DEFAULT 0)",
+    // Connections to the server that write to migrating tables, and the migrator's: see fence.h.
+    "connections(proxy VARCHAR(64) NOT NULL, connection_id BIGINT UNSIGNED NOT NULL, host VARCHAR(261) NOT NULL,"
+    " leader TINYINT NOT NULL DEFAULT 0, PRIMARY KEY(proxy, connection_id))",
+    "leader(id TINYINT NOT NULL PRIMARY KEY, proxy VARCHAR(64) NOT NULL, connection_id BIGINT UNSIGNED NOT NULL,"
+    " since DATETIME(6) NOT NULL)",
+    // Uses of what `retire` and `contract` take away: old columns, keys of the old shape, shapes that `retire` refuses.
+    "old_uses(migration VARCHAR(64) NOT NULL, user VARCHAR(128) NOT NULL, address VARCHAR(64) NOT NULL, hash BINARY(32) NOT NULL,"
+    " digest TEXT NOT NULL, what TEXT NOT NULL, count BIGINT UNSIGNED NOT NULL, first_seen DATETIME(6) NOT NULL,"
+    " last_seen DATETIME(6) NOT NULL, PRIMARY KEY(migration, user, address, hash))",
+    // Reads run on both sides and compared; a sample of what differed.
+    "comparisons(migration VARCHAR(64) NOT NULL, hash BINARY(32) NOT NULL, digest TEXT NOT NULL, compared BIGINT UNSIGNED NOT NULL,"
+    " mismatches BIGINT UNSIGNED NOT NULL, old_us DOUBLE NOT NULL, new_us DOUBLE NOT NULL, sample TEXT NOT NULL,"
+    " epoch BIGINT UNSIGNED NOT NULL, last_seen DATETIME(6) NOT NULL, PRIMARY KEY(migration, hash))",
     "allocators(migration VARCHAR(64) NOT NULL, table_name VARCHAR(64) NOT NULL, next BIGINT UNSIGNED NOT NULL,"
     " PRIMARY KEY(migration, table_name))",
     // One row for each table to fill; last_key is a JSON array of SQL literals, NULL before the first chunk. What counts is the
@@ -60,10 +75,12 @@ constexpr std::array kTables = {
     " severity VARCHAR(8) NOT NULL, text TEXT NOT NULL, KEY(migration, id))",
 };
 
-// Columns that version 2 added to tables of version 1.
-constexpr std::array kSecondVersion = {
+// Columns that versions 2 and 3 added to tables of earlier ones.
+constexpr std::array kAddedColumns = {
     "backfill_progress ADD COLUMN pass INT UNSIGNED NOT NULL DEFAULT 0, ADD COLUMN seq BIGINT UNSIGNED NOT NULL DEFAULT 0",
     "verifications ADD COLUMN orphans BIGINT UNSIGNED NOT NULL DEFAULT 0, ADD COLUMN place TEXT NULL",
+    "proxies ADD COLUMN fenced TINYINT NOT NULL DEFAULT 0, ADD COLUMN term BIGINT UNSIGNED NOT NULL DEFAULT 0",
+    "migrations ADD COLUMN cutover_since DATETIME(6) NULL",
 };
 constexpr uint32_t kDuplicateColumn = 1060;
 
@@ -81,7 +98,7 @@ absl::Status MakeTables(Connection& connection, const std::string& schema) {
 absl::Status Upgrade(Connection& connection, const std::string& schema) {
   absl::Status made = MakeTables(connection, schema);
   if (!made.ok()) return made;
-  for (const char* change : kSecondVersion) {
+  for (const char* change : kAddedColumns) {
     absl::Status altered = connection.Execute(fmt::format("ALTER TABLE {}.{}", schema, change)).status();
     if (!altered.ok() && ServerError(altered) != kDuplicateColumn) return altered;
     CROSSFADE_FAILPOINT("control.upgraded", change);

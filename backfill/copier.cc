@@ -9,6 +9,7 @@
 #include "backfill/catalog_loader.h"
 #include "backfill/control.h"
 #include "backfill/failpoint.h"
+#include "backfill/fence.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
 #include "spdlog/spdlog.h"
@@ -152,7 +153,7 @@ absl::StatusOr<Copier::Unit> Copier::LoadUnit(const Role& role) {
 
 absl::StatusOr<Copier::Worker*> Copier::WorkerNumber(uint32_t number) {
   while (workers_.size() <= number) {
-    auto opened = Connection::Open(config_);
+    auto opened = OpenWorker(connection_, config_);
     if (!opened.ok()) return opened.status();
     absl::Status image = SetRowImage(*opened, config_);
     if (!image.ok()) return image;

@@ -13,6 +13,7 @@
 #include "backfill/alter.h"
 #include "backfill/catalog_loader.h"
 #include "backfill/failpoint.h"
+#include "backfill/fence.h"
 #include "backfill/lock_watch.h"
 #include "backfill/store.h"
 #include "backfill/walker.h"
@@ -129,6 +130,8 @@ absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const Migra
     auto drained = Drained(connection_, config_, epoch, &waiting_for);
     if (!drained.ok()) return drained.status();
     if (*drained) break;
+    auto fenced = FenceLost(connection_, config_);
+    if (!fenced.ok()) return fenced.status();
     const bool stop = !sleep_(kLook);
     if ((stop || !wanted || Clock::now() >= deadline) && !touched) {
       absl::Status released = LetGo(epoch, row, stop ? "the migrator stops" : waiting_for);

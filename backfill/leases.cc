@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "backfill/control.h"
+#include "backfill/fence.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
 
@@ -39,7 +40,7 @@ uint64_t LargestInteger(std::string_view type) {
 
 absl::StatusOr<std::vector<ProxyRow>> ReadProxies(Connection& connection, const config::Config& config) {
   auto rows = connection.Query(fmt::format(
-      "SELECT id, acked_epoch, oldest_epoch, expires > UTC_TIMESTAMP(6), address FROM {} ORDER BY id", ControlTable(config, "proxies")));
+      "SELECT id, acked_epoch, oldest_epoch, {}, address FROM {} AS p ORDER BY id", LiveLease("p"), ControlTable(config, "proxies")));
   if (!rows.ok()) return rows.status();
   std::vector<ProxyRow> out;
   for (const Row& row : rows->rows) {
@@ -61,17 +62,18 @@ absl::StatusOr<LeaseTerm> RenewLease(Connection& connection, const config::Confi
   absl::Status status = InTransaction(connection, [&]() -> absl::Status {
     // ChangeEpoch takes this row before it reads the leases.
     auto state = connection.Query(fmt::format(
-        "SELECT epoch, EXISTS(SELECT 1 FROM {} WHERE id = {} AND expires > UTC_TIMESTAMP(6)) FROM {} WHERE id = 1 LOCK IN SHARE MODE", table,
-        name, ControlTable(config, "state")));
+        "SELECT s.epoch, COALESCE({}, 0), COALESCE(p.term, 0) FROM {} AS s LEFT JOIN {} AS p ON p.id = {} WHERE s.id = 1 LOCK IN SHARE MODE",
+        LiveLease("p"), ControlTable(config, "state"), table, name));
     if (!state.ok()) return state.status();
     if (state->rows.empty()) return absl::InternalError(std::string("the control schema has lost its state row"));
     term.epoch = Number(state->rows[0][0]);
     term.unbroken = state->rows[0][1] == "1";
+    term.term = Number(state->rows[0][2]) + (term.unbroken ? 0 : 1);
     return connection
-        .Execute(fmt::format("INSERT INTO {0}(id, address, acked_epoch, oldest_epoch, started, expires) VALUES ({1}, {2}, {3}, {4},"
-                             " UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND) ON DUPLICATE KEY UPDATE address = {2},"
-                             " acked_epoch = {3}, oldest_epoch = {4}, expires = UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND",
-                             table, name, connection.Quote(address), acked_epoch, oldest_epoch, lease))
+        .Execute(fmt::format("INSERT INTO {0}(id, address, acked_epoch, oldest_epoch, started, expires, term) VALUES ({1}, {2}, {3}, {4},"
+                             " UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND, {6}) ON DUPLICATE KEY UPDATE address = {2},"
+                             " acked_epoch = {3}, oldest_epoch = {4}, expires = UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND, fenced = 0, term = {6}",
+                             table, name, connection.Quote(address), acked_epoch, oldest_epoch, lease, term.term))
         .status();
   });
   if (!status.ok()) return status;

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "backfill/control.h"
+#include "backfill/fence.h"
 #include "backfill/store.h"
 #include "backfill/walker.h"
 #include "fmt/format.h"
@@ -29,6 +30,7 @@ struct Migrator::Impl {
   std::mutex mutex;
   std::condition_variable changed;
   std::shared_ptr<const config::Config> config;
+  std::string proxy;
   bool stop = false, reload = false, running = false;
   uint64_t busy_connection = 0;
   std::shared_ptr<Throttle> throttle;  // of the leadership under way
@@ -87,11 +89,22 @@ struct Migrator::Impl {
   }
 
   absl::Status Walk(Connection& connection, const config::Config& config) {
-    const std::string lock_name = connection.Quote(("crossfade." + config.control.schema).substr(0, 64));  // MySQL's limit
+    const std::string lock_name = ("crossfade." + config.control.schema).substr(0, 64);  // MySQL's limit
     while (true) {  // the lock goes with the connection, so whoever has it can still write
-      auto got = connection.Query(fmt::format("SELECT GET_LOCK({}, 0)", lock_name));
+      auto got = connection.Query(fmt::format("SELECT GET_LOCK({}, 0)", connection.Quote(lock_name)));
       if (!got.ok()) return got.status();
       if (got->rows[0][0] == "1") break;
+      auto dislodged = DislodgeLeader(connection, config, lock_name);
+      if (!dislodged.ok()) return dislodged.status();
+      if (!dislodged->empty()) spdlog::warn("migrator: {}", *dislodged);
+      Sleep(config.limits.control_poll);
+      if (Interrupted()) return absl::OkStatus();
+    }
+    for (;;) {
+      auto left = TakeLead(connection, config, proxy);
+      if (!left.ok()) return left.status();
+      if (left->empty()) break;
+      spdlog::warn("migrator: waits for {}", *left);
       Sleep(config.limits.control_poll);
       if (Interrupted()) return absl::OkStatus();
     }
@@ -114,6 +127,8 @@ struct Migrator::Impl {
     std::map<std::string, Walker> walkers;
     std::map<std::string, std::chrono::steady_clock::time_point> due;
     while (!Interrupted()) {
+      auto fenced = FenceLost(connection, config);
+      if (!fenced.ok()) return fenced.status();
       auto state = ReadState(connection, config);
       if (!state.ok()) return state.status();
       microseconds rest = config.limits.control_poll;
@@ -144,7 +159,10 @@ struct Migrator::Impl {
   }
 };
 
-Migrator::Migrator(std::shared_ptr<const config::Config> config) : impl_(std::make_unique<Impl>()) { impl_->config = std::move(config); }
+Migrator::Migrator(std::shared_ptr<const config::Config> config, std::string proxy) : impl_(std::make_unique<Impl>()) {
+  impl_->config = std::move(config);
+  impl_->proxy = std::move(proxy);
+}
 
 Migrator::~Migrator() { Stop(); }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "backfill/throttle.h"
@@ -13,7 +14,8 @@ namespace crossfade::backfill {
 
 class Migrator {
  public:
-  explicit Migrator(std::shared_ptr<const config::Config> config);
+  // `proxy`: whose lease it leads under; empty: nobody's, and nobody takes the lead from it.
+  explicit Migrator(std::shared_ptr<const config::Config> config, std::string proxy = "");
   ~Migrator();  // Stop
   void Start();
   void Stop();  // returns once the chunk under way is committed or rolled back

@@ -190,6 +190,10 @@ absl::Status CheckRights(Connection& connection, const config::Migration& migrat
     if (!has(*global, right) && !has(*local, right)) missing.push_back(fmt::format("{} on {}.*", right, migration.schema));
   }
   if (!has(*global, "PROCESS")) missing.push_back("PROCESS on *.*");
+  if (!has(*global, "CONNECTION_ADMIN") && !has(*global, "CONNECTION ADMIN") && !has(*global, "SUPER")) {
+    AddWarning(findings, "the control user may not end other users' connections: the phase cannot change while a proxy that stopped or was cut off has some open",
+               "GRANT CONNECTION_ADMIN ON *.* (MariaDB: CONNECTION ADMIN)");
+  }
   if (missing.empty()) return absl::OkStatus();
   auto role = connection.Query("SELECT CURRENT_ROLE()");
   const bool has_role = role.ok() && !role->rows.empty() && role->rows[0][0].value_or("NONE") != "NONE";

@@ -3,6 +3,7 @@
 #include "backfill/store.h"
 
 #include "backfill/failpoint.h"
+#include "backfill/fence.h"
 #include "fmt/format.h"
 #include "spdlog/spdlog.h"
 
@@ -82,8 +83,8 @@ absl::Status InTransaction(Connection& connection, const std::function<absl::Sta
 
 absl::StatusOr<bool> Drained(Connection& connection, const config::Config& config, uint64_t epoch, std::string* waiting_for) {
   auto behind = connection.Query(fmt::format(
-      "SELECT id, acked_epoch, oldest_epoch FROM {} WHERE expires > UTC_TIMESTAMP(6) AND (acked_epoch < {} OR oldest_epoch < {}) ORDER BY id",
-      ControlTable(config, "proxies"), epoch, epoch));
+      "SELECT id, acked_epoch, oldest_epoch FROM {} AS p WHERE {} AND (acked_epoch < {} OR oldest_epoch < {}) ORDER BY id",
+      ControlTable(config, "proxies"), LiveLease("p"), epoch, epoch));
   if (!behind.ok()) return behind.status();
   waiting_for->clear();
   for (const Row& row : behind->rows) {
@@ -91,7 +92,11 @@ absl::StatusOr<bool> Drained(Connection& connection, const config::Config& confi
     *waiting_for += fmt::format("proxy {} (acknowledged epoch {}, oldest transaction under {}, now {})", row[0].value_or(""),
                                 row[1].value_or(""), row[2].value_or(""), epoch);
   }
-  return behind->rows.empty();
+  if (!behind->rows.empty()) return false;
+  auto unfenced = UnfencedConnections(connection, config);
+  if (!unfenced.ok()) return unfenced.status();
+  *waiting_for = *std::move(unfenced);
+  return waiting_for->empty();
 }
 
 absl::Status ChangeEpoch(Connection& connection, const config::Config& config, uint64_t epoch, std::string_view migration,
@@ -108,6 +113,9 @@ absl::Status ChangeEpoch(Connection& connection, const config::Config& config, u
       auto drained = Drained(connection, config, epoch, &waiting_for);
       if (!drained.ok()) return drained.status();
       if (!*drained) return absl::AbortedError(fmt::format("waits for {}", waiting_for));
+      // Who was not waited for is told so by its next renewal, whatever the clock says by then.
+      auto fenced = connection.Execute(fmt::format("UPDATE {} SET fenced = 1 WHERE expires <= UTC_TIMESTAMP(6) AND fenced = 0", ControlTable(config, "proxies")));
+      if (!fenced.ok()) return fenced.status();
     }
     const std::string restart = change.restarts_work ? fmt::format(", changed_epoch = {}", epoch + 1) : std::string();
     auto set = connection.Execute(fmt::format("UPDATE {} SET {}{}, changed_at = UTC_TIMESTAMP(6) WHERE name = {}",

@@ -329,7 +329,7 @@ absl::StatusOr<Waiting> Walker::Ready(const MigrationRow& row, Phase next, micro
 absl::StatusOr<Waiting> Walker::Go(const ControlState& state, const MigrationRow& row, Phase next) {
   std::string assignments = SetPhase(next);
   if (next == Phase::kCutover) {
-    assignments += fmt::format(", percent = {}", row.desired > Phase::kCutover ? 100 : row.desired_percent);
+    assignments += fmt::format(", percent = {}, cutover_since = UTC_TIMESTAMP(6)", row.desired > Phase::kCutover ? 100 : row.desired_percent);
   } else if (row.phase == Phase::kCutover && row.percent != 100) {
     assignments = "percent = 100, desired_percent = 100";  // retire is entered from 100 % alone
   } else if (next == Phase::kRetire) {

@@ -105,6 +105,24 @@ struct TableWorkers {
   uint32_t workers = 0;
 };
 
+// Who reads the new side in `cutover`: a share of all, and whoever is named here, at any percent.
+struct Cutover {
+  bool sticky_user = false;  // the share is one of users: all connections of one user read the same side
+  std::vector<std::string> users;
+  std::vector<std::string> listeners;  // addresses, as under `listen:`
+  struct Attribute { std::string name, value; };
+  std::vector<Attribute> attributes;   // connection attributes; one that fits is enough
+
+  bool plain() const { return !sticky_user && users.empty() && listeners.empty() && attributes.empty(); }
+};
+
+// Reads that are run on both sides within one read view, and compared.
+struct CompareReads {
+  double share = 0;           // of the reads that differ by cohort, 0 to 100
+  double mismatch_limit = 0;  // percent of those compared; above it the migration goes back one phase. 0: never
+  uint32_t at_least = 100;    // comparisons before that is judged
+};
+
 struct Migration {
   std::string name;
   std::string schema;
@@ -116,6 +134,9 @@ struct Migration {
   // Digests of statements that may be refused: they do not hold the gates to `expand` and `dual_write`.
   std::vector<std::string> accepted;
   std::string verify_on;  // a name of Config::backends, a replica of the control backend that verification reads; empty: none
+  Cutover cutover;
+  CompareReads compare_reads;
+  std::chrono::milliseconds quiet_before_retire{7 * 24 * 3'600'000};  // without a use that would break; 0: not asked for
 };
 
 // Every limit, with the default an operator would choose. All in crossfade.yaml under `limits:`, same names.

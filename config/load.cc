@@ -217,6 +217,13 @@ void ReadRoot(const YAML::Node& node, Config* config, Diagnostics* diagnostics) 
     if (config->FindBackend(migration.verify_on) == nullptr) root.Fail("migrations", fmt::format("{}: verify_on: there is no backend '{}'", migration.name, migration.verify_on));
     if (migration.verify_on == config->control.backend) root.Fail("migrations", fmt::format("{}: verify_on names the control backend, which is the primary", migration.name));
   }
+  for (size_t i = 0; i < config->migrations.size() && diagnostics->ok(); ++i) {
+    for (const std::string& named : config->migrations[i].cutover.listeners) {
+      bool found = false;
+      for (const Listener& listener : config->listeners) found = found || listener.address == named;
+      if (!found) diagnostics->Fail(LineOf(migrations[i]), fmt::format("migrations[{}].cutover.listeners: nobody listens on {}", i, named));
+    }
+  }
 }
 
 }  // namespace

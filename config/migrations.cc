@@ -9,6 +9,7 @@
 #include <map>
 #include <string>
 
+#include "config/cutover.h"
 #include "config/names.h"
 
 namespace crossfade::config {
@@ -233,6 +234,7 @@ Migration ReadMigration(const YAML::Node& node, const std::string& what, const C
   migration.schema = Identifier(section, "schema", true);
   if (diagnostics->ok()) CheckSchema(section, migration.schema, control);
   ReadPhase(section, &migration);
+  ReadCutover(section, &migration);
   const std::vector<YAML::Node> keys = section.List("keys"), columns = section.List("columns");
   migration.verify_on = section.String("verify_on");
   const YAML::Node workers = section.Has("workers") ? section.Mapping("workers") : YAML::Node();

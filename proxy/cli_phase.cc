@@ -10,9 +10,11 @@
 #include <thread>
 
 #include "backfill/control.h"
+#include "backfill/old_uses.h"
 #include "backfill/preflight.h"
 #include "backfill/status.h"
 #include "fmt/format.h"
+#include "proxy/announce.h"
 #include "proxy/cli.h"
 #include "proxy/cli_common.h"
 
@@ -29,14 +31,6 @@ int BarWidth() {
   winsize size{};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 40) return 40;
   return std::min<int>(size.ws_col - 30, 60);
-}
-
-// What cannot be undone; empty: nothing.
-std::string Warning(Phase phase) {
-  if (phase < Phase::kRetire) return "";
-  std::string text = "from `retire` on only the new side is written: there is no way back to an earlier phase";
-  if (phase >= Phase::kContract) text += "; `contract` drops the old columns";
-  return text;
 }
 
 bool Confirm(const std::string& question) {
@@ -183,10 +177,22 @@ int SetPhase(const std::string& config_path, const PhaseOptions& options) {
       return Fail(fmt::format("{}: {}{}{}", options.migration, finding.text, finding.advice.empty() ? "" : "; ", finding.advice));
     }
   }
-  bool confirmed = options.yes;
-  if (const std::string warning = Warning(*phase); !warning.empty() && *phase != from) {
-    if (!confirmed && !Confirm(fmt::format("{}: {}", options.migration, warning))) {
-      return Fail(fmt::format("{}: {}; `--yes` says that this is meant", options.migration, warning));
+  fmt::print("{}: {} -> {}\n{}", options.migration, config::PhaseName(from), options.phase, Announcement(**declared, from, *phase, percent));
+  std::fflush(stdout);
+  const std::string warning = NoWayBack(**declared, from, *phase);
+  bool confirmed = options.yes || from >= Phase::kRetire;
+  if (!warning.empty()) {
+    std::string asked = warning;
+    if (from < Phase::kRetire) {
+      auto quiet = backfill::ReadQuiet(connection, config, **declared);
+      if (!quiet.ok()) return Fail(quiet.status());
+      fmt::print("{}", backfill::ToText(*quiet, **declared));
+      std::fflush(stdout);
+      if (!quiet->uses.empty()) asked = fmt::format("{} statement shape(s) still use the old side; {}", quiet->uses.size() + quiet->more, warning);
+      else if (!quiet->enough) asked = "the old side has not been quiet for as long as quiet_before_retire asks; " + warning;
+    }
+    if (!options.yes && !Confirm(fmt::format("{}: {}", options.migration, asked))) {
+      return Fail(fmt::format("{}: {}; `--yes` says that this is meant", options.migration, asked));
     }
     confirmed = true;
   }

@@ -8,6 +8,7 @@
 #include <random>
 #include <vector>
 
+#include "backfill/old_uses.h"
 #include "backfill/status.h"
 #include "fmt/format.h"
 #include "proxy/boot_time.h"
@@ -177,8 +178,10 @@ absl::Status ControlThread::Report() {
   if (now < next_report_) return absl::OkStatus();
   next_report_ = now + kReportEvery;
   std::vector<backfill::DigestRow> rows;
-  for (const auto& thread : server_->threads()) thread->digests()->Collect(&rows);
-  return rows.empty() ? absl::OkStatus() : backfill::ReportDigests(*connection_, *using_, rows);
+  std::vector<backfill::OldUseRow> uses;
+  for (const auto& thread : server_->threads()) thread->digests()->Collect(&rows, &uses);
+  absl::Status reported = rows.empty() ? absl::OkStatus() : backfill::ReportDigests(*connection_, *using_, rows);
+  return reported.ok() ? backfill::ReportOldUses(*connection_, *using_, uses) : reported;
 }
 
 // Each second, of the last two.

@@ -34,7 +34,7 @@ class ControlThread {
   void Reload(std::shared_ptr<const config::Config> config);
 
   // Any thread.
-  const LeaseKeeper& lease() const { return lease_; }
+  LeaseKeeper& lease() { return lease_; }
   // Any thread. What `status --json` shows, at most a few seconds old; empty: not read yet, ask again.
   std::string StatusJson();
   // Any thread: the block is handed to io thread `thread` once the database has given it.

@@ -10,7 +10,7 @@ constexpr size_t kMostEntries = 10'000;  // between two reports; shapes beyond t
 }
 
 void DigestCounts::Count(const rewrite::Snapshot& snapshot, const std::shared_ptr<const rewrite::Plan>& plan,
-                         const std::string& user) {
+                         const std::string& user, const PlanOrigin& origin) {
   if (plan->touched == 0) return;
   const std::lock_guard lock(mutex_);
   auto it = entries_.find({plan.get(), user});
@@ -21,11 +21,24 @@ void DigestCounts::Count(const rewrite::Snapshot& snapshot, const std::shared_pt
     it->second.user = user;
     const size_t index = static_cast<size_t>(std::countr_zero(plan->touched));
     if (index < snapshot.migrations.size()) it->second.migration = snapshot.migrations[index].spec.name;
+    it->second.old_use = OldUse(snapshot, *plan, origin);
   }
   ++it->second.count;
+  if (!it->second.old_use.empty()) ++it->second.old_uses[origin.address != nullptr ? protocol::HostText(*origin.address) : ""];
 }
 
-void DigestCounts::Collect(std::vector<backfill::DigestRow>* rows) {
+// Once for each shape, user and report.
+std::string DigestCounts::OldUse(const rewrite::Snapshot& snapshot, const rewrite::Plan& plan, const PlanOrigin& origin) {
+  if (plan.strategy == rewrite::Strategy::kRefuse || snapshot.retired == nullptr) return "";
+  if (plan.old_uses != 0) return plan.old_use;
+  if (origin.facts == nullptr) return "";
+  rewrite::SessionFacts facts = *origin.facts;
+  facts.new_cohort = rewrite::CohortOf(*snapshot.retired, 0);
+  const auto then = origin.shapes == nullptr ? later_.PlanQuery(*snapshot.retired, facts, origin.sql) : later_.PlanPrepared(*snapshot.retired, facts, origin.sql, *origin.shapes);
+  return then->strategy == rewrite::Strategy::kRefuse ? then->reason : "";
+}
+
+void DigestCounts::Collect(std::vector<backfill::DigestRow>* rows, std::vector<backfill::OldUseRow>* uses) {
   std::map<std::pair<const rewrite::Plan*, std::string>, Entry> entries;
   {
     const std::lock_guard lock(mutex_);
@@ -40,6 +53,7 @@ void DigestCounts::Collect(std::vector<backfill::DigestRow>* rows) {
     row.reason = plan.would_be_reason;
     row.user = entry.user;
     row.count = entry.count;
+    for (const auto& [address, count] : entry.old_uses) uses->push_back({row.migration, row.user, address, row.digest, entry.old_use, count});
     rows->push_back(std::move(row));
   }
 }

@@ -107,6 +107,13 @@ void IoThread::KillDone(uint64_t session, bool killed) {
   });
 }
 
+void IoThread::ConnectionRegistered(uint64_t session) {
+  asio::post(io_, [this, session] {
+    if (Session* found = Find(session); found != nullptr) found->Registered();
+    registered_.Notify();
+  });
+}
+
 void IoThread::StartDrain() {
   asio::post(io_, [this] {
     draining_ = true;
@@ -120,6 +127,7 @@ void IoThread::CloseSessions() {
     snapshot_changed_.Notify();
     keys_came_.Notify();
     kill_done_.Notify();
+    registered_.Notify();
   });
 }
 

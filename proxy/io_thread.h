@@ -45,6 +45,7 @@ class IoThread {
   void PublishSnapshot(std::shared_ptr<const rewrite::Snapshot> snapshot, bool known);
   void KeysCame(const KeyPool::Key& key, uint64_t first, uint64_t count);  // count 0: the order failed
   void KillDone(uint64_t session, bool killed);  // what Killer came to
+  void ConnectionRegistered(uint64_t session);   // its writes to migrating tables may begin
   void StartDrain();    // sessions end once they are idle outside a transaction
   void CloseSessions(); // all of them, now
   uint32_t session_count() const { return session_count_.load(std::memory_order_relaxed); }
@@ -64,6 +65,7 @@ class IoThread {
   Event* snapshot_changed() { return &snapshot_changed_; }
   Event* keys_came() { return &keys_came_; }
   Event* kill_done() { return &kill_done_; }
+  Event* registered() { return &registered_; }
   CloseWatch* close_watch() { return &close_watch_; }
   bool draining() const { return draining_; }
   void Forget(Session* session);
@@ -85,7 +87,7 @@ class IoThread {
   Metrics metrics_;
   Latency latency_;
   DigestCounts digests_;
-  Event snapshot_changed_{io_}, keys_came_{io_}, kill_done_{io_};
+  Event snapshot_changed_{io_}, keys_came_{io_}, kill_done_{io_}, registered_{io_};
   boost::asio::steady_timer tick_{io_};
   CloseWatch close_watch_;
   std::unordered_map<uint64_t, Session*> sessions_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backfill/control.h"
+#include "backfill/fence.h"
 #include "proxy/boot_time.h"
 #include "proxy/server.h"
 #include "spdlog/spdlog.h"
@@ -48,7 +49,7 @@ void LeaseKeeper::Run() {
       news_ = false;
     }
     bool behind = false;
-    const absl::Status status = Renew(*config, &behind);
+    const absl::Status status = Round(*config, &behind);
     if (!status.ok()) {
       const std::string message(status.message());
       if (message != last_error_) spdlog::error("lease: {}", message);
@@ -65,9 +66,25 @@ void LeaseKeeper::Run() {
   connection_.reset();
 }
 
-absl::Status LeaseKeeper::Renew(const config::Config& config, bool* behind) {
+void LeaseKeeper::Register(uint32_t io_thread, uint64_t session, uint64_t connection) {
+  {
+    const std::lock_guard lock(mutex_);
+    orders_.push_back({io_thread, session, connection});
+    news_ = true;
+  }
+  wake_.notify_all();
+}
+
+void LeaseKeeper::Closed(uint64_t connection, uint64_t epoch, bool busy) {
+  const std::lock_guard lock(mutex_);
+  ended_.push_back({connection, epoch, busy});
+}
+
+absl::Status LeaseKeeper::Round(const config::Config& config, bool* behind) {
   if (!connection_) {
-    absl::StatusOr<backfill::Connection> opened = backfill::Connection::Open(config);
+    // A network that swallows packets must not cost more than one lease.
+    const auto patience = std::max(std::chrono::seconds(2), std::chrono::duration_cast<std::chrono::seconds>(config.limits.lease));
+    absl::StatusOr<backfill::Connection> opened = backfill::Connection::Open(config, patience);
     if (!opened.ok()) return opened.status();
     connection_ = *std::move(opened);
     next_renewal_ = 0;
@@ -78,9 +95,85 @@ absl::Status LeaseKeeper::Renew(const config::Config& config, bool* behind) {
     oldest = std::min(oldest, thread->snapshots()->oldest());
   }
   {
+    // Behind the reading of `oldest`: a session says that it has ended before it lets go of its epoch.
     const std::lock_guard lock(mutex_);
     *behind = acked < published_;
+    for (const Ended& ended : ended_) {
+      if (ended.busy) oldest = std::min(oldest, ended.epoch);
+    }
   }
+  for (const auto& [connection, epoch] : busy_) oldest = std::min(oldest, epoch);
+  absl::Status status = Renew(config, acked, oldest);
+  if (status.ok()) status = FillOrders(config);
+  if (status.ok()) status = Forget(config);
+  return status;
+}
+
+absl::Status LeaseKeeper::FillOrders(const config::Config& config) {
+  std::vector<Order> orders;
+  {
+    const std::lock_guard lock(mutex_);
+    orders.swap(orders_);
+  }
+  if (orders.empty()) return absl::OkStatus();
+  std::vector<uint64_t> ids;
+  for (const Order& order : orders) ids.push_back(order.connection);
+  absl::StatusOr<std::map<uint64_t, std::string>> hosts = backfill::FindConnections(*connection_, ids);
+  absl::StatusOr<bool> live = false;
+  if (hosts.ok()) {
+    for (uint64_t id : ids) hosts->try_emplace(id, "");  // not to be seen: killed by its id alone
+    live = backfill::RegisterConnections(*connection_, config, id_, *hosts);
+  }
+  if (!hosts.ok() || !live.ok() || !*live) {
+    const std::lock_guard lock(mutex_);
+    orders_.insert(orders_.end(), orders.begin(), orders.end());
+    next_renewal_ = 0;
+    return !hosts.ok() ? hosts.status() : live.status();
+  }
+  for (const auto& [id, host] : *hosts) hosts_[id] = host;
+  for (const Order& order : orders) server_->threads()[order.io_thread]->ConnectionRegistered(order.session);
+  return absl::OkStatus();
+}
+
+// Rows of connections that have ended. One that was closed in the middle of a statement is looked for until it is gone.
+absl::Status LeaseKeeper::Forget(const config::Config& config) {
+  const int64_t now = BootTime();
+  if (now < next_look_) return absl::OkStatus();
+  next_look_ = now + Nanoseconds(config.limits.control_poll);
+  std::vector<uint64_t> gone, busy;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Ended& ended : ended_) {
+      if (ended.busy) busy_[ended.connection] = ended.epoch;
+      else gone.push_back(ended.connection);
+    }
+    ended_.clear();
+  }
+  for (const auto& [id, epoch] : busy_) busy.push_back(id);
+  absl::StatusOr<std::map<uint64_t, std::string>> there = backfill::FindConnections(*connection_, busy);
+  if (there.ok()) {
+    for (uint64_t id : busy) {
+      const auto at = there->find(id);
+      if (at == there->end() || at->second != hosts_[id]) gone.push_back(id);
+    }
+  }
+  absl::Status status = there.status();
+  if (status.ok()) status = backfill::ForgetConnections(*connection_, config, id_, gone);
+  if (!status.ok()) {
+    const std::lock_guard lock(mutex_);
+    for (uint64_t id : gone) {
+      if (busy_.count(id) == 0) ended_.push_back({id, 0, false});
+    }
+    return status;
+  }
+  for (uint64_t id : gone) {
+    busy_.erase(id);
+    hosts_.erase(id);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LeaseKeeper::Renew(const config::Config& config, uint64_t acked, uint64_t oldest) {
   const int64_t now = BootTime();
   if (acked == acked_ && oldest == oldest_ && now < next_renewal_) return absl::OkStatus();
   absl::StatusOr<backfill::LeaseTerm> term = backfill::RenewLease(*connection_, config, id_, address_, acked, oldest);
@@ -88,7 +181,9 @@ absl::Status LeaseKeeper::Renew(const config::Config& config, bool* behind) {
   acked_ = acked;
   oldest_ = oldest;
   next_renewal_ = now + Nanoseconds(config.limits.lease) / 4;
-  if (!term->unbroken) {
+  // By its term rather than by `unbroken`: an answer may have been lost on its way.
+  if (term->term != term_) {
+    term_ = term->term;
     if (fence() != 0) spdlog::warn("the lease had run out; transactions from before epoch {} may not write to migrating tables any more", term->epoch);
     fence_.store(term->epoch, std::memory_order_release);
   }

@@ -15,6 +15,7 @@
 #include "config/load.h"
 #include "fmt/format.h"
 #include "proxy/admin.h"
+#include "proxy/control_thread.h"
 #include "proxy/serve.h"
 #include "proxy/server.h"
 #include "spdlog/sinks/stdout_sinks.h"
@@ -57,7 +58,7 @@ class Main {
     absl::Status status = server_.Start();
     if (!status.ok()) return status;
     if (!config_->migrations.empty()) {
-      migrator_ = std::make_unique<backfill::Migrator>(config_);
+      migrator_ = std::make_unique<backfill::Migrator>(config_, server_.control() != nullptr ? server_.control()->lease().id() : "");
       migrator_->Start();
     }
     for (size_t i = 0; i < config_->listeners.size(); ++i) {

@@ -62,6 +62,7 @@ awaitable<void> Session::Run(std::unique_ptr<Session> self) {
 
 void Session::Finish() {
   closing_ = true;
+  EndRegistration();
   Unpin();
   GiveBack();
   client_.Close();

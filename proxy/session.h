@@ -13,6 +13,7 @@
 //   session_bulk.cc      MariaDB's bulk execution of them
 //   session_hidden.cc    replies that are changed: what a migration added to the schema is left out
 //   session_dynamic.cc   PREPARE and EXECUTE as SQL
+//   session_fence.cc     its connection is registered before the first write to a migrating table
 //   session_facts.cc     what the session's text means: sql_mode, character set, schema
 // Everything a client sends that names no migrating table goes on as the bytes it came in.
 #pragma once
@@ -60,6 +61,7 @@ class Session {
   void Tick(std::chrono::steady_clock::time_point now);
   void KillDone(bool killed);     // of a query that ran too long
   void BackendClosed();           // its socket has reached its end
+  void Registered() { registered_ = true; }  // its backend connection is, in the control schema
   void Drain();                   // end now if idle and not in a transaction, else after that
   void Abort(const char* reason);
 
@@ -138,6 +140,10 @@ class Session {
   awaitable<bool> HiddenCommand(std::string_view payload, protocol::ReplyTracker* tracker, std::string* reply);
   awaitable<bool> HiddenQuery(std::string_view sql, std::vector<std::string>* first_row, bool* ok);
 
+  // session_fence.cc
+  awaitable<Action> Register();
+  void EndRegistration();
+
   // session_query.cc
   awaitable<Action> PlanQuery(std::string_view payload);
   awaitable<Action> Admit(std::string_view sql, const std::vector<rewrite::ValueShape>* shapes, rewrite::SessionFacts* facts,
@@ -148,6 +154,10 @@ class Session {
   awaitable<bool> TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys);
   awaitable<Action> NoKeys();
   awaitable<Action> Refuse(std::string reason);
+  uint64_t Cohort() const;  // by the pinned snapshot
+  void KeepAttributes(std::string_view attributes);
+  void Count(const std::shared_ptr<const rewrite::Plan>& plan, const rewrite::SessionFacts& facts, std::string_view sql,
+             const std::vector<rewrite::ValueShape>* shapes);
   void Pin();
   void Begin();
   void Unpin();
@@ -215,6 +225,7 @@ class Session {
   bool backend_closed_ = false;  // as far as has been seen while idle
   bool replicating_ = false;  // a stream of events without an end
   bool facts_known_ = false;
+  bool registered_ = false;        // see backfill/fence.h
   bool in_information_ = false;    // INFORMATION_SCHEMA may be the default schema
   bool multi_statements_ = false;  // the option's state on the backend
   uint8_t last_command_ = 0;
@@ -238,6 +249,7 @@ class Session {
   bool prepare_refused_ = false;              // the last PREPARE never reached the backend
   std::string outgoing_;  // what is sent in place of the client's bytes
   std::string user_, scramble_, held_password_;
+  std::string attributes_;  // of the connection, as sent; kept only where a cohort is told by them
   std::string fault_;
   std::unique_ptr<rewrite::SessionFacts> facts_;
   std::unique_ptr<protocol::ReplyEditor> editor_;  // the reply to this command is changed

@@ -168,6 +168,7 @@ awaitable<bool> Session::Login() {
       co_return Refused(Refusal::kBackendTls, fmt::format("TLS to the backend: {}", backend_.tls_error()));
     }
   }
+  KeepAttributes(login.connect_attributes);
   capabilities_ = agreed;
   multi_statements_ = (agreed & protocol::kClientMultiStatements) != 0;
   const std::string& plugin = (agreed & kClientPluginAuth) != 0 && !login.auth_plugin.empty() ? login.auth_plugin : greeting->auth_plugin;
@@ -397,6 +398,7 @@ awaitable<bool> Session::ChangeUser(std::string_view payload) {
     co_return Fail("a plugin that would send the password in clear to the backend");
   }
   user_ = request->user;
+  KeepAttributes(request->connect_attributes);
   uint8_t backend_sequence = 0;
   HoldPassword(request->auth_plugin, &request->auth_response);
   const std::string forwarded = held_password_.empty() ? std::string(payload) : BuildChangeUser(*request, capabilities_);

@@ -166,7 +166,7 @@ awaitable<Session::Action> Session::ExecuteSql(std::string_view payload, size_t 
   if (!rewrite::MightTouch(*pinned_->snapshot, prepared->text)) co_return kRelay;
   rewrite::SessionFacts facts = prepared->facts;
   facts.foreign_key_checks = facts_->foreign_key_checks;
-  facts.new_cohort = rewrite::CohortOf(*pinned_->snapshot, ticket_);
+  facts.new_cohort = Cohort();
   std::vector<rewrite::ValueShape> shapes = dynamic.shapes;
   std::shared_ptr<const rewrite::Plan> plan = thread_->planner()->PlanPrepared(*pinned_->snapshot, facts, prepared->text, shapes);
   if (!plan->shape_params.empty() && plan->client_params == dynamic.values.size()) {

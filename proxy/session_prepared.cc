@@ -143,7 +143,7 @@ awaitable<Session::Action> Session::Prepare(std::string_view payload) {
   const bool learnt = co_await LearnFacts();
   if (!learnt) co_return kEnd;
   if (!facts_known_ || !pinned_->known) co_return kRelay;  // what can be refused is refused when it is executed
-  facts_->new_cohort = rewrite::CohortOf(*pinned_->snapshot, ticket_);
+  facts_->new_cohort = Cohort();
   const std::vector<rewrite::ValueShape> shapes;
   const auto plan = thread_->planner()->PlanPrepared(*pinned_->snapshot, *facts_, payload.substr(1), shapes);
   if (plan->strategy == rewrite::Strategy::kRefuse && plan->shape_params.empty()) {

@@ -2,6 +2,7 @@
 // Text statements that may touch a migrating table: facts, plan, statement gate, lease, new keys, edited text.
 #include "fmt/format.h"
 #include "protocol/codec.h"
+#include "proxy/cohort.h"
 #include "proxy/control_thread.h"
 #include "proxy/prepared_statement.h"
 #include "proxy/session.h"
@@ -17,6 +18,19 @@ constexpr std::chrono::milliseconds kUnknownLimit{5'000};   // waiting for the f
 
 void Session::Pin() {
   if (pinned_ == nullptr) pinned_ = thread_->snapshots()->Pin();
+}
+
+uint64_t Session::Cohort() const { return CohortOf(*pinned_->snapshot, {ticket_, user_, listener_->spec.address, attributes_}); }
+
+void Session::KeepAttributes(std::string_view attributes) {
+  const rewrite::Snapshot* snapshot = thread_->snapshots()->current()->snapshot.get();
+  if (snapshot != nullptr && AsksAttributes(*snapshot)) attributes_ = attributes;
+  else attributes_.clear();
+}
+
+void Session::Count(const std::shared_ptr<const rewrite::Plan>& plan, const rewrite::SessionFacts& facts, std::string_view sql,
+                    const std::vector<rewrite::ValueShape>* shapes) {
+  thread_->digests()->Count(*pinned_->snapshot, plan, user_, {sql, &facts, shapes, &identity_.source});
 }
 
 // Of a command, where migrations are declared.
@@ -80,6 +94,11 @@ awaitable<Session::Action> Session::MayWrite() {
     }
     if (pinned_->generation != held) co_return kAgain;
   }
+  if (!registered_) {
+    const Action action = co_await Register();
+    if (action != kRelay) co_return action;
+    if (!lease.Valid()) co_return co_await Refuse(kNoLease);
+  }
   if (pinned_->epoch >= lease.fence()) co_return kRelay;
   bool came = false;
   if (!in_transaction) came = co_await WaitForSnapshot(kUnknownLimit);
@@ -121,7 +140,7 @@ awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vecto
       continue;
     }
     const rewrite::Snapshot& snapshot = *pinned_->snapshot;
-    facts->new_cohort = rewrite::CohortOf(snapshot, ticket_);
+    facts->new_cohort = Cohort();
     *plan = shapes == nullptr ? thread_->planner()->PlanQuery(snapshot, *facts, sql)
                               : thread_->planner()->PlanPrepared(snapshot, *facts, sql, *shapes);
     uint64_t held = 0;
@@ -145,7 +164,7 @@ awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vecto
     }
     break;
   }
-  thread_->digests()->Count(*pinned_->snapshot, *plan, user_);
+  Count(*plan, *facts, sql, shapes);
   if ((*plan)->strategy == rewrite::Strategy::kRefuse) co_return co_await Refuse((*plan)->reason);
   co_return kRelay;
 }

@@ -81,6 +81,7 @@ ValueShape Context::ShapeFor(const Key& key, const Expr& expr, bool* is_value) {
     const size_t digits = text.size() - (text.starts_with("0x") ? 2 : 3);
     return digits == 32 || NameEq(expr.charset, "binary") ? ValueShape::kString : ValueShape::kInteger;
   }
+  if (*is_value) OldValue(key, shape == ValueShape::kNumeric ? key.old_shape : shape);
   return shape == ValueShape::kNumeric ? key.old_shape : shape;
 }
 

@@ -44,6 +44,10 @@ struct Context {
 
   void Touch(const MigratingTable& table, bool write);
   uint32_t NewSlot(const Key& key);
+  // For the report of what breaks once the old side has gone. See old_use.cc.
+  void OldValue(const Key& key, ValueShape shape);
+  void OldName(const KeyColumn& column);
+  void OldName(const ColumnSet& set, std::string_view column);
   // The shape of a literal or parameter; nullopt-like kUnknown with `*is_value` false for anything else.
   // Asking for a parameter's shape makes it one that the plan depends on.
   ValueShape ShapeOf(const Expr& expr, bool* is_value);

@@ -84,6 +84,9 @@ struct Plan {
   // As if the migrations that only observe were writing both: what `observe` reports. Same as strategy elsewhere.
   Strategy would_be = Strategy::kUntouched;
   std::string would_be_reason;
+  // Bit i: what migrations[i] takes away in the end is used: an old column by its name, a key of the old shape.
+  uint64_t old_uses = 0;
+  std::string old_use;            // the first of them, in words
   std::string digest;             // the statement with literals as '?', one space between tokens
 
   // The edits, in tokens of the client's text so that a cached plan fits any text of the same shape:

@@ -140,6 +140,7 @@ void ColumnAssignments::Take(Context& context, const Bound& bound, const Scope& 
     Entry* entry = Of(set, &source, same);
     if (named_new) entry->fresh.emplace_back(name);
     else entry->old = std::string(name);
+    if (!named_new) context.OldName(*set, name);
     return;
   }
 }

@@ -314,6 +314,13 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
     return;
   }
 
+  if (insert.has_columns || !insert.set.empty()) {
+    for (const std::string& column : columns) {
+      bool named_new = false;
+      if (const KeyColumn* key = table->FindKey(column, &named_new); key != nullptr && !named_new) context.OldName(*key);
+      if (const ColumnSet* set = table->FindSet(column, &named_new); set != nullptr && !named_new) context.OldName(*set, column);
+    }
+  }
   context.targets.push_back(table);
   CheckWritable(context, *table, insert.replace ? "REPLACE" : "INSERT");
   context.ignore = insert.ignore;

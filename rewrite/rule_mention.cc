@@ -93,11 +93,12 @@ Tag Reader::Mention(Expr& expr, const Scope& scope) {
 
 // An old column that the session reads from the new ones: everywhere, so that what it reads is what it finds by.
 bool Reader::FromNewColumns(Expr& column, const Bound& bound) {
-  if (prefer_old_ || bound.kind != Bound::kPlain || bound.source == nullptr || bound.source->table == nullptr || bound.via_alias) return false;
+  if (bound.kind != Bound::kPlain || bound.source == nullptr || bound.source->table == nullptr || bound.via_alias) return false;
   const std::string_view name = column.parts.back().text;
   bool named_new = false;
   const ColumnSet* set = bound.source->table->FindSet(name, &named_new);
-  if (set == nullptr || named_new || !set->new_reader) return false;
+  if (set != nullptr && !named_new) ctx_.OldName(*set, name);
+  if (prefer_old_ || set == nullptr || named_new || !set->new_reader) return false;
   const ColumnExpression* back = set->Back(name);
   if (back == nullptr) {
     if (set->new_only) ctx_.Refuse(*set, fmt::format("{} is retired", name), fmt::format("read {}", set->spec->new_columns[0].name));
@@ -141,6 +142,7 @@ Tag Reader::SetSide(Expr& column, const Bound& bound, Side side) {
   const Key& key = *bound.tag.key;
   const Side written = bound.kind == Bound::kDerived ? bound.tag.side : bound.named_new ? Side::kNew : Side::kOld;
   if (!key.active) return {&key, written};
+  if (bound.column != nullptr && bound.kind == Bound::kBase && !bound.named_new) ctx_.OldName(*bound.column);
   const std::string_view name = column.parts.back().text;
   const bool stale = side == Side::kOld && key.new_only && bound.column != nullptr && !bound.column->own;
   if (bound.kind == Bound::kUncertain && (written != side || stale)) {

@@ -400,6 +400,7 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
       context.Refuse(key, fmt::format("{} is written by Crossfade", column.new_name), "leave it out");
       continue;
     }
+    if (!bound.named_new) context.OldName(column);
     if (column.own) {
       if (use.ignore) CheckIgnored(context, *bound.source->table, false);
       if (!StaysItself(assignment)) ValueForOwn(context, reader, key, value, scope, ctes);

@@ -27,6 +27,14 @@ ParsedColumns ParseColumns(const config::ColumnMigration& spec) {
 
 std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<MigrationState> migrations, Catalog catalog) {
   auto snapshot = std::make_shared<Snapshot>();
+  std::vector<MigrationState> later = migrations;
+  bool retires = false;
+  for (MigrationState& migration : later) {
+    if (migration.phase != config::Phase::kVerify && migration.phase != config::Phase::kCutover) continue;
+    migration.phase = config::Phase::kRetire;
+    retires = true;
+  }
+  if (retires) snapshot->retired = MakeSnapshot(epoch, std::move(later), catalog);
   snapshot->epoch = epoch;
   snapshot->migrations = std::move(migrations);
   for (MigrationState& migration : snapshot->migrations) {

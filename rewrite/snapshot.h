@@ -50,6 +50,8 @@ struct Snapshot {
   Catalog catalog;
   std::shared_ptr<const TouchSet> touch;       // made by MakeSnapshot
   std::shared_ptr<const HiddenSchema> hidden;  // made by MakeSnapshot: see hidden.h
+  // The same with the migrations in verify and cutover in `retire`: what will be refused then. Null: none is there.
+  std::shared_ptr<const Snapshot> retired;
   bool integers_go = false;                    // some integer key gets a successor that is none: see ValueShape::kNumeric
 };
 

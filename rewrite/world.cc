@@ -136,6 +136,7 @@ World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
     }
     for (size_t c = 0; c < state.spec.columns.size() && c < state.parsed.size(); ++c) {
       auto set = std::make_unique<ColumnSet>();
+      set->migration = m;
       set->spec_migration = &state.spec;
       set->spec = &state.spec.columns[c];
       set->parsed = &state.parsed[c];

@@ -44,6 +44,7 @@ struct KeyColumn {
 
 // One config::ColumnMigration: new columns made of old ones of the same row.
 struct ColumnSet {
+  uint32_t migration = 0;   // index into Snapshot::migrations
   const config::Migration* spec_migration = nullptr;
   const config::ColumnMigration* spec = nullptr;
   const ParsedColumns* parsed = nullptr;

@@ -26,11 +26,11 @@ absl::StatusOr<std::unique_ptr<CrossfadeProcess>> CrossfadeProcess::Start(
   proxy->admin_port_ = FreePort();
   proxy->config_path_ = proxy->folder_.path() + "/crossfade.yaml";
   std::string text = fmt::format(
-      "listen:\n  - {{address: \"127.0.0.1:{}\", backend: primary}}\n"
+      "listen:\n  - {{address: \"127.0.0.1:{}\", backend: primary}}\n{}"
       "backends:\n  primary: {{address: \"{}\", tls: disabled}}\n"
       "control: {{backend: primary, user: root, schema: {}}}\n"
       "admin: \"127.0.0.1:{}\"\n",
-      proxy->port_, options.backend, options.control_schema, proxy->admin_port_);
+      proxy->port_, options.listeners, options.backend, options.control_schema, proxy->admin_port_);
   if (!options.limits.empty()) text += "limits:\n" + options.limits;
   if (!options.migrations.empty()) text += "migrations:\n" + options.migrations;
   WriteFile(proxy->config_path_, text);

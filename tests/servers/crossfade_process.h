@@ -18,6 +18,7 @@ namespace crossfade::servers {
 struct CrossfadeOptions {
   std::string backend;      // "127.0.0.1:PORT"
   std::string migrations;   // YAML: what stands under `migrations:`, indented by two
+  std::string listeners;    // YAML: more of them under `listen:`, indented by two
   std::string limits;       // YAML: what stands under `limits:`, indented by two; may be empty
   std::string control_schema = "crossfade";
 };

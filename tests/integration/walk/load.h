@@ -29,6 +29,8 @@ std::string ShopMigration();
 
 struct LoadOptions {
   int port = 0;         // the proxy
+  std::vector<int> ports = {};  // several: each connection takes one of them
+  unsigned timeout_s = 30;
   int direct_port = 0;  // the server itself: to see whether a lost connection's work has ended
   uint64_t seed = 1;
   unsigned drops = 0;   // percent of transactions that end by the client's vanishing

@@ -39,7 +39,9 @@ bool Load::Worker::Connect() {
   const auto end = std::chrono::steady_clock::now() + kConnectWithin;
   std::string why;
   while (std::chrono::steady_clock::now() < end) {
-    auto client = Client::Connect({.port = load_->options_.port, .database = "shop", .timeout_s = 30});
+    const LoadOptions& options = load_->options_;
+    const int port = options.ports.empty() ? options.port : options.ports[random_.Below(options.ports.size())];
+    auto client = Client::Connect({.port = port, .database = "shop", .timeout_s = options.timeout_s});
     if (client.ok()) {
       client_ = std::make_unique<Client>(*std::move(client));
       const Reply id = client_->Query("SELECT CONNECTION_ID()");

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fence, seen from a session: before its first write to a migrating table its backend connection is entered in the control
+// schema, so that it can be ended from outside should this process stop, or be cut off. Once for each connection.
+#include "proxy/control_thread.h"
+#include "proxy/session.h"
+
+namespace crossfade::proxy {
+
+namespace {
+constexpr std::chrono::milliseconds kLimit{5'000};
+}
+
+// kRelay: it is registered, or cannot be: a connection to another server than the control schema's has ids of its own.
+awaitable<Session::Action> Session::Register() {
+  const config::Config& config = thread_->server()->config();
+  const config::Backend* control = config.FindBackend(config.control.backend);
+  const config::Backend& own = listener_->backend->spec;
+  if (control == nullptr || (own.name != control->name && own.address != control->address)) {
+    registered_ = true;
+    co_return kRelay;
+  }
+  const auto until = Clock::now() + kLimit;
+  thread_->server()->control()->lease().Register(thread_->index(), id_, backend_thread_);
+  while (!registered_ && !closing_ && Clock::now() < until) co_await thread_->registered()->Wait(std::chrono::milliseconds(100));
+  if (closing_) co_return kEnd;
+  if (!registered_) co_return co_await Refuse(kNoLease);
+  co_return kRelay;
+}
+
+// Before the epoch is let go.
+void Session::EndRegistration() {
+  if (!registered_) return;
+  const bool busy = tracker_.state() == protocol::ReplyTracker::State::kMore;
+  const uint64_t epoch = (pinned_ != nullptr ? pinned_ : thread_->snapshots()->current())->epoch;
+  thread_->server()->control()->lease().Closed(backend_thread_, epoch, busy);
+}
+
+}  // namespace crossfade::proxy

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several proxies, and what must not happen when one of them stops, is cut off, or dies: no write under an epoch that is over,
+// by statements under way and on their way included, and no step by a leader that was replaced.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <thread>
+
+#include "fmt/format.h"
+#include "tests/integration/walk/load.h"
+#include "tests/servers/crossfade_process.h"
+#include "tests/servers/relay.h"
+#include "tests/servers/server.h"
+
+namespace crossfade::fleet {
+namespace {
+
+using servers::Client;
+using servers::CrossfadeProcess;
+using servers::Engine;
+using servers::Reply;
+using servers::Server;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr char kLimits[] = "  chunk_rows: 100\n  control_poll: 50ms\n  lease: 1s\n  hold_limit: 1s\n";
+
+class Fence : public testing::TestWithParam<Engine> {
+ protected:
+  void SetUp() override {
+    auto server = Server::Start(GetParam());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    for (const std::string& sql : walk::CreateShop()) Do(sql);
+    auto relay = servers::Relay::Start(server_->port());
+    ASSERT_TRUE(relay.ok()) << relay.status();
+    relay_ = *std::move(relay);
+    first_ = Proxy(relay_->address());  // the first is the leader
+    ASSERT_NE(first_, nullptr);
+    WaitFor("SELECT COUNT(*) FROM crossfade.leader", "1");
+    second_ = Proxy(server_->address());
+    ASSERT_NE(second_, nullptr);
+    WaitFor("SELECT COUNT(*) FROM crossfade.proxies", "2");
+  }
+
+  void TearDown() override {
+    for (CrossfadeProcess* proxy : {first_.get(), second_.get()}) {
+      if (proxy == nullptr) continue;
+      proxy->Signal(SIGCONT);
+      if (HasFailure()) fmt::print("a proxy's log ends so:\n{}\n", servers::LastLines(proxy->log(), 15));
+    }
+  }
+
+  std::unique_ptr<CrossfadeProcess> Proxy(const std::string& backend) {
+    auto proxy = CrossfadeProcess::Start({.backend = backend, .migrations = walk::ShopMigration(), .limits = kLimits});
+    EXPECT_TRUE(proxy.ok()) << proxy.status();
+    return proxy.ok() ? *std::move(proxy) : nullptr;
+  }
+
+  Client Connect(int port, unsigned timeout = 20) {
+    auto client = Client::Connect({.port = port, .database = "shop", .timeout_s = timeout});
+    EXPECT_TRUE(client.ok()) << client.status();
+    return *std::move(client);
+  }
+  Client Direct() {
+    auto client = Client::Connect({.port = server_->port()});
+    EXPECT_TRUE(client.ok()) << client.status();
+    return *std::move(client);
+  }
+  void Do(const std::string& sql) {
+    const Reply reply = Direct().Query(sql);
+    ASSERT_TRUE(reply.ok()) << reply.message << ": " << sql.substr(0, 200);
+  }
+  std::string Value(const std::string& sql) {
+    const Reply reply = Direct().Query(sql);
+    if (!reply.ok() || reply.rows.empty()) return reply.message;
+    return reply.rows[0][0].value_or("NULL");
+  }
+  void WaitFor(const std::string& sql, const std::string& value, seconds limit = seconds(15)) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    std::string found;
+    while ((found = Value(sql)) != value && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(10));
+    EXPECT_EQ(found, value) << sql;
+  }
+  uint64_t Epoch() { return std::stoull(Value("SELECT epoch FROM crossfade.state")); }
+  // By the second proxy, which alone is up.
+  void Walk(const std::string& phase, int percent = -1) {
+    const absl::Status status = second_->WalkTo("shop", phase, percent, seconds(40));
+    ASSERT_TRUE(status.ok()) << status << "\n" << servers::LastLines(second_->log(), 15);
+  }
+  std::string CodeOf(const std::string& label) { return Value("SELECT code FROM shop.items WHERE label = '" + label + "'"); }
+  void ExpectComplete() {
+    EXPECT_EQ(Value("SELECT COUNT(*) FROM shop.items WHERE item_no IS NULL OR item_no = 0"), "0");
+    EXPECT_EQ(Value("SELECT COUNT(*) FROM shop.orders o WHERE NOT item_ref <=> (SELECT item_no FROM shop.items i WHERE i.code = o.item)"), "0");
+    const servers::CommandResult verified = second_->Run("verify", {"shop"});
+    EXPECT_EQ(verified.exit_code, 0) << verified.output;
+  }
+
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<servers::Relay> relay_;
+  std::unique_ptr<CrossfadeProcess> first_, second_;
+};
+
+// Stopped while the server still works at its statement, which waits for a row: it must end before the epoch changes.
+TEST_P(Fence, AStatementUnderWayOfAStoppedProxyIsEnded) {
+  Client locker = Direct();
+  ASSERT_TRUE(locker.Query("BEGIN").ok());
+  ASSERT_TRUE(locker.Query("SELECT * FROM shop.items WHERE label = 'L1-7' FOR UPDATE").ok());
+  Client client = Connect(first_->port());
+  Reply reply;
+  std::thread writer([&] {
+    reply = client.Query("UPDATE items SET code = 'too-late' WHERE code = 't1-7'");
+    mysql_thread_end();
+  });
+  WaitFor("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE items%'", "1");
+  const std::string id = Value("SELECT id FROM information_schema.processlist WHERE info LIKE 'UPDATE items%'");
+  const uint64_t before = Epoch();
+  first_->Signal(SIGSTOP);
+  std::thread walker([&] { Walk("dual_write"); });
+  WaitFor(fmt::format("SELECT epoch > {} FROM crossfade.state", before + 1), "1");
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM information_schema.processlist WHERE id = " + id), "0") << "the epoch changed while an old statement was under way";
+  ASSERT_TRUE(locker.Query("ROLLBACK").ok());
+  walker.join();
+  first_->Signal(SIGCONT);
+  writer.join();
+  EXPECT_FALSE(reply.ok());
+  EXPECT_EQ(CodeOf("L1-7"), "t1-7");
+  Walk("verify");
+  ExpectComplete();
+  // It is back, under the present epoch.
+  Client again = Connect(first_->port());
+  const Reply later = again.Query("UPDATE items SET code = 'in-time' WHERE code = 't1-7'");
+  EXPECT_TRUE(later.ok()) << later.message;
+  ExpectComplete();
+}
+
+// A transaction with a write from before, and a client that goes on with it afterwards.
+TEST_P(Fence, ATransactionOfAStoppedProxyCannotGoOn) {
+  Client open = Connect(first_->port()), fresh = Connect(first_->port());
+  ASSERT_TRUE(open.Query("BEGIN").ok());
+  ASSERT_TRUE(open.Query("INSERT INTO items (code, label, stock) VALUES ('late', 'L-late', 1)").ok());
+  ASSERT_TRUE(fresh.Query("BEGIN").ok());
+  ASSERT_TRUE(fresh.Query("SELECT COUNT(*) FROM orders").ok());  // pins its epoch, and has not written yet
+  first_->Signal(SIGSTOP);
+  Walk("dual_write");
+  Walk("verify");
+  first_->Signal(SIGCONT);
+  EXPECT_FALSE(fresh.Query("INSERT INTO items (code, label, stock) VALUES ('later', 'L-later', 1)").ok());
+  const Reply commit = open.Query("COMMIT");
+  EXPECT_FALSE(commit.ok());
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM shop.items WHERE label LIKE 'L-late%'"), "0");
+  ExpectComplete();
+}
+
+// The network holds what the proxy has sent, and lets it go on its way after the epoch has changed.
+TEST_P(Fence, AStatementHeldByTheNetworkComesTooLate) {
+  Client client = Connect(first_->port(), 60);
+  ASSERT_TRUE(client.Query("UPDATE items SET stock = 1 WHERE code = 't2-1'").ok());
+  relay_->Hold();
+  Reply reply;
+  std::thread writer([&] {
+    reply = client.Query("UPDATE items SET code = 'too-late' WHERE code = 't2-3'");
+    mysql_thread_end();
+  });
+  Walk("dual_write");
+  Walk("verify");
+  relay_->Join();
+  writer.join();
+  EXPECT_FALSE(reply.ok());
+  EXPECT_EQ(CodeOf("L2-3"), "t2-3");
+  ExpectComplete();
+  Client again = Connect(first_->port());
+  EXPECT_TRUE(again.Query("UPDATE items SET code = 'in-time' WHERE code = 't2-3'").ok());
+  ExpectComplete();
+}
+
+// Cut off altogether, with the leader in it: the other one goes on, and the first comes back as one that follows.
+TEST_P(Fence, ALeaderThatIsCutOffIsReplaced) {
+  Client client = Connect(first_->port());
+  ASSERT_TRUE(client.Query("UPDATE items SET stock = 1 WHERE code = 't2-1'").ok());
+  relay_->Cut();
+  Walk("dual_write");
+  Walk("backfill");
+  relay_->Join();
+  WaitFor("SELECT COUNT(*) FROM crossfade.proxies WHERE expires > UTC_TIMESTAMP(6)", "2");
+  Walk("verify");
+  ExpectComplete();
+  EXPECT_TRUE(Connect(first_->port()).Query("UPDATE items SET code = 'in-time' WHERE code = 't2-3'").ok());
+  ExpectComplete();
+}
+
+// The leader stops in the middle of its backfill, another takes over, and the first goes on where it stopped.
+TEST_P(Fence, AStoppedLeaderDoesNothingWhenItWakes) {
+  Do("INSERT INTO shop.items SELECT CONCAT('x', code), CONCAT('X', label), stock FROM shop.items");
+  for (int round = 0; round < 2; ++round) {
+    CrossfadeProcess& leader = *first_;
+    if (round == 0) {
+      const servers::CommandResult asked = leader.Run("phase", {"shop", "backfill"});
+      ASSERT_EQ(asked.exit_code, 0) << asked.output;
+      WaitFor("SELECT phase FROM crossfade.migrations", "backfill");
+    }
+    const std::string was = Value("SELECT connection_id FROM crossfade.leader");
+    leader.Signal(SIGSTOP);
+    WaitFor("SELECT connection_id = " + was + " FROM crossfade.leader", "0");
+    EXPECT_EQ(Value("SELECT COUNT(*) FROM information_schema.processlist WHERE id = " + was), "0");
+    Walk(round == 0 ? "verify" : "cutover", round == 0 ? -1 : 50);
+    const std::string now = Value("SELECT connection_id FROM crossfade.leader");
+    leader.Signal(SIGCONT);
+    std::this_thread::sleep_for(milliseconds(1500));
+    EXPECT_EQ(Value("SELECT connection_id FROM crossfade.leader"), now) << "the old leader took the lead from a live one";
+    ExpectComplete();
+    std::swap(first_, second_);
+  }
+}
+
+// A proxy that was killed leaves statements with the server; they too are over before the epoch changes.
+TEST_P(Fence, AStatementUnderWayOfAKilledProxyIsEnded) {
+  Client locker = Direct();
+  ASSERT_TRUE(locker.Query("BEGIN").ok());
+  ASSERT_TRUE(locker.Query("SELECT * FROM shop.items WHERE label = 'L1-7' FOR UPDATE").ok());
+  Client client = Connect(first_->port());
+  std::thread writer([&] {
+    (void)client.Query("UPDATE items SET code = 'too-late' WHERE code = 't1-7'");
+    mysql_thread_end();
+  });
+  WaitFor("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'UPDATE items%'", "1");
+  const std::string id = Value("SELECT id FROM information_schema.processlist WHERE info LIKE 'UPDATE items%'");
+  const uint64_t before = Epoch();
+  first_->Kill();
+  writer.join();
+  std::thread walker([&] { Walk("dual_write"); });
+  WaitFor(fmt::format("SELECT epoch > {} FROM crossfade.state", before + 1), "1");
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM information_schema.processlist WHERE id = " + id), "0");
+  ASSERT_TRUE(locker.Query("ROLLBACK").ok());
+  walker.join();
+  EXPECT_EQ(CodeOf("L1-7"), "t1-7");
+  Walk("verify");
+  ExpectComplete();
+}
+
+// A client that vanishes in the middle of a statement leaves it with the server, under its epoch: the drain waits for it.
+TEST_P(Fence, AStatementOfAClientThatLeftIsWaitedFor) {
+  Client locker = Direct();
+  ASSERT_TRUE(locker.Query("BEGIN").ok());
+  ASSERT_TRUE(locker.Query("SELECT * FROM shop.items WHERE label = 'L1-7' FOR UPDATE").ok());
+  {
+    Client client = Connect(second_->port(), 1);
+    (void)client.Query("UPDATE items SET code = 'renamed' WHERE code = 't1-7'");  // times out, and the client leaves
+    client.Drop();
+  }
+  const std::string id = Value("SELECT MIN(id) FROM information_schema.processlist WHERE info LIKE 'UPDATE items%'");
+  ASSERT_NE(id, "NULL") << "the server ended the statement by itself";
+  const uint64_t before = Epoch();
+  const servers::CommandResult asked = second_->Run("phase", {"shop", "verify"});
+  ASSERT_EQ(asked.exit_code, 0) << asked.output;
+  std::this_thread::sleep_for(seconds(2));
+  if (Value("SELECT COUNT(*) FROM information_schema.processlist WHERE id = " + id) == "1") EXPECT_LE(Epoch(), before + 1) << "nobody waited for it";
+  ASSERT_TRUE(locker.Query("ROLLBACK").ok());
+  Walk("verify");
+  ExpectComplete();
+}
+
+// After a restart the server counts its connections from the start: whoever has an old number now is left alone.
+TEST_P(Fence, AConnectionWithAnOldNumberIsLeftAlone) {
+  std::vector<Client> writers;
+  for (int i = 0; i < 20; ++i) {
+    writers.push_back(Connect(first_->port()));
+    ASSERT_TRUE(writers.back().Query(fmt::format("UPDATE items SET stock = 2 WHERE code = 't2-{}'", i)).ok());
+  }
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM crossfade.connections WHERE leader = 0"), "20");
+  first_->Kill();
+  server_->Kill();
+  ASSERT_TRUE(server_->StartAgain().ok()) << server_->log();
+  std::vector<Client> others;
+  for (int i = 0; i < 60; ++i) others.push_back(Direct());
+  WaitFor("SELECT COUNT(*) FROM crossfade.connections WHERE leader = 0", "0");
+  for (Client& other : others) EXPECT_TRUE(other.Query("SELECT 1").ok());
+  Walk("dual_write");
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, Fence, testing::Values(Engine::kMariaDb, Engine::kMySql), [](const auto& info) { return servers::EngineName(info.param); });
+
+}  // namespace
+}  // namespace crossfade::fleet
