@@ -13,7 +13,9 @@
 // its lease had run out; -DNO_KILL_LEADER: the lock is taken over without an end to the old leader's connections.
 
 #define PROXIES 2
-#define LAST 4  /* epochs that are walked through */
+#ifndef LAST
+#define LAST 3  /* epochs that are walked through: enough for a plan to be two behind */
+#endif
 
 byte epoch = 1;                 /* state.epoch */
 bool lease[PROXIES];            /* proxies.expires > now, and not fenced */
