@@ -6,6 +6,7 @@
 
 #include "backfill/alter.h"
 #include "backfill/catalog_loader.h"
+#include "backfill/comparisons.h"
 #include "backfill/phase_machine.h"
 #include "backfill/preflight.h"
 #include "backfill/store.h"
@@ -111,6 +112,10 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
       if (row.desired < Phase::kVerify) return Waiting();
       return VerifyPiece(row, again);
     case Phase::kCutover:
+      if (row.desired == Phase::kCutover) {
+        absl::Status judged = JudgeReads(row);
+        if (!judged.ok()) return judged;
+      }
       if (row.desired <= Phase::kCutover || row.percent != 100) {
         absl::Status watched = row.percent == row.desired_percent && row.desired == Phase::kCutover ? Watch(row, again) : absl::OkStatus();
         if (!watched.ok()) return watched;
@@ -257,6 +262,17 @@ absl::Status Walker::Watch(const MigrationRow& row, microseconds* again) {
   watch_at_ = now + (*finished ? std::chrono::duration_cast<microseconds>(kWatchPause) : std::chrono::duration_cast<microseconds>(now - begin) * kWatchRest);
   *again = std::min(*again, std::chrono::duration_cast<microseconds>(watch_at_ - now));
   return absl::OkStatus();
+}
+
+// Too many reads that differ between the sides: back by one phase, as an operator would ask for it.
+absl::Status Walker::JudgeReads(const MigrationRow& row) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < judge_at_) return absl::OkStatus();
+  judge_at_ = now + std::chrono::seconds(1);
+  auto verdict = JudgeComparisons(connection_, config_, migration_, row);
+  if (!verdict.ok() || verdict->empty()) return verdict.status();
+  AddEvent(connection_, config_, row.name, Severity::kError, fmt::format("back to verify: {}", *verdict));
+  return SetDesired(connection_, config_, row.name, Phase::kVerify, 0, false);
 }
 
 absl::StatusOr<Waiting> Walker::DigestGate() {

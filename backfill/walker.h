@@ -37,6 +37,7 @@ class Walker {
   absl::StatusOr<Waiting> Work(const ControlState& state, const MigrationRow& row, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> GateToExpand();
   absl::StatusOr<Waiting> DigestGate();
+  absl::Status JudgeReads(const MigrationRow& row);
   // Empty: a chunk may be made now.
   absl::StatusOr<Waiting> Throttled(std::chrono::microseconds* again);
   absl::StatusOr<Waiting> CopyPiece(const MigrationRow& asked, std::chrono::microseconds* again);
@@ -62,6 +63,7 @@ class Walker {
   std::unique_ptr<Verifier> verifier_;
   std::unique_ptr<Verifier> watcher_;
   std::chrono::steady_clock::time_point watch_at_;  // the next round
+  std::chrono::steady_clock::time_point judge_at_;
   uint64_t work_epoch_ = 0;  // copier_ and verifier_ were made when the migration last changed in this epoch
   std::chrono::steady_clock::time_point not_before_;  // the next try of what failed or was given up
   std::chrono::milliseconds backoff_{0};

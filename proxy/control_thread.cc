@@ -181,7 +181,10 @@ absl::Status ControlThread::Report() {
   std::vector<backfill::OldUseRow> uses;
   for (const auto& thread : server_->threads()) thread->digests()->Collect(&rows, &uses);
   absl::Status reported = rows.empty() ? absl::OkStatus() : backfill::ReportDigests(*connection_, *using_, rows);
-  return reported.ok() ? backfill::ReportOldUses(*connection_, *using_, uses) : reported;
+  if (reported.ok()) reported = backfill::ReportOldUses(*connection_, *using_, uses);
+  std::vector<backfill::ComparisonRow> compared;
+  for (const auto& thread : server_->threads()) thread->comparisons()->Collect(&compared);
+  return reported.ok() ? backfill::ReportComparisons(*connection_, *using_, compared) : reported;
 }
 
 // Each second, of the last two.

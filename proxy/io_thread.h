@@ -15,6 +15,7 @@
 #include "protocol/proxy_header.h"
 #include "proxy/buffers.h"
 #include "proxy/close_watch.h"
+#include "proxy/comparisons.h"
 #include "proxy/digest_counts.h"
 #include "proxy/event.h"
 #include "proxy/key_pool.h"
@@ -62,6 +63,7 @@ class IoThread {
   Metrics* metrics() { return &metrics_; }
   Latency* latency() { return &latency_; }
   DigestCounts* digests() { return &digests_; }
+  Comparisons* comparisons() { return &comparisons_; }
   Event* snapshot_changed() { return &snapshot_changed_; }
   Event* keys_came() { return &keys_came_; }
   Event* kill_done() { return &kill_done_; }
@@ -87,6 +89,7 @@ class IoThread {
   Metrics metrics_;
   Latency latency_;
   DigestCounts digests_;
+  Comparisons comparisons_;
   Event snapshot_changed_{io_}, keys_came_{io_}, kill_done_{io_}, registered_{io_};
   boost::asio::steady_timer tick_{io_};
   CloseWatch close_watch_;

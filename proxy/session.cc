@@ -342,6 +342,7 @@ bool Session::IsPlain(Command command, std::string_view payload, const rewrite::
     case Command::kStmtPrepare:
       if (command == Command::kStmtPrepare && !MayPrepare()) return false;
       if (snapshot == nullptr) return true;
+      if (comparable_) WatchText(payload);
       if (in_information_ || rewrite::MightTouch(*snapshot, payload) || (!sql_prepared_.empty() && ContainsWord(payload, "execute"))) return false;
       if (facts_known_ && MayChangeFacts(payload.substr(std::min(TextOffset(payload), payload.size())))) facts_known_ = false;
       return true;

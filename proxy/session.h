@@ -13,6 +13,7 @@
 //   session_bulk.cc      MariaDB's bulk execution of them
 //   session_hidden.cc    replies that are changed: what a migration added to the schema is left out
 //   session_dynamic.cc   PREPARE and EXECUTE as SQL
+//   session_compare.cc   reads run on both sides and compared
 //   session_fence.cc     its connection is registered before the first write to a migrating table
 //   session_facts.cc     what the session's text means: sql_mode, character set, schema
 // Everything a client sends that names no migrating table goes on as the bytes it came in.
@@ -41,6 +42,7 @@ namespace crossfade::proxy {
 
 struct PreparedStatement;
 struct SqlPrepared;
+struct SideResult;
 }
 namespace crossfade::protocol {
 class ReplyEditor;
@@ -49,6 +51,8 @@ namespace crossfade::rewrite {
 struct DynamicSql;
 }
 namespace crossfade::proxy {
+
+bool ComparesReads(const rewrite::Snapshot& snapshot);
 
 class Session {
  public:
@@ -140,6 +144,11 @@ class Session {
   awaitable<bool> HiddenCommand(std::string_view payload, protocol::ReplyTracker* tracker, std::string* reply);
   awaitable<bool> HiddenQuery(std::string_view sql, std::vector<std::string>* first_row, bool* ok);
 
+  // session_compare.cc
+  void WatchText(std::string_view text);
+  awaitable<bool> RunSide(const std::string& sql, SideResult* result);
+  awaitable<bool> CompareSides(std::string_view sql, const rewrite::Plan& plan);
+
   // session_fence.cc
   awaitable<Action> Register();
   void EndRegistration();
@@ -225,6 +234,7 @@ class Session {
   bool backend_closed_ = false;  // as far as has been seen while idle
   bool replicating_ = false;  // a stream of events without an end
   bool facts_known_ = false;
+  bool comparable_ = false;        // see session_compare.cc
   bool registered_ = false;        // see backfill/fence.h
   bool in_information_ = false;    // INFORMATION_SCHEMA may be the default schema
   bool multi_statements_ = false;  // the option's state on the backend

@@ -24,6 +24,7 @@ uint64_t Session::Cohort() const { return CohortOf(*pinned_->snapshot, {ticket_,
 
 void Session::KeepAttributes(std::string_view attributes) {
   const rewrite::Snapshot* snapshot = thread_->snapshots()->current()->snapshot.get();
+  comparable_ = snapshot != nullptr && ComparesReads(*snapshot) && !authenticated_;
   if (snapshot != nullptr && AsksAttributes(*snapshot)) attributes_ = attributes;
   else attributes_.clear();
 }
@@ -192,6 +193,10 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   std::shared_ptr<const rewrite::Plan> plan;
   Action action = co_await Admit(sql, nullptr, facts_.get(), &plan);
   if (action != kRelay) co_return action;
+  if (comparable_) {
+    const bool alive = co_await CompareSides(sql, *plan);
+    if (!alive) co_return kEnd;
+  }
   const bool edited = co_await EditReplies(plan, sql, payload, /*binary=*/false);
   if (!edited) co_return kEnd;
   if (plan->strategy == rewrite::Strategy::kUntouched) co_return kRelay;

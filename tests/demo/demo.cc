@@ -30,7 +30,7 @@ class Demo {
 
   absl::Status Prepare();
   absl::Status MakeUsers();
-  void WriteConfig();
+  void WriteConfig(const std::string& path, int port);
   absl::Status Go();
   absl::Status Phase(const std::string& step, const std::string& phase, int percent = -1, const std::string& then = "");
   absl::Status CompareBothSides();
@@ -39,10 +39,10 @@ class Demo {
 
   const DemoOptions options_;
   const std::string config_;
-  int proxy_port_ = 0;
+  int proxy_port_ = 0, second_port_ = 0;
   PackageIndex index_;
   Stats stats_;
-  std::unique_ptr<Supervisor> supervisor_;
+  std::unique_ptr<Supervisor> supervisor_, second_;  // of two proxies, each with its own copy of the file
   std::unique_ptr<Fleet> fleet_;
   std::unique_ptr<Walk> walk_;
   std::string packages_before_, dependencies_before_;
@@ -66,6 +66,7 @@ absl::Status Demo::MakeUsers() {
     for (size_t i = 0; (i = text.find('\'', i)) != std::string::npos; i += 2) text.insert(i, 1, '\'');
     return "'" + text + "'";
   };
+  const bool maria = std::string_view(mysql_get_server_info(client->raw())).find("MariaDB") != std::string_view::npos;
   // What docs/configuration.md says the control user needs, and no more.
   for (const std::string& sql : {
            std::string("DROP USER IF EXISTS crossfade@'%', app@'%'"),
@@ -78,6 +79,7 @@ absl::Status Demo::MakeUsers() {
            fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP, REFERENCES, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES "
                        "ON {}.* TO crossfade@'%'", kSchema),
            std::string("GRANT PROCESS ON *.* TO crossfade@'%'"),
+           fmt::format("GRANT {} ON *.* TO crossfade@'%'", maria ? "CONNECTION ADMIN" : "CONNECTION_ADMIN"),
        }) {
     const servers::Reply reply = client->Query(sql);
     if (!reply.ok()) return absl::InternalError(fmt::format("{}: {}", sql, Describe(reply)));
@@ -85,10 +87,10 @@ absl::Status Demo::MakeUsers() {
   return absl::OkStatus();
 }
 
-void Demo::WriteConfig() {
+void Demo::WriteConfig(const std::string& path, int port) {
   servers::WriteFile(options_.dir + "/control.password", std::string(kControlPassword) + "\n");
   chmod((options_.dir + "/control.password").c_str(), 0600);
-  servers::WriteFile(config_, fmt::format(
+  servers::WriteFile(path, fmt::format(
       "listen:\n"
       "  - {{address: \"127.0.0.1:{}\", backend: primary}}\n"
       "backends:\n"
@@ -108,7 +110,7 @@ void Demo::WriteConfig() {
       "        references:\n"
       "          - {{table: dependencies, old: package, new: package_id, final: package}}\n"
       "          - {{table: dependencies, old: depends_on, new: depends_on_id, final: depends_on}}\n",
-      proxy_port_, options_.port, servers::FreePort(),
+      port, options_.port, servers::FreePort(),
       options_.kill_proxy ? "limits: {lease: 2s}  # a killed proxy counts as alive for so long\n" : "", kMigration, kSchema));
 }
 
@@ -127,17 +129,23 @@ absl::Status Demo::Prepare() {
   dependencies_before_ = *dependencies;
   std::printf("%zu packages, %zu dependencies\n\n", index_.packages.size(), index_.dependencies.size());
   proxy_port_ = servers::FreePort();
-  WriteConfig();
+  WriteConfig(config_, proxy_port_);
+  const std::string second_config = options_.dir + "/crossfade-2.yaml";
+  second_port_ = servers::FreePort();
+  WriteConfig(second_config, second_port_);
   supervisor_ = std::make_unique<Supervisor>(std::vector<std::string>{options_.crossfade, "serve", "-c", config_}, proxy_port_,
                                              options_.dir + "/proxy.log", options_.kill_proxy, options_.fleet.seed);
+  second_ = std::make_unique<Supervisor>(std::vector<std::string>{options_.crossfade, "serve", "-c", second_config}, second_port_, options_.dir + "/proxy-2.log",
+                                         options_.kill_proxy, options_.fleet.seed + 1);
   fleet_ = std::make_unique<Fleet>(index_, options_.fleet, &stats_);
   fleet_->ExpectFaults(options_.kill_proxy);
   walk_ = std::make_unique<Walk>(options_.crossfade, config_, kMigration, &stats_);
   status = supervisor_->Start();
+  if (status.ok()) status = second_->Start();
   if (!status.ok()) return status;
   stats_.BeginStep("observe");
-  status = fleet_->Start({.port = proxy_port_, .user = "app", .password = kAppPassword});
-  if (status.ok()) walk_->Say(fmt::format("{} connections run through the proxy", options_.fleet.connections));
+  status = fleet_->Start({.port = proxy_port_, .user = "app", .password = kAppPassword}, second_port_);
+  if (status.ok()) walk_->Say(fmt::format("{} connections run through two proxies", options_.fleet.connections));
   return status;
 }
 
@@ -163,7 +171,8 @@ absl::Status Demo::WithoutProxy() {
   absl::Status status = fleet_->MoveTo(options_.port);
   if (!status.ok()) return status;
   proxy_exit_code_ = supervisor_->Stop();
-  walk_->Say("the proxy is gone; the application runs on the server directly");
+  if (const int code = second_->Stop(); proxy_exit_code_ == 0) proxy_exit_code_ = code;
+  walk_->Say("the proxies are gone; the application runs on the server directly");
   walk_->Dwell(options_.dwell_s);
   return fleet_->Audit();
 }
@@ -232,13 +241,13 @@ absl::Status Demo::Report() {
   std::printf("direct scan:       %lu rows before retire, %lu wrong; %lu rows against the index at the end, %lu wrong\n",
               both_sides_.rows, both_sides_.wrong, against_index_.rows, against_index_.wrong);
   std::printf("requests served:   %lu (%lu deadlocks retried)\n", total.requests, total.deadlocks);
-  if (options_.kill_proxy) std::printf("proxy killed:      %d times, %lu connections lost\n", supervisor_->kills(), total.lost);
+  if (options_.kill_proxy) std::printf("proxies killed:    %d times, %lu connections lost\n", supervisor_->kills() + second_->kills(), total.lost);
   std::printf("errors:            %lu\n", total.errors);
   if (stats_.errors() != 0) return absl::DataLossError(fmt::format("{} errors", stats_.errors()));
   if (against_index_.wrong != 0) return absl::DataLossError("rows are not as they were loaded");
-  if (supervisor_->crashes() != 0) return absl::InternalError(fmt::format("the proxy ended by itself {} times", supervisor_->crashes()));
+  if (const int crashes = supervisor_->crashes() + second_->crashes(); crashes != 0) return absl::InternalError(fmt::format("the proxy ended by itself {} times", crashes));
   if (proxy_exit_code_ != 0) return absl::InternalError(fmt::format("the proxy ended with {}", proxy_exit_code_));
-  std::printf("\nThe proxy can be taken out: the last %.0f seconds ran on the server directly.\n", options_.dwell_s);
+  std::printf("\nThe proxies can be taken out: the last %.0f seconds ran on the server directly.\n", options_.dwell_s);
   return absl::OkStatus();
 }
 

@@ -52,7 +52,8 @@ absl::Status Fleet::WaitFor(const char* what, Done done) {
   return absl::OkStatus();
 }
 
-absl::Status Fleet::Start(const Endpoint& endpoint) {
+absl::Status Fleet::Start(const Endpoint& endpoint, int other_port) {
+  application_.other_port = other_port;
   application_.port = endpoint.port;
   application_.user = endpoint.user;
   application_.password = endpoint.password;
@@ -76,6 +77,7 @@ absl::Status Fleet::Audit() {
 }
 
 absl::Status Fleet::MoveTo(int port) {
+  application_.other_port = 0;
   application_.port = port;
   return WaitFor("move to another port", [&](const Worker& worker) { return worker.port() == port; });
 }

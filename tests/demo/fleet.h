@@ -25,7 +25,8 @@ class Fleet {
   Fleet(const PackageIndex& index, const FleetOptions& options, Stats* stats);
   ~Fleet();  // Stop
 
-  absl::Status Start(const Endpoint& endpoint);  // returns when all have read their rows
+  // `other_port`: of a second proxy.
+  absl::Status Start(const Endpoint& endpoint, int other_port);  // returns when all have read their rows
   // Each returns when every connection has done it. DeadlineExceeded: one did not within a minute.
   absl::Status Release(demo::Release release);
   absl::Status Audit();

@@ -72,8 +72,9 @@ void Worker::Plain(const std::string& sql) {
 bool Worker::Reconnect() {
   const auto end = steady_clock::now() + std::chrono::seconds(60);
   while (!application_->stop) {
+    const int other = application_->other_port;
     const absl::Status status =
-        session_.Connect({application_->port, application_->user, application_->password});
+        session_.Connect({other != 0 && Below(2) == 0 ? other : application_->port.load(), application_->user, application_->password});
     if (status.ok()) {
       outcome_ = Outcome::kFine;
       in_transaction_ = committing_ = false;

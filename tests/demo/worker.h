@@ -35,6 +35,7 @@ struct Application {
   std::atomic<int> release{0};
   std::atomic<int> audit{0};         // raised by one: each worker compares all its rows
   std::atomic<int> port{0};          // changed: workers move there
+  std::atomic<int> other_port{0};    // not 0: every second connection goes there, as through a load balancer
   std::atomic<bool> stop{false};
   // MariaDB's REPLACE deletes the row, and its children by ON DELETE CASCADE; MySQL 9.7's keeps the children.
   bool replace_deletes_children = true;

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads run on both sides and compared: nothing that the client sees changes by it, what differs is counted with a sample, and
+// too much of it sends the migration back.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "fmt/format.h"
+#include "tests/integration/walk/load.h"
+#include "tests/servers/crossfade_process.h"
+#include "tests/servers/server.h"
+
+namespace crossfade::fleet {
+namespace {
+
+using servers::Client;
+using servers::CrossfadeProcess;
+using servers::Engine;
+using servers::Reply;
+using servers::Server;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class CompareReads : public testing::TestWithParam<Engine> {
+ protected:
+  void Start(const std::string& compare) {
+    auto server = Server::Start(GetParam());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    direct_ = Open(server_->port());
+    for (const std::string& sql : walk::CreateShop()) ASSERT_TRUE(direct_->Query(sql).ok());
+    ASSERT_TRUE(direct_->Query("CREATE TABLE shop.plain (id int PRIMARY KEY)").ok());
+    auto proxy = CrossfadeProcess::Start(
+        {.backend = server_->address(), .migrations = walk::ShopMigration() + compare, .limits = "  control_poll: 50ms\n  lease: 1s\n"});
+    ASSERT_TRUE(proxy.ok()) << proxy.status();
+    proxy_ = *std::move(proxy);
+    const absl::Status status = proxy_->WalkTo("shop", "cutover", 50);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  static std::unique_ptr<Client> Open(int port) {
+    auto client = Client::Connect({.port = port});
+    EXPECT_TRUE(client.ok()) << client.status();
+    return client.ok() ? std::make_unique<Client>(*std::move(client)) : nullptr;
+  }
+  std::string Value(const std::string& sql) {
+    const Reply reply = direct_->Query(sql);
+    return !reply.ok() || reply.rows.empty() ? reply.message : reply.rows[0][0].value_or("NULL");
+  }
+  std::string WaitFor(const std::string& sql, const std::string& value) {
+    const auto end = std::chrono::steady_clock::now() + seconds(15);
+    while (Value(sql) != value && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(50));
+    return Value(sql);
+  }
+
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<Client> direct_;
+  std::unique_ptr<CrossfadeProcess> proxy_;
+};
+
+TEST_P(CompareReads, TheClientSeesNothingOfIt) {
+  Start("    compare_reads: {share: 100}\n");
+  auto proxied = Open(proxy_->port()), direct = Open(server_->port());
+  ASSERT_TRUE(proxied->Query("USE shop").ok() && direct->Query("USE shop").ok());
+  // Ends each with what the session remembers of it.
+  const char* kStatements[] = {
+      "SELECT label, stock FROM items WHERE code = 't1-1'", "SELECT FOUND_ROWS()", "SELECT ROW_COUNT()",
+      "INSERT INTO orders (item, quantity, owner) VALUES ('t1-1', 5, OWNER)",
+      "SELECT o.quantity, i.label FROM orders o JOIN items i ON i.code = o.item WHERE o.owner = OWNER ORDER BY o.id", "SELECT ROW_COUNT(), FOUND_ROWS(), LAST_INSERT_ID() > 0",
+      "SELECT stock / 0 FROM items WHERE code = 't1-2'", "SHOW WARNINGS",
+      "BEGIN", "UPDATE orders SET quantity = 6 WHERE owner = OWNER", "SELECT i.stock, o.quantity FROM orders o JOIN items i ON i.code = o.item WHERE o.owner = OWNER", "SELECT ROW_COUNT()",
+      "SELECT quantity FROM orders WHERE owner = OWNER FOR UPDATE", "ROLLBACK",
+      "SELECT i.stock, o.quantity FROM orders o JOIN items i ON i.code = o.item WHERE o.owner = OWNER",
+      "SET autocommit = 0", "SELECT i.stock FROM orders o JOIN items i ON i.code = o.item WHERE o.owner = OWNER", "ROLLBACK", "SET autocommit = 1",
+      "LOCK TABLES plain READ", "SELECT i.stock FROM orders o JOIN items i ON i.code = o.item WHERE o.owner = OWNER", "SELECT COUNT(*) FROM plain", "UNLOCK TABLES"};
+  for (int round = 0; round < 2; ++round) {
+    for (const std::string sql : kStatements) {
+      // Each with rows of its own, or the two would wait for each other.
+      const auto with = [&](const char* owner) { return std::string(sql).replace(std::min(sql.find("OWNER"), sql.size()), 5, sql.find("OWNER") == std::string::npos ? "" : owner); };
+      const Reply a = proxied->Query(with("8")), b = direct->Query(with("9"));
+      EXPECT_EQ(a.error, b.error) << sql << ": " << a.message;
+      EXPECT_EQ(a.rows, b.rows) << sql << ": " << servers::Describe(a) << " for " << servers::Describe(b);
+      EXPECT_EQ(a.affected, b.affected) << sql;
+      EXPECT_EQ(a.warnings, b.warnings) << sql;
+      EXPECT_EQ(a.status & 3, b.status & 3) << sql;
+      if (a.error != b.error) break;
+    }
+    if (HasFailure()) break;
+  }
+  EXPECT_NE(WaitFor("SELECT SUM(compared) >= 3 FROM crossfade.comparisons", "1"), "0");
+  EXPECT_EQ(Value("SELECT SUM(mismatches) FROM crossfade.comparisons"), "0") << Value("SELECT GROUP_CONCAT(sample) FROM crossfade.comparisons");
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM crossfade.comparisons WHERE old_us <= 0 OR new_us <= 0"), "0");
+}
+
+TEST_P(CompareReads, WhatDiffersIsCountedAndSendsItBack) {
+  Start("    compare_reads: {share: 100, mismatch_limit: 2, at_least: 20}\n");
+  auto client = Open(proxy_->port());
+  ASSERT_TRUE(client->Query("USE shop").ok());
+  const std::string sql = "SELECT i.label FROM orders o JOIN items i ON i.code = o.item WHERE o.id = 3";
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(client->Query(sql).ok());
+  EXPECT_EQ(WaitFor("SELECT SUM(compared) FROM crossfade.comparisons", "10"), "10");
+  EXPECT_EQ(Value("SELECT SUM(mismatches) FROM crossfade.comparisons"), "0") << Value("SELECT GROUP_CONCAT(sample) FROM crossfade.comparisons");
+  // A row written past the proxies. The watch of `cutover` would mend it: read it at once.
+  ASSERT_TRUE(direct_->Query("UPDATE shop.orders SET item_ref = (SELECT MAX(item_no) FROM shop.items) WHERE id BETWEEN 1 AND 400").ok());
+  for (int i = 0; i < 400; ++i) ASSERT_TRUE(client->Query(fmt::format("SELECT i.label FROM orders o JOIN items i ON i.code = o.item WHERE o.id = {}", i % 400 + 1)).ok());
+  EXPECT_EQ(WaitFor("SELECT phase FROM crossfade.migrations", "verify"), "verify");
+  EXPECT_EQ(Value("SELECT COUNT(*) > 0 FROM crossfade.events WHERE severity = 'error' AND text LIKE 'back to verify:%'"), "1");
+  EXPECT_EQ(Value("SELECT COUNT(*) > 0 FROM crossfade.comparisons WHERE sample LIKE '%on the new%'"), "1") << Value("SELECT sample FROM crossfade.comparisons LIMIT 1");
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, CompareReads, testing::Values(Engine::kMariaDb, Engine::kMySql), [](const auto& info) { return servers::EngineName(info.param); });
+
+}  // namespace
+}  // namespace crossfade::fleet
