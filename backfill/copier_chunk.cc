@@ -31,15 +31,25 @@ absl::Status Copier::ReserveFor(Unit* unit, Worker* worker, const std::string& r
   if (!unit->sql.numbers()) return absl::OkStatus();
   Connection& connection = *worker->connection;
   if (rows > 0 && worker->end_key - worker->next_key >= rows) return absl::OkStatus();
-  auto missing = connection.Query(unit->sql.CountMissing(range));
-  if (!missing.ok()) return missing.status();
-  const uint64_t count = Number(missing->rows[0][0]);
+  uint64_t count = rows;
+  const auto count_missing = [&]() -> absl::Status {
+    auto missing = connection.Query(unit->sql.CountMissing(range));
+    if (missing.ok()) count = Number(missing->rows[0][0]);
+    return missing.status();
+  };
+  if (rows == 0) {
+    absl::Status counted = count_missing();
+    if (!counted.ok()) return counted;
+  }
   if (worker->end_key - worker->next_key >= count) return absl::OkStatus();
   const uint64_t block = std::max<uint64_t>(count, std::max<uint64_t>(rows, config_.limits.key_block) * 4);
   auto first = ReserveKeys(connection, config_, migration_.name, unit->table.name, block);
   // Near the end of the type a smaller block may still fit.
   uint64_t reserved = block;
   if (absl::IsResourceExhausted(first.status())) {
+    absl::Status counted = count_missing();
+    if (!counted.ok()) return counted;
+    if (worker->end_key - worker->next_key >= count) return absl::OkStatus();
     first = ReserveKeys(connection, config_, migration_.name, unit->table.name, count);
     reserved = count;
   }
@@ -51,20 +61,32 @@ absl::Status Copier::ReserveFor(Unit* unit, Worker* worker, const std::string& r
 
 absl::StatusOr<uint64_t> Copier::Fill(Unit* unit, Worker* worker, const std::string& range, bool wait) {
   const bool keys = unit->sql.numbers();
-  uint64_t count = 0;
+  const uint64_t keys_left = worker->end_key - worker->next_key;
+  uint64_t count = keys_left;
+  bool locked_first = false;
   if (const std::string lock = unit->sql.Lock(range, wait); !lock.empty()) {
     auto locked = worker->connection->Query(lock);
     if (!locked.ok()) return locked.status();
     count = Number(locked->rows[0][0]);
+    locked_first = true;
     if (count == 0) return uint64_t{0};
-    if (keys && worker->end_key - worker->next_key < count) return absl::AbortedError(std::string("rows without a new key were added meanwhile"));
+    if (keys && keys_left < count) return absl::AbortedError(std::string("rows without a new key were added meanwhile"));
   }
   CROSSFADE_FAILPOINT("chunk.locked", fmt::format("{} {}", unit->table.name, FillKindName(unit->role.kind)));
-  auto filled = worker->connection->Execute(unit->sql.Fill(range, worker->next_key));
+  if (const std::string before = unit->sql.BeforeFill(worker->next_key); !before.empty()) {
+    auto set = worker->connection->Execute(before);
+    if (!set.ok()) return set.status();
+  }
+  auto filled = worker->connection->Execute(unit->sql.Fill(range, worker->next_key, keys_left));
   if (!filled.ok()) return filled.status();
   if (keys) {
     if (*filled > count) return absl::AbortedError(std::string("more rows were numbered than locked"));
-    worker->next_key += count;
+    worker->next_key += locked_first ? count : *filled;
+    if (!locked_first && *filled == keys_left) {  // the rows that it left lack their keys
+      auto missing = worker->connection->Query(unit->sql.CountMissing(range));
+      if (!missing.ok()) return missing.status();
+      if (missing->rows[0][0] != "0") return absl::AbortedError(std::string("rows without a new key were added meanwhile"));
+    }
   }
   return *filled;
 }

@@ -107,7 +107,9 @@ absl::StatusOr<FillSql> FillSql::Of(const config::Migration& migration, const Ro
       // Rows that live writes have filled are found by comparing; a value that is rightly NULL cannot tell them apart.
       auto columns = FilledColumns(role.pairs);
       if (!columns.ok()) return columns.status();
-      sql.missing_ = ColumnsDiffer(table, *columns, "r");
+      // One that is NULL is assigned without computing twice what it should be; where that is NULL too, nothing changes.
+      for (const FilledColumn& column : *columns) sql.missing_ += fmt::format("r.{} IS NULL OR ", QuoteName(column.name));
+      sql.missing_ = "(" + sql.missing_ + ColumnsDiffer(table, *columns, "r") + ")";
       sql.assignments_ = ColumnAssignments(*columns, "r");
       break;
     }
@@ -120,14 +122,22 @@ std::string FillSql::CountMissing(const std::string& range) const {
 }
 
 std::string FillSql::Lock(const std::string& range, bool wait) const {
-  if (kind_ != FillKind::kKeys && (!mysql_ || wait)) return "";
+  if (!mysql_ || (kind_ != FillKind::kKeys && wait)) return "";
   const std::string locks = kind_ == FillKind::kReferences ? fmt::format("FOR UPDATE OF r NOWAIT FOR SHARE OF {} NOWAIT", parents_)
                                                            : std::string(wait ? "FOR UPDATE" : "FOR UPDATE NOWAIT");
   return fmt::format("SELECT COUNT(*) FROM {} WHERE {} AND {} {}", from_, range, missing_, locks);
 }
 
-std::string FillSql::Fill(const std::string& range, uint64_t first_key) const {
+std::string FillSql::BeforeFill(uint64_t first_key) const {
+  return numbers() && !mysql_ ? fmt::format("SET @crossfade_key = {}", first_key - 1) : std::string();
+}
+
+std::string FillSql::Fill(const std::string& range, uint64_t first_key, uint64_t most_keys) const {
   if (!numbers()) return fmt::format("UPDATE {} SET {}{} WHERE {} AND {}", from_, assignments_, KeepStamps(table_, alias()), range, missing_);
+  if (!mysql_) {
+    return fmt::format("UPDATE {} SET t.{} = (@crossfade_key := @crossfade_key + 1){} WHERE {} AND {} ORDER BY {} LIMIT {}", from_, column_, KeepStamps(table_, "t"), range,
+                       missing_, keyset_.Columns("t"), most_keys);
+  }
   std::string join;
   for (const rewrite::Column& key : keyset_.columns()) {
     join += fmt::format("{}t.{} = s.{}", join.empty() ? "" : " AND ", QuoteName(key.name), QuoteName(key.name));

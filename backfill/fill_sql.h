@@ -38,10 +38,12 @@ class FillSql {
   // How many new keys the rows of `range` need.
   std::string CountMissing(const std::string& range) const;
   // Locks the rows that Fill will change and counts them, without waiting unless `wait`. Empty: Fill does it itself
-  // (MariaDB, with innodb_lock_wait_timeout = 0).
+  // (MariaDB, with innodb_lock_wait_timeout = 0: one pass over the rows).
   std::string Lock(const std::string& range, bool wait) const;
-  // `first_key`: of the new keys to give.
-  std::string Fill(const std::string& range, uint64_t first_key) const;
+  // To be run right before Fill, on the same connection. Empty: nothing. `first_key`: of the new keys to give.
+  std::string BeforeFill(uint64_t first_key) const;
+  // `most_keys`: as many may be given; where Lock was empty, rows beyond it are left.
+  std::string Fill(const std::string& range, uint64_t first_key, uint64_t most_keys) const;
 
  private:
   FillKind kind_ = FillKind::kKeys;

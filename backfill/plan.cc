@@ -225,7 +225,10 @@ class Rehearsal {
         absl::Status status = InTransaction(connection_, [&]() -> absl::Status {
           absl::Status locked = lock.empty() ? absl::OkStatus() : connection_.Query(lock).status();
           if (!locked.ok()) return locked;
-          auto filled = connection_.Execute(sql->Fill(range, key));
+          const std::string before = sql->BeforeFill(key);
+          if (!before.empty()) locked = connection_.Execute(before).status();
+          if (!locked.ok()) return locked;
+          auto filled = connection_.Execute(sql->Fill(range, key, kChunk));
           if (!filled.ok()) return filled.status();
           rows = *filled;
           return absl::OkStatus();
@@ -233,7 +236,11 @@ class Rehearsal {
         if (!status.ok()) return status;
         if (rows > 0) rates.push_back(static_cast<double>(rows) / Seconds(begin));
         sampled += rows;
-        if (shown.empty()) shown = (lock.empty() ? "" : "  " + lock + ";\n") + "  " + sql->Fill(range, key) + ";\n";
+        if (shown.empty()) {
+          for (const std::string& statement : {lock, sql->BeforeFill(key), sql->Fill(range, key, kChunk)}) {
+            if (!statement.empty()) shown += "  " + statement + ";\n";
+          }
+        }
         key += kChunk;
         after = *bound;
       }
