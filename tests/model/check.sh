@@ -29,5 +29,9 @@ echo "as it is"
 check 0
 echo "without the fence"
 check 1 -DNO_FENCE
+echo "two leaders"
+check 0 -DLEADERS
+echo "without an end to the old leader"
+check 1 -DLEADERS -DNO_KILL_LEADER
 echo "without the numbers of the leases"
 check 1 -DNO_TERM

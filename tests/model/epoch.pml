@@ -8,9 +8,10 @@
 // Checked: whenever a write is done in the database, its plan is of the present epoch or the one before it; and a leader whose
 // connection was ended does no step.
 //   spin -a epoch.pml && cc -O2 -o pan pan.c && ./pan -E -m1000000
-// One proxy has every trouble, the other is well.
+// One proxy has every trouble, the other is well. By default that one leads, and the first one's session writes; -DLEADERS: both may
+// lead, and nobody writes.
 // -DNO_FENCE leaves out what FenceLost does: spin must find the stale write then. -DNO_TERM: a proxy that never hears that
-// its lease had run out; -DNO_KILL_LEADER: the lock is taken over without an end to the old leader's connections.
+// its lease had run out; -DLEADERS -DNO_KILL_LEADER: the lock is taken over without an end to the old leader's connections.
 
 #define PROXIES 2
 #ifndef LAST
@@ -20,7 +21,7 @@
 byte epoch = 1;                 /* state.epoch */
 bool lease[PROXIES];            /* proxies.expires > now, and not fenced */
 byte acked[PROXIES], oldest[PROXIES];
-byte term[PROXIES];             /* proxies.term, modulo 4 */
+byte term[PROXIES];             /* proxies.term, modulo 3 */
 bool registered[PROXIES];       /* a row of `connections` for the session's connection */
 bool connected[PROXIES];        /* the server has that connection */
 byte published[PROXIES];        /* the snapshot that new statements get */
@@ -46,7 +47,7 @@ proctype Keeper(byte p) {
      atomic {                                                             /* RenewLease */
        if
        :: lease[p] -> skip
-       :: else -> term[p] = (term[p] + 1) % 4
+       :: else -> term[p] = (term[p] + 1) % 3
        fi;
        lease[p] = true; acked[p] = told_acked; oldest[p] = told_oldest;
        term_now = term[p]; epoch_then = epoch
@@ -66,7 +67,8 @@ proctype Keeper(byte p) {
 #endif
         }
      :: skip  /* the answer is lost */
-     fi
+     fi;
+     atomic { told_acked = 0; told_oldest = 0; term_now = 0; epoch_then = 0 }
   od
 }
 
@@ -103,6 +105,7 @@ proctype Session(byte p) {
         }
      :: else                                                              /* refused */
      fi;
+     fits = false;
      if
      :: skip -> pinned[p] = 0                                             /* the transaction ends */
      :: connected[p] -> skip                                              /* … or goes on */
@@ -131,7 +134,8 @@ proctype Migrator(byte me) {
 #endif
      }
   :: leader == me && main_alive[me] ->
-     byte p = 0;
+     byte p;
+     p = 0;
 #ifndef NO_FENCE
      do                                                                   /* FenceLost: KILL, and wait for its end */
      :: p < PROXIES ->
@@ -142,7 +146,7 @@ proctype Migrator(byte me) {
            atomic { main_alive[me] && !connected[p] -> registered[p] = false }
         :: else
         fi;
-        p++
+        atomic { lost = false; p++ }
      :: else -> break
      od;
 #endif
@@ -152,16 +156,21 @@ proctype Migrator(byte me) {
           assert(leader == me);
           epoch++
        :: else -> skip
-       fi
+       fi;
+       p = 0
      }
   od
 }
 
 init {
   atomic {
+    run Keeper(0); run Keeper(1);  /* the other proxy is well: who writes there is as this one before its lease runs out */
+#ifdef LEADERS
     main_alive[0] = true;
-    run Keeper(0); run Keeper(1);
-    run Session(0);  /* the other proxy is well: who writes there is as this one before its lease runs out */
     run Migrator(0); run Migrator(1)
+#else
+    leader = 1; main_alive[1] = true;
+    run Session(0); run Migrator(1)
+#endif
   }
 }
