@@ -181,8 +181,8 @@ absl::Status LeaseKeeper::Renew(const config::Config& config, uint64_t acked, ui
   acked_ = acked;
   oldest_ = oldest;
   next_renewal_ = now + Nanoseconds(config.limits.lease) / 4;
-  // By its term rather than by `unbroken`: an answer may have been lost on its way.
-  if (term->term != term_) {
+  // By its term as well: the answer that said so may have been lost on its way.
+  if (!term->unbroken || term->term != term_) {
     term_ = term->term;
     if (fence() != 0) spdlog::warn("the lease had run out; transactions from before epoch {} may not write to migrating tables any more", term->epoch);
     fence_.store(term->epoch, std::memory_order_release);

@@ -32,6 +32,13 @@ byte pinned[PROXIES];           /* of the session's statement or transaction; 0:
 byte leader = 0;                /* whose connection has GET_LOCK; 2: nobody's */
 bool main_alive[2];             /* the leaders' own connections */
 
+/* The keeper's thread registers, behind a renewal whose answer it has had. */
+#ifndef NO_TERM
+#define HEARD(p) (known_term[p] == term[p])
+#else
+#define HEARD(p) true
+#endif
+
 #define Oldest(p) (pinned[p] != 0 -> pinned[p] : published[p])
 
 /* The keeper's thread, and the control thread that brings snapshots. */
@@ -87,7 +94,7 @@ proctype Session(byte p) {
      :: !registered[p] ->
         atomic {                                                          /* RegisterConnections */
           if
-          :: lease[p] && connected[p] -> registered[p] = true
+          :: lease[p] && connected[p] && HEARD(p) -> registered[p] = true
           :: else -> skip
           fi
         }
