@@ -21,23 +21,15 @@
 byte epoch = 1;                 /* state.epoch */
 bool lease[PROXIES];            /* proxies.expires > now, and not fenced */
 byte acked[PROXIES], oldest[PROXIES];
-byte term[PROXIES];             /* proxies.term, modulo 3 */
+bool unheard[PROXIES];          /* proxies.term has gone up, and its keeper has not had an answer since */
 bool registered[PROXIES];       /* a row of `connections` for the session's connection */
 bool connected[PROXIES];        /* the server has that connection */
 byte published[PROXIES];        /* the snapshot that new statements get */
 byte fence[PROXIES];            /* LeaseKeeper::fence */
-byte known_term[PROXIES];
 byte pinned[PROXIES];           /* of the session's statement or transaction; 0: none */
 
 byte leader = 0;                /* whose connection has GET_LOCK; 2: nobody's */
 bool main_alive[2];             /* the leaders' own connections */
-
-/* The keeper's thread registers, behind a renewal whose answer it has had. */
-#ifndef NO_TERM
-#define HEARD(p) (known_term[p] == term[p])
-#else
-#define HEARD(p) true
-#endif
 
 #define Oldest(p) (pinned[p] != 0 -> pinned[p] : published[p])
 
@@ -49,33 +41,29 @@ proctype Keeper(byte p) {
   :: atomic { p == 0 && published[0] < epoch -> published[0] = epoch }     /* Follow, Published */
   :: atomic { p == 0 && lease[p] -> lease[p] = false }                     /* stopped, cut off, or the clock jumped */
   :: p == 0 ->
-     byte told_acked, told_oldest, term_now, epoch_then;
+     byte told_acked, told_oldest, epoch_then;
+     bool broken;
      atomic { told_acked = published[p]; told_oldest = Oldest(p) }
      atomic {                                                             /* RenewLease */
-       if
-       :: lease[p] -> skip
-       :: else -> term[p] = (term[p] + 1) % 3
-       fi;
+       broken = !lease[p];
+       unheard[p] = unheard[p] || broken;
        lease[p] = true; acked[p] = told_acked; oldest[p] = told_oldest;
-       term_now = term[p]; epoch_then = epoch
+       epoch_then = epoch
      }
      if
      :: skip -> atomic {
 #ifndef NO_TERM
-          if
-          :: term_now != known_term[p] -> known_term[p] = term_now; fence[p] = epoch_then
-          :: else -> skip
-          fi
-#else
-          if
-          :: fence[p] == 0 -> fence[p] = epoch_then
-          :: else -> skip
-          fi
+          broken = unheard[p];  /* the number tells, whichever answer it comes in */
 #endif
+          if
+          :: broken -> fence[p] = epoch_then
+          :: else -> skip
+          fi;
+          unheard[p] = false
         }
      :: skip  /* the answer is lost */
      fi;
-     atomic { told_acked = 0; told_oldest = 0; term_now = 0; epoch_then = 0 }
+     atomic { told_acked = 0; told_oldest = 0; epoch_then = 0; broken = false }
   od
 }
 
@@ -92,9 +80,9 @@ proctype Session(byte p) {
      atomic { published[p] != 0 -> pinned[p] = published[p] }              /* Begin: Pin */
      if
      :: !registered[p] ->
-        atomic {                                                          /* RegisterConnections */
+        atomic {                                                          /* RegisterConnections, by the keeper behind an answer */
           if
-          :: lease[p] && connected[p] && HEARD(p) -> registered[p] = true
+          :: lease[p] && connected[p] && !unheard[p] -> registered[p] = true
           :: else -> skip
           fi
         }
