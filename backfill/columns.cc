@@ -76,4 +76,13 @@ std::string ColumnsDiffer(const rewrite::Table& table, const std::vector<FilledC
   return "(" + out + ")";
 }
 
+std::string NotBack(const rewrite::Table& table, const config::ColumnMigration& key, std::string_view alias) {
+  const rewrite::Column* old = table.FindColumn(key.old_columns[0]);
+  const auto back = rewrite::ColumnExpression::Parse(key.back[0].expression);
+  const std::string expected = old == nullptr || !back.ok() ? "" : AsStored(*old, back->Text(alias));
+  if (expected.empty()) return "TRUE";
+  const std::string name = fmt::format("{}.{}", alias, QuoteName(old->name));
+  return fmt::format("NOT ({} <=> {})", old->type_class == rewrite::TypeClass::kInteger ? name : fmt::format("CAST({} AS BINARY)", name), expected);
+}
+
 }  // namespace crossfade::backfill

@@ -30,4 +30,7 @@ std::string AsStored(const rewrite::Column& column, const std::string& expressio
 // A column that is absent, or whose type cannot be compared (preflight refuses those), counts as different.
 std::string ColumnsDiffer(const rewrite::Table& table, const std::vector<FilledColumn>& columns, std::string_view alias);
 
+// True where the way back of a key does not give the old one again, byte by byte: two keys could become one.
+std::string NotBack(const rewrite::Table& table, const config::ColumnMigration& key, std::string_view alias);
+
 }  // namespace crossfade::backfill

@@ -73,12 +73,12 @@ bool IsReplaced(const std::vector<ColumnPair>& pairs, const rewrite::Index& inde
 
 // A column migration of one column to one that takes its name changes its type: indexes and NOT NULL go with it.
 bool ChangesType(const config::ColumnMigration& set) {
-  return set.old_columns.size() == 1 && set.new_columns.size() == 1 && SameName(set.final_name, set.old_columns[0]);
+  return !set.of_key && set.old_columns.size() == 1 && set.new_columns.size() == 1 && SameName(set.final_name, set.old_columns[0]);
 }
 
 // `pairs` and, beside them, the old and new columns whose indexes have successors.
 std::vector<ColumnPair> WithTypeChanges(const TablePairs& entry) {
-  std::vector<ColumnPair> out = entry.pairs;
+  std::vector<ColumnPair> out = AllPairs(entry);
   for (const config::ColumnMigration& set : entry.sets) {
     if (!ChangesType(set)) continue;
     ColumnPair pair;
@@ -97,7 +97,8 @@ void PerSet(const config::Migration& migration, const rewrite::Catalog& catalog,
     const rewrite::Table* table = catalog.FindTable(migration.schema, entry.table);
     if (table == nullptr) continue;
     Alter alter{migration.schema, entry.table, {}, algorithm};
-    for (const config::ColumnMigration& set : entry.sets) each(*table, set, &alter);
+    for (const config::ColumnMigration& set : entry.sets)
+      if (!set.of_key) each(*table, set, &alter);
     if (!alter.clauses.empty()) out->push_back(std::move(alter));
   }
 }
@@ -116,7 +117,7 @@ std::vector<Alter> PerTable(const config::Migration& migration, const rewrite::C
     const rewrite::Table* table = catalog.FindTable(migration.schema, entry.table);
     if (table == nullptr) continue;
     Alter alter{migration.schema, entry.table, {}, algorithm};
-    each(*table, with_type_changes ? WithTypeChanges(entry) : entry.pairs, &alter);
+    each(*table, with_type_changes ? WithTypeChanges(entry) : AllPairs(entry), &alter);
     if (!alter.clauses.empty()) out.push_back(std::move(alter));
   }
   return out;
@@ -320,7 +321,8 @@ std::vector<Alter> ReleaseOldDdl(const config::Migration& migration, const rewri
       const bool of_reference = std::any_of(pairs.begin(), pairs.end(), [&](const ColumnPair& pair) {
         return !pair.is_key && Mentions(index, pair.old_column);
       });
-      if (index.unique && of_reference && IsReplaced(pairs, index)) alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index.name)));
+      const bool written = std::any_of(pairs.begin(), pairs.end(), [&](const ColumnPair& pair) { return !pair.from.empty() && Mentions(index, pair.old_column); });
+      if (index.unique && of_reference && !written && IsReplaced(pairs, index)) alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index.name)));
     }
   });
   PerSet(migration, catalog, "INPLACE", [](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
@@ -338,7 +340,9 @@ std::vector<Alter> DropOldIndexDdl(const config::Migration& migration, const rew
   return PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
     for (const rewrite::Index& index : table.indexes) {
       const bool of_key = std::any_of(pairs.begin(), pairs.end(), [&](const ColumnPair& pair) { return pair.is_key && Mentions(index, pair.old_column); });
-      if (!IsReplaced(pairs, index) || (index.unique && of_key)) continue;
+      // What is made of the old side is found by it until the end.
+      const bool read = std::any_of(pairs.begin(), pairs.end(), [&](const ColumnPair& pair) { return !pair.from.empty() && Mentions(index, pair.old_column); });
+      if (!IsReplaced(pairs, index) || read || (index.unique && of_key)) continue;
       alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index.name)));
     }
   });
@@ -363,7 +367,7 @@ std::vector<Alter> FinalNamesDdl(const config::Migration& migration, const rewri
                                              OldDefinition(*old, false)));
       }
       alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {} {}{}", QuoteName(pair.new_column), QuoteName(pair.FinalName()), pair.new_type,
-                                           fresh->nullable ? "NULL" : "NOT NULL", DefaultClause(pair)));
+                                           fresh->nullable ? "NULL" : "NOT NULL", pair.from.empty() ? DefaultClause(pair) : ""));
     }
   });
   PerSet(migration, catalog, "INPLACE", [](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
@@ -464,7 +468,7 @@ bool KeysSwapped(const config::Migration& migration, const rewrite::Catalog& cat
   for (const TablePairs& entry : PairsByTable(migration)) {
     const rewrite::Table* table = catalog.FindTable(migration.schema, entry.table);
     if (table == nullptr) continue;
-    for (const ColumnPair& pair : entry.pairs) {
+    for (const ColumnPair& pair : AllPairs(entry)) {
       const rewrite::Column* column = table->FindColumn(pair.new_column);
       if (column != nullptr && (!column->nullable || ForeignKeyOn(*table, pair.new_column) != nullptr)) return true;
     }

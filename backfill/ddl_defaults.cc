@@ -17,6 +17,7 @@ std::string DefaultClause(const config::NewColumn& column) {
 }
 
 std::string DefaultClause(const ColumnPair& pair) {
+  if (!pair.from.empty()) return DefaultClause(config::NewColumn{pair.new_column, pair.new_type, pair.from});
   const std::string fresh = pair.is_key ? rewrite::FreshKey(pair.new_type) : "";
   return fresh.empty() ? "" : fmt::format(" DEFAULT ({})", fresh);
 }

@@ -84,6 +84,14 @@ void CheckKey(const Table& table, const ColumnPair& pair, uint64_t rows, Finding
   });
   const Column* old = table.FindColumn(pair.old_column);
   if (!unique || old->nullable) AddError(findings, name + " is not a unique NOT NULL key by itself", "only such a column can be looked up by either key");
+  if (!pair.from.empty()) {
+    for (const rewrite::ForeignKey& key : table.foreign_keys) {
+      if (std::any_of(key.columns.begin(), key.columns.end(), [&](const std::string& c) { return SameName(c, pair.old_column); }))
+        AddError(findings, fmt::format("{} is part of the foreign key {}", name, key.name), "migrate the key it refers to, with this column as its reference");
+    }
+    AddInfo(findings, fmt::format("{} is found by its old side until contract; from the change of names in contract on, the application has to use the new kind of key", name));
+    return;
+  }
   const uint64_t largest = LargestInteger(pair.new_type);
   if (largest == 0) {
     if (!rewrite::FreshKey(pair.new_type).empty()) {
@@ -115,7 +123,9 @@ void CheckReference(const Table& table, const ColumnPair& pair, const Table* par
       AddError(findings, fmt::format("{} refers to {}.{} too ({})", name, key.ref_table, key.ref_columns[0], key.name), "");
     }
   }
-  if (declared == nullptr) {
+  if (declared == nullptr && !pair.from.empty()) {
+    AddInfo(findings, fmt::format("{} has no foreign key; the new column will have none either", name));
+  } else if (declared == nullptr) {
     AddError(findings, fmt::format("{} has no foreign key to {}.{}: rows without a parent could get one later, unseen", name, pair.key_table, pair.key_old_column),
              "declare the foreign key first");
   } else {
@@ -136,7 +146,7 @@ void CheckReference(const Table& table, const ColumnPair& pair, const Table* par
     }
   }
   if (old->has_default) AddWarning(findings, fmt::format("{} has a default value; the new column will have none", name));
-  if (parent == nullptr) return;
+  if (parent == nullptr || !pair.from.empty()) return;
   const Column* key = parent->FindColumn(pair.key_old_column);
   if (key != nullptr && (PlainType(key->type) != PlainType(old->type) || key->charset != old->charset || key->collation != old->collation)) {
     AddError(findings, fmt::format("{} is {} {}, the key it refers to {} {}: one value could be equal to several keys", name, old->type, old->collation, key->type,
@@ -200,14 +210,14 @@ absl::Status CheckTable(Connection& connection, const config::Migration& migrati
   const uint64_t rows = std::strtoull(row[4].value_or("0").c_str(), nullptr, 10);
   AddInfo(findings, fmt::format("{}: about {} rows to fill; the binary log grows by about {} bytes a row with full row images", name, rows, 203));
   if (auto keyset = Keyset::Of(*table); !keyset.ok()) AddError(findings, std::string(keyset.status().message()), "add a primary key");
-  for (const ColumnPair& pair : entry.pairs) {
+  for (const ColumnPair& pair : AllPairs(entry)) {
     const Column* old = table->FindColumn(pair.old_column);
     if (old == nullptr) {
       AddError(findings, fmt::format("{} has no column {}", name, pair.old_column), "correct the file");
       continue;
     }
     CheckNewColumn(*table, pair, findings);
-    CheckOldColumn(*table, *old, pair.new_type, findings);
+    if (pair.from.empty()) CheckOldColumn(*table, *old, pair.new_type, findings);
     if (pair.is_key) {
       CheckKey(*table, pair, rows, findings);
     } else {
@@ -269,7 +279,7 @@ absl::StatusOr<Findings> Preflight(Connection& connection, const config::Config&
   const std::vector<TablePairs> tables = PairsByTable(migration);
   for (const TablePairs& entry : tables) {
     size_t keys = 0;
-    for (const ColumnPair& pair : entry.pairs) keys += pair.is_key ? 1 : 0;
+    for (const ColumnPair& pair : AllPairs(entry)) keys += pair.is_key ? 1 : 0;
     if (keys > 1) AddError(&findings, fmt::format("{}.{} has {} keys to migrate", migration.schema, entry.table, keys), "migrate one after the other");
     status = CheckTable(connection, migration, *catalog, entry, &findings);
     if (!status.ok()) return status;

@@ -36,24 +36,25 @@ Column Declared(const config::NewColumn& fresh) {
   return column;
 }
 
-void CheckOld(const Table& table, const std::string& name, Findings* findings) {
+void CheckOld(const Table& table, const std::string& name, bool of_key, Findings* findings) {
   const std::string full = fmt::format("{}.{}.{}", table.schema, table.name, name);
   const Column* old = table.FindColumn(name);
   if (old == nullptr) return AddError(findings, fmt::format("{}.{} has no column {}", table.schema, table.name, name), "correct the file");
   const std::string type = Lower(old->type);
   if (old->generated) AddError(findings, full + " is a generated column", "migrate the column that it is made of");
-  if (old->auto_increment) AddError(findings, full + " is AUTO_INCREMENT: its value is not known when the row is written", "");
+  if (old->auto_increment) AddError(findings, full + " is AUTO_INCREMENT: its value is not known when the row is written, and no other column can take over without a copy of the table",
+                                     of_key ? "an application that gives its keys itself can migrate them; else let the key become a UUID" : "");
   if (StartsWith(type, {"timestamp"})) AddError(findings, full + " is a TIMESTAMP: what it reads as depends on the session's time zone", "change it to DATETIME first");
   if (StartsWith(type, {"float"})) AddError(findings, full + " is FLOAT: what it reads as is not what it holds", "change it to DOUBLE or DECIMAL first");
   if (!old->nullable && StartsWith(type, {"text", "tinytext", "mediumtext", "longtext", "json", "geometry", "point"})) {
     AddError(findings, fmt::format("{} is {} NOT NULL, which can have no default to be left out by", full, old->type), "make it nullable first");
   }
   for (const rewrite::Index& index : table.indexes) {
-    if (index.name == "PRIMARY" && std::any_of(index.columns.begin(), index.columns.end(), [&](const std::string& c) { return SameName(c.substr(0, c.find('(')), name); }))
+    if (!of_key && index.name == "PRIMARY" && std::any_of(index.columns.begin(), index.columns.end(), [&](const std::string& c) { return SameName(c.substr(0, c.find('(')), name); }))
       AddError(findings, full + " is part of the primary key", "not possible in this version");
   }
   for (const rewrite::ForeignKey& key : table.foreign_keys) {
-    if (std::any_of(key.columns.begin(), key.columns.end(), [&](const std::string& c) { return SameName(c, name); }))
+    if (!of_key && std::any_of(key.columns.begin(), key.columns.end(), [&](const std::string& c) { return SameName(c, name); }))
       AddError(findings, fmt::format("{} is part of the foreign key {}", full, key.name), "drop it first, or migrate the key it refers to");
   }
   if (table.FindColumn(OldName(name)) != nullptr)
@@ -78,7 +79,7 @@ void CheckExpression(const std::string& table, const std::string& column, const 
 void CheckColumnMigration(const Table& table, const config::ColumnMigration& set, Findings* findings) {
   const std::string name = fmt::format("{}.{}", table.schema, table.name);
   std::vector<std::string> fresh_names;
-  for (const std::string& old : set.old_columns) CheckOld(table, old, findings);
+  for (const std::string& old : set.old_columns) CheckOld(table, old, set.of_key, findings);
   for (const config::NewColumn& fresh : set.new_columns) {
     fresh_names.push_back(fresh.name);
     CheckExpression(name, fresh.name, fresh.from, set.old_columns, "old", findings);
@@ -101,7 +102,7 @@ void CheckColumnMigration(const Table& table, const config::ColumnMigration& set
   const bool replaces = set.old_columns.size() == 1 && SameName(set.final_name, set.old_columns[0]);
   for (const rewrite::Index& index : table.indexes) {
     for (const std::string& old : set.old_columns) {
-      if (replaces || std::none_of(index.columns.begin(), index.columns.end(), [&](const std::string& c) { return SameName(c.substr(0, c.find('(')), old); })) continue;
+      if (replaces || set.of_key || std::none_of(index.columns.begin(), index.columns.end(), [&](const std::string& c) { return SameName(c.substr(0, c.find('(')), old); })) continue;
       AddWarning(findings, fmt::format("{}: the index {} goes with {} in contract", name, index.name, old), "add one on the new columns if statements need it");
       break;
     }

@@ -151,7 +151,7 @@ absl::Status CheckChildren(Connection& connection, bool maria, const config::Mig
       bool named = false;
       for (const TablePairs& entry : tables) {
         if (row[0] != migration.schema || !SameName(entry.table, row[1].value_or(""))) continue;
-        for (const ColumnPair& pair : entry.pairs) named = named || SameName(pair.old_column, row[2].value_or(""));
+        for (const ColumnPair& pair : AllPairs(entry)) named = named || SameName(pair.old_column, row[2].value_or(""));
       }
       if (named) continue;
       AddError(findings, fmt::format("{}.{}.{} refers to {}.{} ({}), but is none of the references in the file", row[0].value_or(""), row[1].value_or(""), row[2].value_or(""),
@@ -161,6 +161,7 @@ absl::Status CheckChildren(Connection& connection, bool maria, const config::Mig
   }
   for (const TablePairs& entry : tables) {
     for (const config::ColumnMigration& set : entry.sets) {
+      if (set.of_key) continue;
       for (const std::string& old : set.old_columns) {
         auto rows = connection.Query(ReferrersSql(connection, maria, migration.schema, entry.table, old));
         if (!rows.ok()) return rows.status();

@@ -22,12 +22,14 @@ std::string SpecText(const config::Migration& migration) {
   for (const config::KeyMigration& key : migration.keys) {
     out += fmt::format("key {}.{} -> {} {} final '{}' old_from '{}' keep_old_lookup {}\n", key.table, key.old_column, key.new_column,
                        key.new_type, key.final_name, key.old_from, key.keep_old_lookup);
+    if (!key.from.empty()) out += fmt::format("  from {} back {}\n", key.from, key.back);
     for (const config::KeyReference& reference : key.references) {
       out += fmt::format("  reference {}.{} -> {} final '{}'\n", reference.table, reference.old_column, reference.new_column,
                          reference.final_name);
     }
   }
   for (const config::ColumnMigration& columns : migration.columns) {
+    if (columns.of_key) continue;
     out += fmt::format("columns {} final '{}'\n", columns.table, columns.final_name);
     for (const std::string& old : columns.old_columns) out += fmt::format("  old {}\n", old);
     for (const config::NewColumn& column : columns.new_columns) {

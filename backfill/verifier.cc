@@ -26,6 +26,9 @@ bool HasReference(const TablePairs& pairs) { return !pairs.pairs.empty() && !pai
 std::string Condition(const rewrite::Table& table, const TablePairs& pairs, const std::vector<FilledColumn>& columns) {
   std::string out;
   if (!columns.empty()) out = ColumnsDiffer(table, columns, "r");
+  for (const config::ColumnMigration& set : pairs.sets) {
+    if (set.of_key) out += " OR " + NotBack(table, set, "r");
+  }
   for (size_t i = 0; i < pairs.pairs.size(); ++i) {
     const ColumnPair& pair = pairs.pairs[i];
     if (!out.empty()) out += " OR ";

@@ -80,6 +80,8 @@ struct KeyMigration {
   std::string new_type;       // as in DDL: "int unsigned"
   std::string final_name;     // the name new_column takes in `contract`; empty: keeps its own
   std::string old_from;       // SQL that makes an old key where a client gives only the new one; empty: UUID() or refused
+  // The new key is made of the old one: SQL over old_column, and the way back over new_column. Empty: a fresh key.
+  std::string from, back;
   bool keep_old_lookup = false;  // the old key stays in this table as a unique column
   std::vector<KeyReference> references;
 };
@@ -97,6 +99,7 @@ struct ColumnMigration {
   struct Back { std::string column; std::string expression; };
   std::vector<Back> back;  // old from new
   std::string final_name;
+  bool of_key = false;     // a key or reference whose new side is made of the old one: see rewrite/derived.h
 };
 
 // How many chunks of a table may be under way at once.

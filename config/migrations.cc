@@ -91,10 +91,12 @@ KeyMigration ReadKey(const YAML::Node& node, const std::string& what, const Migr
   if (const std::string reason = CheckType(key.new_type); diagnostics->ok() && !reason.empty()) {
     fresh.Fail("type", reason);
   }
+  key.from = fresh.String("from");
+  if (const std::string reason = key.from.empty() ? "" : CheckExpression(key.from); !reason.empty()) fresh.Fail("from", reason);
   // A key of letters holds a UUID; tables of different character sets could not refer to each other.
   const std::string folded = FoldCase(key.new_type);
   const bool letters = folded.rfind("char", 0) == 0 || folded.rfind("varchar", 0) == 0;
-  if (letters && folded.find("charset") == std::string::npos && folded.find("character set") == std::string::npos) key.new_type += " CHARACTER SET ascii";
+  if (letters && key.from.empty() && folded.find("charset") == std::string::npos && folded.find("character set") == std::string::npos) key.new_type += " CHARACTER SET ascii";
   key.final_name = Identifier(fresh, "final", false);
   if (section.Has("final")) {
     if (!key.final_name.empty()) section.Fail("final", "stands under 'new' too");
@@ -105,6 +107,14 @@ KeyMigration ReadKey(const YAML::Node& node, const std::string& what, const Migr
   key.old_from = section.String("old_from");
   if (const std::string reason = key.old_from.empty() ? "" : CheckExpression(key.old_from); !reason.empty()) {
     section.Fail("old_from", reason);
+  }
+  key.back = section.String("back");
+  if (const std::string reason = key.back.empty() ? "" : CheckExpression(key.back); !reason.empty()) section.Fail("back", reason);
+  if (key.from.empty() && !key.back.empty()) section.Fail("back", "has a meaning with 'new: {from: …}' only");
+  if (!key.from.empty() && key.keep_old_lookup) section.Fail("keep_old_lookup", "has no meaning for a key that is made of the old one");
+  if (!key.from.empty() && key.back.empty()) {
+    if (FoldCase(key.from) == FoldCase(key.old_column)) key.back = key.new_column;
+    else section.Fail("new", "from needs the way back beside it: back, an expression over the new column");
   }
   const std::vector<YAML::Node> references = section.List("references");
   section.Done();

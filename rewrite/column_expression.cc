@@ -120,6 +120,24 @@ std::string Literal(const std::string& value) {
 
 }  // namespace
 
+absl::StatusOr<std::string> ColumnExpression::OverColumn(std::string_view sql, std::string_view column) {
+  auto parsed = Parse(sql);
+  if (!parsed.ok()) return parsed.status();
+  if (parsed->columns().size() != 1) return No(sql, "is not made of one column");
+  const std::string text = "SELECT (" + std::string(sql) + ")";
+  SessionFacts facts;
+  facts.charset = "utf8mb4";
+  TokenList tokens;
+  if (absl::Status status = Lex(text, facts, Dialect{Flavor::kMySql, 80000}, &tokens); !status.ok()) return status;
+  std::string out;
+  size_t copied = 8;  // "SELECT ("
+  for (uint32_t i : parsed->column_tokens_) {
+    out += text.substr(copied, tokens.tokens[i].begin - copied) + QuoteName(column);
+    copied = tokens.tokens[i].end;
+  }
+  return out + text.substr(copied, text.size() - 1 - copied);
+}
+
 absl::StatusOr<ColumnExpression> ColumnExpression::Parse(std::string_view sql) {
   const std::string text = "SELECT (" + std::string(sql) + ")";
   const Dialect dialect{Flavor::kMySql, 80000};
@@ -150,6 +168,7 @@ absl::StatusOr<ColumnExpression> ColumnExpression::Parse(std::string_view sql) {
     if (const auto column = checker.columns_.find(i); column != checker.columns_.end()) {
       out.pieces_.push_back({so_far, false});
       out.pieces_.push_back({column->second, true});
+      out.column_tokens_.push_back(i);
       so_far.clear();
       const bool seen = std::any_of(out.columns_.begin(), out.columns_.end(), [&](const std::string& name) { return NameEq(name, column->second); });
       if (!seen) out.columns_.push_back(column->second);

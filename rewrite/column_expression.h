@@ -17,6 +17,9 @@ class ColumnExpression {
   // InvalidArgument: "'UUID()' does not give the same value each time; …".
   static absl::StatusOr<ColumnExpression> Parse(std::string_view sql);
 
+  // `sql`, an expression over one column, as one over `column`. InvalidArgument as Parse; or it names none or more than one.
+  static absl::StatusOr<std::string> OverColumn(std::string_view sql, std::string_view column);
+
   const std::vector<std::string>& columns() const { return columns_; }  // that it names, once each
   bool IsColumn() const { return pieces_.size() == 1; }  // just a column's name
   // The expression in parentheses, each column as `qualifier`.`name`; qualifier "": `name` alone.
@@ -29,6 +32,7 @@ class ColumnExpression {
   };
   std::vector<Piece> pieces_;
   std::vector<std::string> columns_;
+  std::vector<uint32_t> column_tokens_;  // of "SELECT (sql)"
 };
 
 }  // namespace crossfade::rewrite

@@ -131,6 +131,7 @@ std::shared_ptr<const HiddenSchema> MakeHidden(const Snapshot& snapshot) {
       }
     }
     for (const config::ColumnMigration& set : state.spec.columns) {
+      if (set.of_key) continue;
       const bool changes_type = set.old_columns.size() == 1 && set.new_columns.size() == 1 && NameEq(set.final_name, set.old_columns[0]);
       for (const config::NewColumn& fresh : set.new_columns)
         AddColumn(snapshot, state, set.table, fresh.name, changes_type ? set.old_columns[0] : "", &tables);

@@ -137,6 +137,7 @@ void ColumnAssignments::Take(Context& context, const Bound& bound, const Scope& 
       if (bound.source == nullptr) context.Refuse(*set, fmt::format("the name {} may belong to more than one table", name), "qualify it");
       continue;
     }
+    if (set->followed) context.Refuse(*set, fmt::format("an UPDATE of {}, which references follow by ON UPDATE CASCADE without their new side", name), "delete the row and insert it anew");
     Entry* entry = Of(set, &source, same);
     if (named_new) entry->fresh.emplace_back(name);
     else entry->old = std::string(name);

@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "rewrite/derived.h"
 #include "rewrite/hidden.h"
 #include "rewrite/names.h"
 #include "rewrite/planner.h"
@@ -39,11 +40,14 @@ std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<Migrati
   snapshot->migrations = std::move(migrations);
   for (MigrationState& migration : snapshot->migrations) {
     migration.parsed.clear();
+    std::erase_if(migration.spec.columns, [](const config::ColumnMigration& columns) { return columns.of_key; });
+    for (config::ColumnMigration& columns : DerivedColumns(migration.spec)) migration.spec.columns.push_back(std::move(columns));
     for (const config::ColumnMigration& columns : migration.spec.columns) migration.parsed.push_back(ParseColumns(columns));
   }
   snapshot->catalog = std::move(catalog);
   for (const MigrationState& migration : snapshot->migrations) {
     for (const config::KeyMigration& key : migration.spec.keys) {
+      if (!key.from.empty()) continue;
       const Table* table = snapshot->catalog.FindTable(migration.spec.schema, key.table);
       const Column* old = table != nullptr ? table->FindColumn(key.old_column) : nullptr;
       if (old != nullptr && old->type_class == TypeClass::kInteger && !IsIntegerType(key.new_type)) snapshot->integers_go = true;

@@ -18,6 +18,20 @@ ValueShape ShapeOfClass(TypeClass type) {
   return ValueShape::kOther;
 }
 
+// Whether a foreign key on one of the references changes it along with the key.
+bool Followed(const Snapshot& snapshot, const config::Migration& migration, const config::ColumnMigration& columns) {
+  for (const config::KeyMigration& key : migration.keys) {
+    if (!NameEq(key.table, columns.table) || !NameEq(key.old_column, columns.old_columns[0])) continue;
+    for (const config::KeyReference& reference : key.references) {
+      const Table* table = snapshot.catalog.FindTable(migration.schema, reference.table);
+      if (table == nullptr) return true;
+      for (const ForeignKey& foreign : table->foreign_keys)
+        if (foreign.columns.size() == 1 && NameEq(foreign.columns[0], reference.old_column) && foreign.on_update != "RESTRICT" && foreign.on_update != "NO ACTION") return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 const KeyColumn* MigratingTable::FindKey(std::string_view column, bool* named_new) const {
@@ -106,6 +120,7 @@ World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
     any_dual_ = any_dual_ || active;
     for (uint32_t k = 0; k < state.spec.keys.size(); ++k) {
       const config::KeyMigration& spec = state.spec.keys[k];
+      if (!spec.from.empty()) continue;  // see derived.h
       auto key = std::make_unique<Key>();
       key->migration = m;
       key->index = k;
@@ -145,7 +160,12 @@ World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
       set->by_new = effective.phase >= config::Phase::kCutover;
       set->new_only = effective.NewOnly();
       set->new_reader = effective.NewOnly() || (effective.phase == config::Phase::kCutover && (facts.new_cohort >> m & 1) != 0);
-      Add(snapshot, state.spec.schema, set->spec->table, m, active)->sets.push_back(set.get());
+      MigratingTable* table = Add(snapshot, state.spec.schema, set->spec->table, m, active);
+      table->sets.push_back(set.get());
+      if (set->spec->of_key) {
+        set->new_reader = set->new_reader && set->parsed->back.size() == 1 && set->parsed->back[0].expression.IsColumn();
+        set->followed = Followed(snapshot, state.spec, *set->spec);
+      }
       sets_.push_back(std::move(set));
     }
   }
