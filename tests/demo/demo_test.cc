@@ -108,7 +108,7 @@ TEST_P(OnServer, EveryCheckHoldsDirectly) {
   Stats stats;
   stats.BeginStep("direct");
   Fleet fleet(index, {.connections = 4, .packages_each = 60, .think_ms = 0.1}, &stats);
-  ASSERT_TRUE(fleet.Start({.port = (*server)->port()}).ok());
+  ASSERT_TRUE(fleet.Start({.port = (*server)->port()}, (*server)->port()).ok());
   std::this_thread::sleep_for(std::chrono::seconds(3));
   EXPECT_TRUE(fleet.Audit().ok());
   EXPECT_EQ(stats.errors(), 0u);
@@ -148,7 +148,7 @@ TEST_P(OnServer, LastReleaseRunsOnTheFinalSchema) {
   Stats stats;
   stats.BeginStep("final");
   Fleet fleet(index, {.connections = 4, .packages_each = 60, .think_ms = 0.1, .release = Release::kFinal}, &stats);
-  ASSERT_TRUE(fleet.Start({.port = (*server)->port()}).ok());
+  ASSERT_TRUE(fleet.Start({.port = (*server)->port()}, (*server)->port()).ok());
   std::this_thread::sleep_for(std::chrono::seconds(3));
   EXPECT_TRUE(fleet.Audit().ok());
   fleet.Stop();

@@ -53,3 +53,20 @@ CREATE TABLE till.items (
   PRIMARY KEY (id),
   FOREIGN KEY (orderId) REFERENCES orders(id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+CREATE TABLE depot.parts (
+  id char(36) NOT NULL,
+  name varchar(20) NOT NULL,
+  PRIMARY KEY (id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+CREATE TABLE depot.sites (
+  id int NOT NULL,
+  town varchar(20),
+  PRIMARY KEY (id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+CREATE TABLE depot.moves (
+  no int NOT NULL AUTO_INCREMENT,
+  part char(36),
+  site int NOT NULL,
+  PRIMARY KEY (no),
+  FOREIGN KEY (site) REFERENCES sites(id) ON UPDATE CASCADE
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;

@@ -140,8 +140,8 @@ inline std::shared_ptr<const Snapshot> GoldenSnapshot(const GoldenState& state, 
     };
     if (migration.phase >= config::Phase::kExpand) {
       for (const auto& key : spec.keys) {
-        add(key.table, key.old_column, key.new_column, !FreshKey(key.new_type).empty());
-        for (const auto& reference : key.references) add(reference.table, reference.old_column, reference.new_column);
+        add(key.table, key.old_column, key.new_column, !key.from.empty() || !FreshKey(key.new_type).empty());
+        for (const auto& reference : key.references) add(reference.table, reference.old_column, reference.new_column, !key.from.empty());
       }
       for (const auto& columns : spec.columns)
         for (const auto& fresh : columns.new_columns) add(columns.table, columns.old_columns.back(), fresh.name, true);

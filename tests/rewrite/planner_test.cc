@@ -135,7 +135,7 @@ TEST(Planner, Cohorts) {
   EXPECT_EQ(CohortOf(*snapshot, 0), 1u);
   EXPECT_EQ(CohortOf(*snapshot, 1249), 1u);
   EXPECT_EQ(CohortOf(*snapshot, 1250), 0u);
-  EXPECT_EQ(CohortOf(*In(Phase::kRetire), 9999), 15u);
+  EXPECT_EQ(CohortOf(*In(Phase::kRetire), 9999), 31u);
   EXPECT_EQ(CohortOf(*In(Phase::kVerify), 0), 0u);
 }
 

@@ -58,6 +58,9 @@ INSERT INTO zoo.Bears (id, name, caveId) VALUES (1,'Ada','c1'),(2,'Ben','home');
 INSERT INTO zoo.People (id, parent) VALUES ('x',NULL),('y','x');
 INSERT INTO till.orders (id, note) VALUES (7,'seven'),(8,NULL),(12,'twelve');
 INSERT INTO till.items (id, orderId, what) VALUES (1,7,'x'),(2,NULL,'y'),(3,8,'z'),(4,7,'x');
+INSERT INTO depot.parts VALUES ('0a0a0a0a-0000-4000-8000-000000000001','x'),('0b0b0b0b-0000-4000-8000-000000000002','y');
+INSERT INTO depot.sites VALUES (1,'a'),(2,'b');
+INSERT INTO depot.moves (no, part, site) VALUES (1,'0a0a0a0a-0000-4000-8000-000000000001',1),(2,NULL,2);
 )";
 
 // As `expand` and the allocator leave it; dependencies 4 and 5 and bear 2 still wait for the backfill.
@@ -73,6 +76,15 @@ UPDATE deb.customer SET digits = CAST(NULLIF(REGEXP_REPLACE(phone, '[^0-9]', '')
 UPDATE deb.packages SET id = CASE name WHEN 'a' THEN 17 WHEN 'b' THEN 18 WHEN 'c' THEN 19 WHEN '17' THEN 20 ELSE 21 END;
 UPDATE zoo.Caves SET newId = CASE id WHEN 'c1' THEN 17 WHEN 'c2' THEN 18 ELSE 19 END;
 UPDATE zoo.People SET newId = CASE id WHEN 'x' THEN 1 ELSE 2 END, newParent = IF(parent = 'x', 1, NULL);
+ALTER TABLE depot.parts ADD COLUMN bytes binary(16) NULL INVISIBLE AFTER id;
+ALTER TABLE depot.sites ADD COLUMN wide bigint NULL INVISIBLE AFTER id;
+ALTER TABLE depot.moves ADD COLUMN partBytes binary(16) NULL INVISIBLE AFTER part, ADD COLUMN siteWide bigint NULL INVISIBLE AFTER site;
+ALTER TABLE depot.parts ALTER COLUMN bytes SET DEFAULT (UNHEX(REPLACE(id, '-', '')));
+ALTER TABLE depot.sites ALTER COLUMN wide SET DEFAULT (id);
+ALTER TABLE depot.moves ALTER COLUMN partBytes SET DEFAULT (UNHEX(REPLACE(part, '-', ''))), ALTER COLUMN siteWide SET DEFAULT (site);
+UPDATE depot.parts SET bytes = UNHEX(REPLACE(id, '-', ''));
+UPDATE depot.sites SET wide = id;
+UPDATE depot.moves SET partBytes = UNHEX(REPLACE(part, '-', '')), siteWide = site;
 ALTER TABLE till.orders ADD COLUMN uid char(36) CHARACTER SET ascii NULL INVISIBLE AFTER id;
 ALTER TABLE till.items ADD COLUMN orderUid char(36) CHARACTER SET ascii NULL INVISIBLE AFTER orderId;
 ALTER TABLE till.orders ALTER COLUMN uid SET DEFAULT (UUID());
@@ -90,6 +102,8 @@ ALTER TABLE deb.dependencies ADD KEY (package_id), ADD KEY (depends_on_id);
 ALTER TABLE zoo.Caves ADD UNIQUE KEY (newId);
 ALTER TABLE zoo.People ADD UNIQUE KEY (newId);
 ALTER TABLE till.orders ADD UNIQUE KEY (uid);
+ALTER TABLE depot.parts ADD UNIQUE KEY (bytes);
+ALTER TABLE depot.sites ADD UNIQUE KEY (wide);
 )";
 
 constexpr char kRetire[] = R"(
@@ -100,6 +114,8 @@ ALTER TABLE till.items ADD FOREIGN KEY (orderUid) REFERENCES till.orders(uid);
 
 constexpr char kDrift[] = R"(SELECT
  (SELECT COUNT(*) FROM deb.customer WHERE NOT (digits <=> CAST(NULLIF(REGEXP_REPLACE(phone, '[^0-9]', ''), '') AS UNSIGNED) AND remark <=> note AND name <=> CONCAT(first, ' ', last))) +
+ (SELECT COUNT(*) FROM depot.parts WHERE NOT bytes <=> UNHEX(REPLACE(id, '-', ''))) + (SELECT COUNT(*) FROM depot.sites WHERE NOT wide <=> id) +
+ (SELECT COUNT(*) FROM depot.moves WHERE NOT (partBytes <=> UNHEX(REPLACE(part, '-', '')) AND siteWide <=> site)) +
  (SELECT COUNT(*) FROM deb.packages WHERE id IS NULL) + (SELECT COUNT(*) FROM zoo.Caves WHERE newId IS NULL) +
  (SELECT COUNT(*) FROM deb.dependencies d LEFT JOIN deb.packages p ON p.name = d.package LEFT JOIN deb.packages q ON q.name = d.depends_on
    WHERE NOT ((d.package_id <=> p.id OR (d.package_id IS NULL AND d.id IN (%))) AND (d.depends_on_id <=> q.id OR (d.depends_on_id IS NULL AND d.id IN (%))))) +
@@ -190,7 +206,7 @@ class GoldenServers : public testing::TestWithParam<Engine> {
     auto connected = Client::Connect({.port = server_->port()});
     ASSERT_TRUE(connected.ok()) << connected.status();
     client_.emplace(*std::move(connected));
-    RunAll(*client_, "CREATE DATABASE deb;\nCREATE DATABASE zoo;\nCREATE DATABASE till;\nUSE deb;\n");
+    RunAll(*client_, "CREATE DATABASE deb;\nCREATE DATABASE zoo;\nCREATE DATABASE till;\nCREATE DATABASE depot;\nUSE deb;\n");
     RunAll(*client_, rewrite::ReadGoldenFile("schema.sql"));
     RunAll(*client_, kRows);
     for (const auto& entry : std::filesystem::directory_iterator(std::string(CROSSFADE_SOURCE_DIR) + "/tests/golden")) {
