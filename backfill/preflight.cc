@@ -68,10 +68,10 @@ void CheckOldColumn(const Table& table, const Column& old, const std::string& ne
   } else if (old.type_class == TypeClass::kInteger) {
     if (!rewrite::IsIntegerType(new_type)) return;
     AddError(findings, fmt::format("{} is {}, an integer like the new key: the proxy tells the two keys apart by their shape", name, old.type),
-             "a migration between two integer types is not possible in this version");
+             "let the new key be made of the old one (new: {from: …}), where the application gives its keys itself");
   } else if (!rewrite::IsIntegerType(new_type)) {
     AddError(findings, fmt::format("{} is {}, and the new key {}: the proxy tells the two keys apart by their shape", name, old.type, new_type),
-             "a migration between two string types is not possible in this version");
+             "let the new key be made of the old one (new: {from: …}, back: …)");
   } else if (old.type_class != TypeClass::kString && old.type_class != TypeClass::kBinary) {
     AddError(findings, fmt::format("{} is {}: only character and binary keys can be replaced in this version", name, old.type), "");
   }
