@@ -58,6 +58,8 @@ class Rehearsal {
     Heading("expand", "statements on the tables wait for the moment; ALGORITHM=INSTANT changes metadata alone");
     status = Ddl(ExpandDdl);
     if (!status.ok()) return status;
+    status = Ddl([](const config::Migration& migration, const rewrite::Catalog& catalog) { return DefaultsDdl(migration, catalog, true); });
+    if (!status.ok()) return status;
     Heading("dual_write", "nothing is done to the tables; every INSERT and UPDATE through the proxies writes both sides");
     Heading("backfill", "chunks, each a transaction of its own at READ COMMITTED; rows that the application has locked are not waited for");
     status = Backfill();

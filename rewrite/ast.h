@@ -215,6 +215,7 @@ struct Statement {
   Insert* insert = nullptr;
   Update* update = nullptr;
   Delete* del = nullptr;
+  std::vector<std::pair<TableRef*, bool>> locks;  // kLockTables, where all of it is understood: true: to write
   Load* load = nullptr;      // kLoad; nullptr: LOAD XML, LOAD INDEX and the like
   Statement* inner = nullptr;
   std::vector<Name> names;   // kinds not taken apart: every identifier-like word, for the touch test

@@ -157,6 +157,7 @@ class Parser {
   void ParseRows(Insert* insert);
   void ParseAssignments(std::vector<Assignment>* out);
   Update* ParseUpdate(std::vector<Cte> with);
+  void ParseLockTables(Statement* statement);
   bool AtLoadData() const;
   Load* ParseLoad();
   Delete* ParseDelete(std::vector<Cte> with);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// LOAD DATA, as far as it decides what is written: the table, the columns, SET. (MySQL manual, LOAD DATA Statement.)
+// LOAD DATA, as far as it decides what is written: the table, the columns, SET (MySQL manual, LOAD DATA Statement); LOCK TABLES.
 //
 //   LOAD DATA [LOW_PRIORITY | CONCURRENT] [LOCAL] INFILE 'file' [REPLACE | IGNORE] INTO TABLE t [PARTITION (p, …)]
 //     [CHARACTER SET c] [FIELDS …] [LINES …] [IGNORE n LINES] [(column | @variable, …)] [SET column = expression, …]
@@ -42,6 +42,27 @@ Load* Parser::ParseLoad() {
   if (Accept(Kw::kSet)) ParseAssignments(&load->set);
   if (!AtEnd()) Fail();
   return load;
+}
+
+// LOCK TABLES t [[AS] alias] {READ [LOCAL] | [LOW_PRIORITY] WRITE}, …
+void Parser::ParseLockTables(Statement* statement) {
+  statement->kind = StatementKind::kLockTables;
+  const uint32_t begin = pos_;
+  bool known = Is(Kw::kTable, 1) || Is(Kw::kTables, 1);
+  pos_ += known ? 2 : 0;
+  while (known && IsName()) {
+    TableRef* table = ParseTableName();
+    ParseTableAlias(table);
+    Accept(Kw::kLowPriority);
+    const bool write = Accept(Kw::kWrite);
+    known = write || Accept(Kw::kRead);
+    if (!write) Accept(Kw::kLocal);
+    statement->locks.emplace_back(table, write);
+    if (!AcceptOp(",")) break;
+  }
+  if (!known || !AtEnd()) statement->locks.clear();
+  if (!failed_) pos_ = begin;
+  CollectNames(statement, false);
 }
 
 }  // namespace crossfade::rewrite

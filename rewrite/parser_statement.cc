@@ -37,6 +37,9 @@ Statement* Parser::ParseStatement() {
       case Kw::kExecute:
         ParseExecute(statement);
         break;
+      case Kw::kLock:
+        ParseLockTables(statement);
+        break;
       case Kw::kLoad:
         statement->kind = StatementKind::kLoad;
         if (AtLoadData()) {

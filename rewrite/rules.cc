@@ -29,7 +29,7 @@ constexpr Rule kRules[] = {
     {StatementKind::kHandler, RuleForbidden},
     {StatementKind::kLoad, RuleLoad},
     {StatementKind::kTruncate, RuleTruncate},
-    {StatementKind::kLockTables, RuleForbidden},
+    {StatementKind::kLockTables, RuleLockTables},
     {StatementKind::kDdl, RuleForbidden},
     {StatementKind::kAdmin, RuleHarmless},
     {StatementKind::kCompound, RuleForbidden},
@@ -137,6 +137,19 @@ void RuleTruncate(Context& context, Reader&, Statement& statement) {
   }
 }
 
+// Under LOCK TABLES a statement sees the locked tables alone: nothing can be looked up.
+void RuleLockTables(Context& context, Reader& reader, Statement& statement) {
+  for (const MigratingTable* table : Mentioned(context, statement)) {
+    context.plan->touched |= table->migrations;
+    bool reads = !statement.locks.empty();
+    for (const auto& [ref, write] : statement.locks) reads = reads && !(write && reader.FindTable(*ref, nullptr) == table);
+    for (const KeyColumn& key : table->keys) {
+      if (key.key->active && (!reads || key.key->new_only))
+        context.Refuse(*key.key, "LOCK TABLES hides the tables that new keys are looked up in", "lock to READ, or use a transaction with SELECT … FOR UPDATE");
+    }
+  }
+}
+
 void RuleForbidden(Context& context, Reader&, Statement& statement) {
   const std::vector<const MigratingTable*> tables = Mentioned(context, statement);
   // In a block, and in what is not taken apart (all texts under sql_mode ORACLE), a text may be put together and run.
@@ -146,7 +159,7 @@ void RuleForbidden(Context& context, Reader&, Statement& statement) {
     context.Refuse(AnyActive(context.world), "a block prepares a text", "send its statements one by one");
   }
   for (const MigratingTable* table : tables) {
-    const bool writes = statement.kind != StatementKind::kHandler && statement.kind != StatementKind::kLockTables;
+    const bool writes = statement.kind != StatementKind::kHandler;
     const bool frozen = table->expanding && statement.kind == StatementKind::kDdl;
     context.plan->touched |= table->migrations;
     if (writes) context.plan->writes = true;
@@ -158,9 +171,6 @@ void RuleForbidden(Context& context, Reader&, Statement& statement) {
         break;
       case StatementKind::kLoad:
         context.Refuse(migration, fmt::format("LOAD XML into {}", table->name), "use LOAD DATA, or INSERT statements");
-        break;
-      case StatementKind::kLockTables:
-        context.Refuse(migration, "LOCK TABLES hides the tables that new keys are looked up in", "use a transaction with SELECT … FOR UPDATE");
         break;
       case StatementKind::kDdl:
         context.Refuse(migration, fmt::format("{} is migrating and must keep its shape", table->name), "wait until the migration is done, or take it back to observe");

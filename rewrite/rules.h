@@ -24,6 +24,7 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement);
 void RuleUpdate(Context& context, Reader& reader, Statement& statement);
 void RuleDelete(Context& context, Reader& reader, Statement& statement);
 void RuleInner(Context& context, Reader& reader, Statement& statement);     // EXPLAIN, SET STATEMENT
+void RuleLockTables(Context& context, Reader& reader, Statement& statement);
 void RuleLoad(Context& context, Reader& reader, Statement& statement);
 void RuleMention(Context& context, Reader& reader, Statement& statement);   // SET, DO, CALL: may read in passing
 void RuleDynamic(Context& context, Reader& reader, Statement& statement);   // PREPARE, EXECUTE IMMEDIATE
