@@ -312,7 +312,7 @@ std::vector<Alter> ReleaseOldDdl(const config::Migration& migration, const rewri
       if (const rewrite::ForeignKey* key = ForeignKeyOn(table, pair.old_column)) {
         alter->clauses.push_back(fmt::format("DROP FOREIGN KEY {}", QuoteName(key->name)));
       }
-      if (!old->nullable && !old->has_default) {
+      if (!old->nullable && !old->has_default && pair.from.empty()) {
         alter->clauses.push_back(fmt::format("ALTER COLUMN {} SET DEFAULT {}", QuoteName(pair.old_column), Nothing(*old)));
       }
     }
@@ -327,6 +327,8 @@ std::vector<Alter> ReleaseOldDdl(const config::Migration& migration, const rewri
   });
   PerSet(migration, catalog, "INPLACE", [](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
     for (const std::string& name : set.old_columns) {
+      // One with a way back is written to the end.
+      if (std::any_of(set.back.begin(), set.back.end(), [&](const auto& back) { return SameName(back.column, name); })) continue;
       const rewrite::Column* old = table.FindColumn(name);
       if (old != nullptr && !old->nullable && !old->has_default) {
         alter->clauses.push_back(fmt::format("ALTER COLUMN {} SET DEFAULT {}", QuoteName(name), Nothing(*old)));

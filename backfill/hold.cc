@@ -54,6 +54,21 @@ absl::Status Walker::LetGo(uint64_t epoch, const MigrationRow& row, const std::s
   return absl::OkStatus();
 }
 
+// A reference without a foreign key that no new key can be made of: it would be gone with the old column.
+absl::Status Walker::NothingLost() {
+  for (const TablePairs& entry : PairsByTable(derived_)) {
+    for (const ColumnPair& pair : entry.derived) {
+      auto lost = connection_.Query(fmt::format("SELECT 1 FROM {} WHERE {} IS NULL AND {} IS NOT NULL LIMIT 1", TableName(migration_.schema, entry.table),
+                                                QuoteName(pair.new_column), QuoteName(pair.old_column)));
+      if (!lost.ok()) return lost.status();
+      if (!lost->rows.empty()) {
+        return absl::FailedPreconditionError(fmt::format("{}.{} holds a value that no new key can be made of; `crossfade verify` shows it", entry.table, pair.old_column));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
   auto alters = HeldDdl(row);
   if (!alters.ok()) return alters.status();
@@ -72,6 +87,7 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
     return absl::AbortedError(fmt::format("the tables are in use: their metadata locks were not free within {} ms{}{}", config_.limits.hold_limit.count(),
                                           blocker.empty() ? "" : "; ", blocker));
   }
+  if (status.ok() && row.phase == Phase::kContract && !*touched) status = NothingLost();
   std::vector<std::string> made;
   CROSSFADE_FAILPOINT("hold.locked", row.name + " " + lock);
   for (const Alter& alter : *alters) {
@@ -79,6 +95,22 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
     status = connection_.Execute(AlterSql(alter)).status();
     CROSSFADE_FAILPOINT("hold.altered", AlterSql(alter));
     if (status.ok()) made.push_back(AlterSql(alter));
+  }
+  if (!status.ok() && !absl::IsUnavailable(status) && !made.empty() && row.phase == Phase::kContract) {
+    // One table cannot be changed: the names as they were, so that nobody is held for it.
+    auto tables = Tables();
+    bool undone = tables.ok();
+    if (tables.ok()) {
+      for (const Alter& alter : UndoFinalNamesDdl(migration_, *tables)) {
+        undone = undone && connection_.Execute(AlterSql(alter)).ok();
+        made.push_back(AlterSql(alter));
+      }
+    }
+    if (undone) {
+      for (const std::string& sql : made) AddEvent(connection_, config_, row.name, Severity::kInfo, sql);
+      made.clear();
+      *touched = false;
+    }
   }
   // The old columns go at once, while nobody has a transaction open: MySQL refuses the table to older snapshots (1412). What
   // cannot be done here is done afterwards.
@@ -96,7 +128,7 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
   if (absl::IsUnavailable(status)) return status;
   auto unlocked = connection_.Execute("UNLOCK TABLES");
   CROSSFADE_FAILPOINT("hold.unlocked", fmt::format("{} {}", row.name, config::PhaseName(row.phase)));
-  *touched = !made.empty();
+  *touched = *touched || !made.empty();  // by whoever held them before, too
   for (const std::string& sql : made) AddEvent(connection_, config_, row.name, Severity::kInfo, sql);
   return status.ok() ? unlocked.status() : status;
 }
@@ -114,10 +146,10 @@ absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const Migra
     ++epoch;
   }
   CROSSFADE_FAILPOINT("hold.held", fmt::format("{} {}", row.name, config::PhaseName(row.phase)));
-  // Half-changed already (a migrator died here): only forward.
+  // Half-changed already (a migrator died here, or one table could not be changed): only forward.
   auto left = HeldDdl(row);
   if (!left.ok()) return left.status();
-  bool touched = false;
+  bool touched = row.held && row.phase == Phase::kCutover && half_changed_;
   if (row.held && row.phase == Phase::kContract) {
     auto tables = Tables();
     if (!tables.ok()) return tables.status();
@@ -149,6 +181,7 @@ absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const Migra
     if (!released.ok()) return released;
     return Waiting("the statement gate was let go: " + std::string(changed.message()));
   }
+  half_changed_ = !changed.ok();
   if (!changed.ok()) return changed;  // held on, tried again
   EpochChange done{row.phase == Phase::kExpand     ? "held = 0"
                    : row.phase == Phase::kContract ? "held = 0, swapped = 1"

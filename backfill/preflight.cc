@@ -156,6 +156,15 @@ void CheckReference(const Table& table, const ColumnPair& pair, const Table* par
 }
 
 void CheckIndexes(Connection& connection, const Table& table, const std::vector<std::string>& old_columns, Findings* findings) {
+  // MySQL's functional indexes, which have no column.
+  auto computed = connection.Query(fmt::format("SELECT index_name, expression FROM information_schema.statistics WHERE table_schema = {} AND table_name = {} AND expression IS NOT NULL",
+                                               connection.Quote(table.schema), connection.Quote(table.name)));
+  for (const Row& row : computed.ok() ? computed->rows : std::vector<Row>()) {
+    for (const std::string& old : old_columns) {
+      if (row[1].value_or("").find("`" + old + "`") == std::string::npos) continue;
+      AddError(findings, fmt::format("{}.{}: the index {} is on an expression over {}", table.schema, table.name, row[0].value_or(""), old), "drop it first");
+    }
+  }
   auto special = connection.Query(fmt::format("SELECT index_name, column_name, index_type FROM information_schema.statistics WHERE table_schema = {} AND table_name = {}"
                                               " AND index_type NOT IN ('BTREE')", connection.Quote(table.schema), connection.Quote(table.name)));
   if (!special.ok()) return;
@@ -209,6 +218,12 @@ absl::Status CheckTable(Connection& connection, const config::Migration& migrati
   if (row[3].value_or("").find("partitioned") != std::string::npos) AddError(findings, name + " is partitioned", "not possible in this version");
   const uint64_t rows = std::strtoull(row[4].value_or("0").c_str(), nullptr, 10);
   AddInfo(findings, fmt::format("{}: about {} rows to fill; the binary log grows by about {} bytes a row with full row images", name, rows, 203));
+  if (auto made = connection.Query(fmt::format("SELECT column_name FROM information_schema.columns WHERE table_schema = {} AND table_name = {} AND extra LIKE '%VIRTUAL GENERATED%'"
+                                               " AND VERSION() LIKE '%MariaDB%'", connection.Quote(migration.schema), connection.Quote(entry.table)));
+      made.ok() && !made->rows.empty()) {
+    AddError(findings, fmt::format("{} has a virtual column, {}: MariaDB cannot add a column before it without a copy of the table", name, made->rows[0][0].value_or("")),
+             "make it a stored one, or drop it first");
+  }
   if (auto keyset = Keyset::Of(*table); !keyset.ok()) AddError(findings, std::string(keyset.status().message()), "add a primary key");
   for (const ColumnPair& pair : AllPairs(entry)) {
     const Column* old = table->FindColumn(pair.old_column);

@@ -74,12 +74,57 @@ void CheckExpression(const std::string& table, const std::string& column, const 
   }
 }
 
+// The collation that a declared type names; empty: none.
+std::string CollationOf(const std::string& declared) {
+  const std::string type = Lower(declared);
+  const size_t at = type.find("collate");
+  if (at == std::string::npos) return StartsWith(type, {"binary", "varbinary"}) ? "binary" : "";
+  const size_t begin = type.find_first_not_of(" '\"", at + 7);
+  return begin == std::string::npos ? "" : type.substr(begin, type.find_first_of(" '\")", begin) - begin);
+}
+
+// Whether every value of one integer type is one of the other.
+bool Holds(const std::string& type, const std::string& was) {
+  constexpr std::string_view kWidths[] = {"tinyint", "smallint", "mediumint", "int", "bigint"};
+  const auto width = [&](const std::string& t) {
+    return std::find_if(std::begin(kWidths), std::end(kWidths), [&](std::string_view w) { return t.rfind(w, 0) == 0; }) - std::begin(kWidths);
+  };
+  const bool was_unsigned = was.find("unsigned") != std::string::npos, is_unsigned = type.find("unsigned") != std::string::npos;
+  return was_unsigned == is_unsigned ? width(type) >= width(was) : was_unsigned && width(type) > width(was);
+}
+
+// Values that are different on the old side must be so on the new one, where a unique index stands over them.
+void CheckUnique(const Table& table, const config::ColumnMigration& set, Findings* findings) {
+  const Column* old = table.FindColumn(set.old_columns[0]);
+  const auto from = rewrite::ColumnExpression::Parse(set.new_columns[0].from);
+  if (old == nullptr || !from.ok()) return;
+  const bool unique = std::any_of(table.indexes.begin(), table.indexes.end(), [&](const rewrite::Index& index) {
+    return index.unique && std::any_of(index.columns.begin(), index.columns.end(), [&](const std::string& c) { return SameName(c, old->name); });
+  });
+  const bool replaces = set.new_columns.size() == 1 && SameName(set.final_name, old->name);
+  if (!unique || (!set.of_key && !replaces)) return;
+  const Column fresh = Declared(set.new_columns[0]);
+  const std::string name = fmt::format("{}.{}.{}", table.schema, table.name, old->name), type = Lower(set.new_columns[0].type);
+  if (!old->collation.empty() && !fresh.charset.empty()) {
+    const std::string collation = CollationOf(type);
+    if (collation != Lower(old->collation) && !collation.ends_with("_bin")) {
+      AddError(findings, fmt::format("{} is unique as {} tells its values apart, the new column {}: two values could become one", name, old->collation,
+                                     collation.empty() ? "says no collation" : "as " + collation + " does"),
+               fmt::format("say in its type: COLLATE {}, or one that ends in _bin", old->collation));
+    }
+  }
+  if (from->IsColumn() && old->type_class == rewrite::TypeClass::kInteger && fresh.type_class == rewrite::TypeClass::kInteger && !Holds(type, Lower(old->type))) {
+    AddError(findings, fmt::format("{} is {}, and {} does not hold all of its values", name, old->type, set.new_columns[0].type), "use a wider integer, signed where the old one is");
+  }
+}
+
 }  // namespace
 
 void CheckColumnMigration(const Table& table, const config::ColumnMigration& set, Findings* findings) {
   const std::string name = fmt::format("{}.{}", table.schema, table.name);
   std::vector<std::string> fresh_names;
   for (const std::string& old : set.old_columns) CheckOld(table, old, set.of_key, findings);
+  CheckUnique(table, set, findings);
   for (const config::NewColumn& fresh : set.new_columns) {
     fresh_names.push_back(fresh.name);
     CheckExpression(name, fresh.name, fresh.from, set.old_columns, "old", findings);

@@ -144,8 +144,11 @@ std::string ReferrersSql(const Connection& connection, bool maria, const std::st
 
 // Tables that refer to a key and are not in the migration would lose their parent.
 absl::Status CheckChildren(Connection& connection, bool maria, const config::Migration& migration, const std::vector<TablePairs>& tables, Findings* findings) {
-  for (const config::KeyMigration& key : migration.keys) {
-    auto rows = connection.Query(ReferrersSql(connection, maria, migration.schema, key.table, key.old_column));
+  std::vector<std::pair<std::string, std::string>> referred;  // a reference may be a key to others in turn
+  for (const TablePairs& entry : tables)
+    for (const ColumnPair& pair : AllPairs(entry)) referred.emplace_back(entry.table, pair.old_column);
+  for (const auto& [key_table, key_column] : referred) {
+    auto rows = connection.Query(ReferrersSql(connection, maria, migration.schema, key_table, key_column));
     if (!rows.ok()) return rows.status();
     for (const Row& row : rows->rows) {
       bool named = false;
@@ -155,8 +158,8 @@ absl::Status CheckChildren(Connection& connection, bool maria, const config::Mig
       }
       if (named) continue;
       AddError(findings, fmt::format("{}.{}.{} refers to {}.{} ({}), but is none of the references in the file", row[0].value_or(""), row[1].value_or(""), row[2].value_or(""),
-                                     key.table, key.old_column, row[3].value_or("")),
-               "add it to `references:`");
+                                     key_table, key_column, row[3].value_or("")),
+               "add it to `references:`, with a foreign key to the key itself");
     }
   }
   for (const TablePairs& entry : tables) {

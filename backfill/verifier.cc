@@ -6,6 +6,7 @@
 #include "backfill/catalog_loader.h"
 #include "backfill/columns.h"
 #include "backfill/control.h"
+#include "backfill/ddl.h"
 #include "backfill/failpoint.h"
 #include "backfill/fill_sql.h"
 #include "backfill/store.h"
@@ -26,8 +27,15 @@ bool HasReference(const TablePairs& pairs) { return !pairs.pairs.empty() && !pai
 std::string Condition(const rewrite::Table& table, const TablePairs& pairs, const std::vector<FilledColumn>& columns) {
   std::string out;
   if (!columns.empty()) out = ColumnsDiffer(table, columns, "r");
-  for (const config::ColumnMigration& set : pairs.sets) {
-    if (set.of_key) out += " OR " + NotBack(table, set, "r");
+  for (const ColumnPair& pair : pairs.derived) {
+    if (!pair.is_key && ForeignKeyOn(table, pair.old_column) != nullptr) {
+      // Whatever the spelling, it refers to the same row.
+      out += fmt::format(" OR (r.{0} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {1} AS p WHERE p.{2} = r.{3}))", QuoteName(pair.old_column), TableName(table.schema, pair.key_table),
+                         QuoteName(pair.key_new_column), QuoteName(pair.new_column));
+      continue;
+    }
+    for (const config::ColumnMigration& set : pairs.sets)
+      if (set.of_key && SameName(set.old_columns[0], pair.old_column)) out += " OR " + NotBack(table, set, "r");
   }
   for (size_t i = 0; i < pairs.pairs.size(); ++i) {
     const ColumnPair& pair = pairs.pairs[i];

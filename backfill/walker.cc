@@ -110,7 +110,7 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
       return CopyPiece(row, again);
     case Phase::kVerify:
       if (row.desired < Phase::kVerify) return Waiting();
-      return VerifyPiece(row, again);
+      return VerifyPiece(row, migration_, again);
     case Phase::kCutover:
       if (row.desired == Phase::kCutover) {
         absl::Status judged = JudgeReads(row);
@@ -121,12 +121,14 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
         if (!watched.ok()) return watched;
         return Waiting();
       }
-      return VerifyPiece(row, again);
+      return VerifyPiece(row, migration_, again);
     case Phase::kRetire: {
       auto tables = Tables();
       if (!tables.ok()) return tables.status();
       absl::Status dropped = RunAlters(connection_, config_, row.name, DropOldIndexDdl(migration_, *tables));
       if (!dropped.ok()) return dropped;
+      // Keys that are made of the old ones are written on both sides to the end: once more before the old side goes.
+      if (row.desired > Phase::kRetire && !derived_.keys.empty()) return VerifyPiece(row, derived_, again);
       return Waiting();
     }
     case Phase::kContract: {
@@ -202,7 +204,7 @@ absl::StatusOr<Waiting> Walker::CopyPiece(const MigrationRow& asked, microsecond
   return Waiting(result.waiting_for.empty() ? "filling rows whose key was changed meanwhile" : "waits for " + result.waiting_for);
 }
 
-absl::StatusOr<Waiting> Walker::VerifyPiece(const MigrationRow& row, microseconds* again) {
+absl::StatusOr<Waiting> Walker::VerifyPiece(const MigrationRow& row, const config::Migration& what, microseconds* again) {
   auto verdict = ReadVerdict(connection_, config_, row.name, row.changed_epoch);
   if (!verdict.ok()) return verdict.status();
   if (verdict->finished) {
@@ -214,7 +216,7 @@ absl::StatusOr<Waiting> Walker::VerifyPiece(const MigrationRow& row, microsecond
   auto throttled = Throttled(again);
   if (!throttled.ok() || !throttled->empty()) return throttled;
   if (verifier_ == nullptr) {
-    auto verifier = Verifier::Make(connection_, config_, migration_, false, row.changed_epoch);
+    auto verifier = Verifier::Make(connection_, config_, what, false, row.changed_epoch);
     if (!verifier.ok()) return verifier.status();
     verifier_ = *std::move(verifier);
   }

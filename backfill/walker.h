@@ -28,7 +28,10 @@ class Walker {
   // `sleep(how long)`: false: stop now. `throttle` outlives the walker.
   Walker(Connection& connection, const config::Config& config, const config::Migration& migration, Throttle* throttle,
          std::function<bool(std::chrono::microseconds)> sleep)
-      : connection_(connection), config_(config), migration_(migration), throttle_(throttle), sleep_(std::move(sleep)) {}
+      : connection_(connection), config_(config), migration_(migration), derived_(migration), throttle_(throttle), sleep_(std::move(sleep)) {
+    std::erase_if(derived_.keys, [](const config::KeyMigration& key) { return key.from.empty(); });
+    derived_.columns.clear();
+  }
 
   // One piece of work under `state`, in which `row` is this migration's. Gives the time until it wants to be called again.
   absl::StatusOr<std::chrono::microseconds> Step(const ControlState& state, const MigrationRow& row);
@@ -41,7 +44,7 @@ class Walker {
   // Empty: a chunk may be made now.
   absl::StatusOr<Waiting> Throttled(std::chrono::microseconds* again);
   absl::StatusOr<Waiting> CopyPiece(const MigrationRow& asked, std::chrono::microseconds* again);
-  absl::StatusOr<Waiting> VerifyPiece(const MigrationRow& row, std::chrono::microseconds* again);
+  absl::StatusOr<Waiting> VerifyPiece(const MigrationRow& row, const config::Migration& what, std::chrono::microseconds* again);
   absl::Status Watch(const MigrationRow& row, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> Ready(const MigrationRow& row, config::Phase next, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> Go(const ControlState& state, const MigrationRow& row, config::Phase next);
@@ -49,6 +52,7 @@ class Walker {
 
   // The statement gate: hold, wait until nobody works on the tables, change them, let go. See hold.cc.
   absl::StatusOr<Waiting> UnderHold(const ControlState& state, const MigrationRow& row);
+  absl::Status NothingLost();
   absl::Status ChangeHeldTables(const MigrationRow& row, bool* touched);
   absl::Status LetGo(uint64_t epoch, const MigrationRow& row, const std::string& why);
   absl::StatusOr<std::vector<Alter>> HeldDdl(const MigrationRow& row);
@@ -57,6 +61,7 @@ class Walker {
   Connection& connection_;
   config::Config config_;
   config::Migration migration_;
+  config::Migration derived_;  // its keys that are made of the old ones, alone
   Throttle* throttle_;
   std::function<bool(std::chrono::microseconds)> sleep_;
   std::unique_ptr<Copier> copier_;
@@ -68,6 +73,7 @@ class Walker {
   std::chrono::steady_clock::time_point not_before_;  // the next try of what failed or was given up
   std::chrono::milliseconds backoff_{0};
   std::chrono::steady_clock::time_point hold_not_before_;
+  bool half_changed_ = false;  // some of the held tables are, others could not be
   std::chrono::milliseconds hold_backoff_{0};
   std::string hold_reason_;  // why it was last let go
 };

@@ -120,7 +120,9 @@ std::string Literal(const std::string& value) {
 
 }  // namespace
 
-absl::StatusOr<std::string> ColumnExpression::OverColumn(std::string_view sql, std::string_view column) {
+absl::StatusOr<std::string> ColumnExpression::OverColumn(std::string_view sql, std::string_view column) { return OverText(sql, QuoteName(column)); }
+
+absl::StatusOr<std::string> ColumnExpression::OverText(std::string_view sql, std::string_view with) {
   auto parsed = Parse(sql);
   if (!parsed.ok()) return parsed.status();
   if (parsed->columns().size() != 1) return No(sql, "is not made of one column");
@@ -132,7 +134,7 @@ absl::StatusOr<std::string> ColumnExpression::OverColumn(std::string_view sql, s
   std::string out;
   size_t copied = 8;  // "SELECT ("
   for (uint32_t i : parsed->column_tokens_) {
-    out += text.substr(copied, tokens.tokens[i].begin - copied) + QuoteName(column);
+    out += text.substr(copied, tokens.tokens[i].begin - copied) + std::string(with);
     copied = tokens.tokens[i].end;
   }
   return out + text.substr(copied, text.size() - 1 - copied);

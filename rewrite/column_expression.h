@@ -19,6 +19,7 @@ class ColumnExpression {
 
   // `sql`, an expression over one column, as one over `column`. InvalidArgument as Parse; or it names none or more than one.
   static absl::StatusOr<std::string> OverColumn(std::string_view sql, std::string_view column);
+  static absl::StatusOr<std::string> OverText(std::string_view sql, std::string_view text);  // … over another expression
 
   const std::vector<std::string>& columns() const { return columns_; }  // that it names, once each
   bool IsColumn() const { return pieces_.size() == 1; }  // just a column's name

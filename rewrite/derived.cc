@@ -26,6 +26,11 @@ std::vector<config::ColumnMigration> DerivedColumns(const config::Migration& mig
       columns.table = table;
       columns.old_columns = {old_column};
       columns.new_columns.push_back({new_column, key.new_type, over(key.from, old_column)});
+      // Two old keys must not become one, nor meet in the new unique index: what does not come back has no new key.
+      const auto from = ColumnExpression::Parse(key.from);
+      const auto there_and_back = ColumnExpression::OverText(key.back, "(" + columns.new_columns[0].from + ")");
+      if (own && from.ok() && !from->IsColumn() && there_and_back.ok())
+        columns.new_columns[0].from = "IF(HEX(" + *there_and_back + ") = HEX(" + QuoteName(old_column) + "), " + columns.new_columns[0].from + ", NULL)";
       columns.back.push_back({old_column, over(key.back, new_column)});
       columns.final_name = final_name;
       columns.of_key = true;

@@ -40,6 +40,12 @@ const std::vector<ParsedColumns::Made>* Made(Context& context, const ColumnSet& 
   return &set.parsed->back;
 }
 
+// A key that is cut to fit, or made NULL, could be another row's on the new side.
+void CheckKeyWritten(Context& context, const ColumnSet& set) {
+  if (!set.own_key || ((context.facts.sql_mode & kStrict) != 0 && !context.ignore)) return;
+  context.Refuse(set, fmt::format("{} is written where values are cut to fit", set.spec->old_columns[0]), "use a strict sql_mode, without IGNORE");
+}
+
 void NoteMade(Context& context, const ColumnSet& set, const std::vector<ParsedColumns::Made>* made) {
   context.Note(made == &set.parsed->back ? "makes the old columns of the new ones" : "makes the new columns of the old ones");
 }
@@ -80,6 +86,7 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
       if (set->IsOld(column)) old = &column;
       if (set->IsNew(column)) fresh.push_back(column);
     }
+    CheckKeyWritten(context, *set);
     const std::vector<ParsedColumns::Made>* made = Made(context, *set, old, fresh);
     if (made == nullptr) continue;
     for (const ParsedColumns::Made& column : *made) added.push_back({column.column, column.expression.Text(table.name)});
@@ -91,6 +98,7 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
 void CheckLeftToDefaults(Context& context, const MigratingTable& table, const std::vector<std::string>& columns) {
   for (const ColumnSet* set : table.sets) {
     if (!set->active) continue;
+    CheckKeyWritten(context, *set);
     for (const config::NewColumn& fresh : set->spec->new_columns) {
       const Column* column = table.table != nullptr ? table.table->FindColumn(fresh.name) : nullptr;
       if (column != nullptr && !column->computed)
@@ -138,6 +146,7 @@ void ColumnAssignments::Take(Context& context, const Bound& bound, const Scope& 
       continue;
     }
     if (set->followed) context.Refuse(*set, fmt::format("an UPDATE of {}, which references follow by ON UPDATE CASCADE without their new side", name), "delete the row and insert it anew");
+    CheckKeyWritten(context, *set);
     Entry* entry = Of(set, &source, same);
     if (named_new) entry->fresh.emplace_back(name);
     else entry->old = std::string(name);

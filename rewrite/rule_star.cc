@@ -84,7 +84,7 @@ Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
       }
       const ColumnSet* set = source.table->FindSet(column->name, &named_new);
       const ColumnExpression* back = set != nullptr && set->new_reader ? set->Back(column->name) : nullptr;
-      if (set != nullptr && set->new_only && back == nullptr) ctx_.Refuse(*set, fmt::format("* shows {}, which is retired", column->name), "name the columns");
+      if (set != nullptr && set->new_only && set->Back(column->name) == nullptr) ctx_.Refuse(*set, fmt::format("* shows {}, which is retired", column->name), "name the columns");
       if (back != nullptr) {
         CheckValues(ctx_, *set);
         differs = true;

@@ -26,7 +26,7 @@ bool Followed(const Snapshot& snapshot, const config::Migration& migration, cons
       const Table* table = snapshot.catalog.FindTable(migration.schema, reference.table);
       if (table == nullptr) return true;
       for (const ForeignKey& foreign : table->foreign_keys)
-        if (foreign.columns.size() == 1 && NameEq(foreign.columns[0], reference.old_column) && foreign.on_update != "RESTRICT" && foreign.on_update != "NO ACTION") return true;
+        if (foreign.columns.size() == 1 && (NameEq(foreign.columns[0], reference.old_column) || NameEq(foreign.columns[0], reference.new_column)) && foreign.on_update != "RESTRICT" && foreign.on_update != "NO ACTION") return true;
     }
   }
   return false;
@@ -165,6 +165,9 @@ World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
       if (set->spec->of_key) {
         set->new_reader = set->new_reader && set->parsed->back.size() == 1 && set->parsed->back[0].expression.IsColumn();
         set->followed = Followed(snapshot, state.spec, *set->spec);
+        const Column* old = table->table != nullptr ? table->table->FindColumn(set->spec->old_columns[0]) : nullptr;
+        for (const config::KeyMigration& key : state.spec.keys)
+          set->own_key = set->own_key || (NameEq(key.table, set->spec->table) && NameEq(key.old_column, set->spec->old_columns[0]) && (old == nullptr || old->type_class != TypeClass::kInteger));
       }
       sets_.push_back(std::move(set));
     }

@@ -53,6 +53,7 @@ struct ColumnSet {
   bool by_new = false;      // cutover, retire: the application may write the new columns by their names
   bool new_only = false;    // retire: the old columns count no more
   bool new_reader = false;  // active, and this session reads old columns from the new ones
+  bool own_key = false;     // see derived.h: of the key itself, not of an integer
   bool followed = false;    // a key that references follow (ON UPDATE CASCADE): then it may not change
 
   bool IsOld(std::string_view column) const;

@@ -6,9 +6,11 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "fmt/format.h"
@@ -35,7 +37,7 @@ constexpr char kMigration[] =
     "          - {table: stock, old: part, new: part_bytes, final: part}\n"
     "          - {table: moves, old: part, new: part_bytes, final: part}\n"
     "  - name: wide\n    schema: depot\n    phase: observe\n    keys:\n"
-    "      - table: sites\n        old: id\n        new: {column: id_wide, type: bigint unsigned, from: id, final: id}\n"
+    "      - table: sites\n        old: id\n        new: {column: id_wide, type: bigint, from: id, final: id}\n"
     "        references:\n"
     "          - {table: stock, old: site, new: site_wide, final: site}\n";
 
@@ -187,6 +189,48 @@ TEST_P(DerivedTest, KeysThatWouldChangeHoldTheGate) {
   const servers::CommandResult verified = proxy_->Run("verify", {"bytes"});
   EXPECT_NE(verified.exit_code, 0) << verified.output;
   EXPECT_THAT(verified.output, testing::HasSubstr(odd));
+}
+
+// In retire both sides are still written: what was refused before stays so, what was right stays right.
+TEST_P(DerivedTest, WritesInRetire) {
+  Walk("retire");
+  EXPECT_EQ(client_->Query("UPDATE sites SET id = 99 WHERE id = 4").error, 1235u);
+  EXPECT_EQ(client_->Query("INSERT INTO sites VALUES (4, 'x') ON DUPLICATE KEY UPDATE id = 98").error, 1235u);
+  EXPECT_EQ(client_->Query("INSERT INTO stock (part, n) VALUES ('" + Id(1) + "', 5)").error, 1364u);
+  EXPECT_EQ(client_->Query("INSERT INTO parts VALUES ('ABCD', 'no key', NULL)").ok(), false);
+  EXPECT_EQ(client_->Query("INSERT IGNORE INTO parts VALUES ('ABCD', 'no key', NULL)").error, 1235u);
+  EXPECT_EQ(client_->Query("SELECT * FROM parts WHERE name = 'part 7'").rows[0][0], Id(7));
+  EXPECT_EQ(One(kWrong), "0");
+  // A reference without a foreign key that is none holds the end.
+  Do("INSERT INTO depot.moves (part, part_bytes, what) VALUES ('lost', NULL, 'past the proxy')");
+  const servers::CommandResult contract = proxy_->Run("phase", {"bytes", "contract", "--yes"});
+  for (int i = 0; i < 100 && One("SELECT COALESCE(MAX(message LIKE '%differ%'), 0) FROM crossfade.migrations WHERE name = 'bytes'") != "1"; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(One("SELECT phase FROM crossfade.migrations WHERE name = 'bytes'"), "retire") << contract.output;
+  EXPECT_EQ(One("SELECT part FROM depot.moves WHERE what = 'past the proxy'"), "lost");
+}
+
+// Two keys that the old column tells apart and the new one would not never meet in the new index.
+TEST_P(DerivedTest, KeysThatWouldMeet) {
+  Do("CREATE TABLE depot.loose (id char(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY, v int)");
+  Do(fmt::format("INSERT INTO depot.loose VALUES ('{}', 1)", Id(1)));
+  auto proxy = CrossfadeProcess::Start(
+      {.backend = server_->address(),
+       .migrations = "  - name: loose\n    schema: depot\n    phase: observe\n    keys:\n      - table: loose\n        old: id\n"
+                     "        new: {column: id_bytes, type: binary(16), from: \"UNHEX(REPLACE(id, '-', ''))\", final: id}\n"
+                     "        back: \"LOWER(CONCAT_WS('-', LEFT(HEX(id_bytes), 8), SUBSTR(HEX(id_bytes), 9, 4), SUBSTR(HEX(id_bytes), 13, 4), SUBSTR(HEX(id_bytes), 17, 4), RIGHT(HEX(id_bytes), 12)))\"\n",
+       .limits = "  control_poll: 50ms\n", .control_schema = "second"});
+  ASSERT_TRUE(proxy.ok()) << proxy.status();
+  const absl::Status walked = (*proxy)->WalkTo("loose", "verify");
+  ASSERT_TRUE(walked.ok()) << walked;
+  auto client = Client::Connect({.port = (*proxy)->port(), .database = "depot"});
+  ASSERT_TRUE(client.ok());
+  std::string capitals = Id(1);
+  for (char& c : capitals) c = static_cast<char>(toupper(c));
+  ASSERT_NE(capitals, Id(1));
+  EXPECT_EQ(client->Query("REPLACE INTO loose VALUES ('" + capitals + "', 2)").affected, 1u);
+  EXPECT_EQ(client->Query("INSERT INTO loose VALUES ('" + std::string(36, 'x') + "', 3) ON DUPLICATE KEY UPDATE v = 9").ok(), GetParam() == Engine::kMariaDb);
+  EXPECT_EQ(One("SELECT GROUP_CONCAT(v ORDER BY v) FROM depot.loose WHERE v < 3"), "1,2");
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, DerivedTest, testing::Values(Engine::kMariaDb, Engine::kMySql), [](const auto& info) { return std::string(servers::EngineName(info.param)); });
