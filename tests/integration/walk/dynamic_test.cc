@@ -176,12 +176,12 @@ TEST_P(DynamicTest, RefusedShapesAtTheGates) {
   auto client = Client::Connect({.port = migrating_->port()});
   ASSERT_TRUE(client.ok());
   Walk("expand");
-  ASSERT_TRUE(proxied_->Query("LOCK TABLES items READ").ok());
+  ASSERT_TRUE(proxied_->Query("LOCK TABLES items WRITE").ok());
   ASSERT_TRUE(proxied_->Query("UNLOCK TABLES").ok());
-  wait_for("LOCK TABLES items READ");
+  wait_for("LOCK TABLES items WRITE");
   const absl::Status held = proxy_->WalkTo("shop", "dual_write", -1, std::chrono::seconds(6));
   EXPECT_FALSE(held.ok());
-  EXPECT_THAT(proxy_->Run("status", {}).output, testing::HasSubstr("LOCK TABLES items READ"));
+  EXPECT_THAT(proxy_->Run("status", {}).output, testing::HasSubstr("LOCK TABLES items WRITE"));
   ASSERT_TRUE(client->Query("DELETE FROM crossfade.digests WHERE digest LIKE 'LOCK%'").ok());
   Walk("dual_write");
 }

@@ -128,6 +128,19 @@ class SchemaTest : public testing::TestWithParam<Engine> {
   void Walk(const std::string& phase, int percent = -1) {
     const absl::Status walked = proxy_->WalkTo("integer-keys", phase, percent);
     ASSERT_TRUE(walked.ok()) << walked << proxy_->log();
+    if (phase == "observe") return;
+    // In `expand` the columns come behind the statement gate, and the proxy hears of them a moment later.
+    auto client = Client::Connect({.port = migrating_->port()});
+    ASSERT_TRUE(client.ok());
+    for (int i = 0; i < 200; ++i) {
+      const Reply reply = client->Query(
+          "SELECT NOT EXISTS (SELECT 1 FROM crossfade.migrations WHERE held = 1) AND NOT EXISTS (SELECT 1 FROM crossfade.proxies p JOIN crossfade.state s WHERE p.acked_epoch < s.epoch)"
+          " AND EXISTS (SELECT 1 FROM information_schema.columns c WHERE c.table_schema = 'zoo' AND c.column_name = 'caveNewId')");
+      ASSERT_TRUE(reply.ok()) << reply.message;
+      if (reply.rows[0][0] == "1") return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    FAIL() << "the proxy does not take up " << phase;
   }
   std::string Ask(int port, uint64_t capabilities, const std::string& schema, const std::string& payload, bool field_list = false) {
     RawClient client(port, capabilities, schema);
