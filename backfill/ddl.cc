@@ -407,7 +407,7 @@ std::vector<Alter> UndoFinalNamesDdl(const config::Migration& migration, const r
                                              OldDefinition(*old, true)));
       }
       alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {}", QuoteName(pair.FinalName()), QuoteName(pair.new_column),
-                                           fresh->nullable ? pair.new_type + " NULL INVISIBLE" : HiddenNotNull(catalog, pair)));
+                                           fresh->nullable ? pair.new_type + " NULL" + DefaultClause(pair) + " INVISIBLE" : HiddenNotNull(catalog, pair)));
     }
   });
   PerSet(migration, catalog, "INPLACE", [&](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {

@@ -28,7 +28,8 @@ std::string Condition(const rewrite::Table& table, const TablePairs& pairs, cons
   std::string out;
   if (!columns.empty()) out = ColumnsDiffer(table, columns, "r");
   for (const ColumnPair& pair : pairs.derived) {
-    if (!pair.is_key && ForeignKeyOn(table, pair.old_column) != nullptr) {
+    // In retire the foreign key of the old side is gone already.
+    if (!pair.is_key && (ForeignKeyOn(table, pair.old_column) != nullptr || ForeignKeyOn(table, pair.new_column) != nullptr)) {
       // Whatever the spelling, it refers to the same row.
       out += fmt::format(" OR (r.{0} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {1} AS p WHERE p.{2} = r.{3}))", QuoteName(pair.old_column), TableName(table.schema, pair.key_table),
                          QuoteName(pair.key_new_column), QuoteName(pair.new_column));

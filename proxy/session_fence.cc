@@ -8,14 +8,17 @@ namespace crossfade::proxy {
 
 namespace {
 constexpr std::chrono::milliseconds kLimit{5'000};
-}
 
-// kRelay: it is registered, or cannot be: a connection to another server than the control schema's has ids of its own.
-awaitable<Session::Action> Session::Register() {
-  const config::Config& config = thread_->server()->config();
+// A connection to another server than the control schema's has ids of its own.
+bool OnControlServer(const config::Config& config, const config::Backend& own) {
   const config::Backend* control = config.FindBackend(config.control.backend);
-  const config::Backend& own = listener_->backend->spec;
-  if (control == nullptr || (own.name != control->name && own.address != control->address)) {
+  return control != nullptr && (own.name == control->name || own.address == control->address);
+}
+}  // namespace
+
+// kRelay: it is registered, or cannot be.
+awaitable<Session::Action> Session::Register() {
+  if (!OnControlServer(thread_->server()->config(), listener_->backend->spec)) {
     registered_ = true;
     co_return kRelay;
   }
@@ -29,7 +32,7 @@ awaitable<Session::Action> Session::Register() {
 
 // Before the epoch is let go.
 void Session::EndRegistration() {
-  if (!registered_) return;
+  if (!registered_ || !OnControlServer(thread_->server()->config(), listener_->backend->spec)) return;
   const bool busy = tracker_.state() == protocol::ReplyTracker::State::kMore;
   const uint64_t epoch = (pinned_ != nullptr ? pinned_ : thread_->snapshots()->current())->epoch;
   thread_->server()->control()->lease().Closed(backend_thread_, epoch, busy);

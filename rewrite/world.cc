@@ -163,7 +163,11 @@ World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
       MigratingTable* table = Add(snapshot, state.spec.schema, set->spec->table, m, active);
       table->sets.push_back(set.get());
       if (set->spec->of_key) {
-        set->new_reader = set->new_reader && set->parsed->back.size() == 1 && set->parsed->back[0].expression.IsColumn();
+        // Another collation finds other rows.
+        const Column* from = table->table != nullptr ? table->table->FindColumn(set->spec->old_columns[0]) : nullptr;
+        const Column* to = table->table != nullptr ? table->table->FindColumn(set->spec->new_columns[0].name) : nullptr;
+        const bool alike = from == nullptr || to == nullptr || from->collation == to->collation;
+        set->new_reader = set->new_reader && alike && set->parsed->back.size() == 1 && set->parsed->back[0].expression.IsColumn();
         set->followed = Followed(snapshot, state.spec, *set->spec);
         const Column* old = table->table != nullptr ? table->table->FindColumn(set->spec->old_columns[0]) : nullptr;
         for (const config::KeyMigration& key : state.spec.keys)

@@ -72,6 +72,7 @@ class DerivedTest : public testing::TestWithParam<Engine> {
       Do(fmt::format("INSERT INTO depot.stock VALUES ('{0}', {1}, {2}), ('{0}', {3}, 1)", Id(i), i % 4, i, i % 4 + 1));
       Do(fmt::format("INSERT INTO depot.moves (part, what) VALUES ('{}', 'in'), (NULL, 'count')", Id(i * 2)));
     }
+    Do("INSERT INTO depot.stock VALUES (UPPER('" + Id(6) + "'), 0, 9)");  // finds its part in another spelling too
     auto proxy = CrossfadeProcess::Start({.backend = server_->address(), .migrations = kMigration, .limits = "  chunk_rows: 50\n  control_poll: 50ms\n"});
     ASSERT_TRUE(proxy.ok()) << proxy.status();
     proxy_ = *std::move(proxy);
