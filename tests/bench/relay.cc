@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The floor for any proxy: an epoll TCP relay with two threads that parses nothing. One receive and one send for
-// each piece, edge-triggered, blocking on a full peer only by waiting for it. Used by tests/bench/proxies.
+// each piece, edge-triggered, blocking on a full peer only by waiting for it. Used by tests/bench/run.
 //   relay LISTEN_PORT BACKEND_PORT
 #include <arpa/inet.h>
 #include <fcntl.h>
