@@ -163,6 +163,10 @@ struct Limits {
   uint64_t max_buffered = 4ull << 30;                   // bytes of commands under way that are larger than 256 KiB, in all
   uint32_t plan_cache_entries = 10'000;                 // for each io thread
   uint32_t key_block = 1'000;                           // new keys a proxy reserves at once
+  uint32_t insert_select_rows = 10'000'000;             // of one INSERT … SELECT whose rows get numbers as new keys
+  std::chrono::milliseconds keys_wait{10'000};          // a statement waits so long for new keys
+  std::chrono::milliseconds state_wait{5'000};          // … and for the control schema: to be read, to take a connection up
+  uint64_t compared_bytes = 4ull << 20;                 // compare_reads: of one side's result; larger ones are left out
   uint32_t chunk_rows = 2'000;                          // backfill: rows in the first chunk
   std::chrono::milliseconds chunk_target{500};          // backfill: aim for the time of one chunk
   uint32_t backfill_workers = 0;                        // chunks of a table under way at once; 0: by cores on MySQL, 1 on MariaDB

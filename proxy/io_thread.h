@@ -46,7 +46,7 @@ class IoThread {
   void PublishSnapshot(std::shared_ptr<const rewrite::Snapshot> snapshot, bool known);
   void KeysCame(const KeyPool::Key& key, uint64_t first, uint64_t count);  // count 0: the order failed
   void KillDone(uint64_t session, bool killed);  // what Killer came to
-  void ConnectionRegistered(uint64_t session);   // its writes to migrating tables may begin
+  void ConnectionRegistered(uint64_t session, uint64_t connection);  // its writes to migrating tables may begin
   void StartDrain();    // sessions end once they are idle outside a transaction
   void CloseSessions(); // all of them, now
   uint32_t session_count() const { return session_count_.load(std::memory_order_relaxed); }

@@ -20,9 +20,36 @@ void KeyPool::Order(const Key& key, Stock* stock, uint64_t need) {
   request_(key, count);
 }
 
-bool KeyPool::Take(const rewrite::Snapshot& snapshot, const std::vector<rewrite::KeySlot>& slots,
-                   std::vector<uint64_t>* keys) {
+bool KeyPool::TakeRange(const rewrite::Snapshot& snapshot, const rewrite::KeySlot& slot, uint64_t rows, std::vector<uint64_t>* keys) {
+  Key key;
+  Stock& stock = Find(snapshot, slot, &key);
+  for (auto range = stock.ranges.begin(); range != stock.ranges.end(); ++range) {
+    if (range->end - range->next < rows) continue;
+    keys->assign({range->next, range->next + rows - 1});
+    range->next += rows;
+    if (range->next == range->end) stock.ranges.erase(range);
+    stock.left -= rows;
+    Order(key, &stock, 0);
+    return true;
+  }
+  if (stock.ordered < rows) {
+    stock.ordered += rows;
+    request_(key, rows);
+  }
+  return false;
+}
+
+void KeyPool::GiveBack(const rewrite::Snapshot& snapshot, const rewrite::KeySlot& slot, uint64_t first, uint64_t end) {
+  if (first >= end) return;
+  Key key;
+  Stock& stock = Find(snapshot, slot, &key);
+  stock.ranges.push_front({first, end});
+  stock.left += end - first;
+}
+
+bool KeyPool::Take(const rewrite::Snapshot& snapshot, const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys, uint64_t rows) {
   keys->clear();
+  if (!slots.empty() && slots[0].use != rewrite::KeySlot::kOne) return TakeRange(snapshot, slots[0], rows, keys);
   Key key;
   // Count what each stock has to give before any is taken.
   std::map<Key, uint64_t> need;

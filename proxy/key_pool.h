@@ -22,8 +22,11 @@ class KeyPool {
 
   KeyPool(uint32_t block, Request request) : block_(block), request_(std::move(request)) {}
 
-  // One fresh key for each of `slots`, in order. False: not enough at hand, none was taken, more are on order.
-  bool Take(const rewrite::Snapshot& snapshot, const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys);
+  // One fresh key for each of `slots`, in order; for kFirst and kLast the ends of a range of `rows`, which goes to nobody else.
+  // False: not enough at hand, none was taken, more are on order.
+  bool Take(const rewrite::Snapshot& snapshot, const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys, uint64_t rows = 0);
+  // What is left of a range that was taken.
+  void GiveBack(const rewrite::Snapshot& snapshot, const rewrite::KeySlot& slot, uint64_t first, uint64_t end);
 
   void Add(const Key& key, uint64_t first, uint64_t count);  // an order came in
   void OrderFailed(const Key& key);                          // it did not: the next Take orders again
@@ -36,6 +39,7 @@ class KeyPool {
   };
   Stock& Find(const rewrite::Snapshot& snapshot, const rewrite::KeySlot& slot, Key* key);
   void Order(const Key& key, Stock* stock, uint64_t need);
+  bool TakeRange(const rewrite::Snapshot& snapshot, const rewrite::KeySlot& slot, uint64_t rows, std::vector<uint64_t>* keys);
 
   uint32_t block_;
   Request request_;

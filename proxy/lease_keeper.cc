@@ -130,8 +130,17 @@ absl::Status LeaseKeeper::FillOrders(const config::Config& config) {
     next_renewal_ = 0;
     return !hosts.ok() ? hosts.status() : live.status();
   }
-  for (const auto& [id, host] : *hosts) hosts_[id] = host;
-  for (const Order& order : orders) server_->threads()[order.io_thread]->ConnectionRegistered(order.session);
+  // A server that was started since counts its connections anew: whoever had the id has ended with the old one, and the row
+  // is the new one's.
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(ended_, [&](const Ended& ended) { return hosts->count(ended.connection) != 0; });
+  }
+  for (const auto& [id, host] : *hosts) {
+    busy_.erase(id);
+    hosts_[id] = host;
+  }
+  for (const Order& order : orders) server_->threads()[order.io_thread]->ConnectionRegistered(order.session, order.connection);
   return absl::OkStatus();
 }
 

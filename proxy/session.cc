@@ -8,6 +8,7 @@
 #include "fmt/format.h"
 #include "protocol/reply_editor.h"
 #include "proxy/prepared_statement.h"
+#include "proxy/ranged_statement.h"
 #include "proxy/sql_words.h"
 #include "spdlog/spdlog.h"
 
@@ -294,6 +295,12 @@ awaitable<void> Session::Serve() {
       // Else: the backend's last words may still be readable.
     }
     outgoing_.clear();
+    if (ranged_ != nullptr) {
+      const Action action = co_await RangeReply();
+      if (action == kEnd) co_return;
+      if (action == kAnswered) CommandDone();
+      if (action == kAnswered) continue;
+    }
     if (editor_ != nullptr && tracker_.state() == ReplyTracker::State::kMore) {
       const bool replied = co_await RelayEdited();
       if (!replied) co_return;
@@ -377,6 +384,7 @@ void Session::CommandDone() {
   if (began_ != Clock::time_point{}) thread_->latency()->Add(static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - began_).count()));
   running_ = nullptr;
   editor_.reset();
+  if (ranged_ != nullptr) RangeDone();
   if (preparing_ != nullptr) KeepPreparing();
   client_.in().Consume(command_size_);
   command_size_ = 0;

@@ -11,6 +11,7 @@
 //   session_query.cc     text statements that may touch a migrating table
 //   session_prepared.cc  prepared statements that do
 //   session_bulk.cc      MariaDB's bulk execution of them
+//   session_range.cc     INSERT … SELECT whose rows are numbered from a range of new keys
 //   session_hidden.cc    replies that are changed: what a migration added to the schema is left out
 //   session_dynamic.cc   PREPARE and EXECUTE as SQL
 //   session_compare.cc   reads run on both sides and compared
@@ -41,6 +42,7 @@
 namespace crossfade::proxy {
 
 struct PreparedStatement;
+struct RangedStatement;
 struct SqlPrepared;
 struct SideResult;
 }
@@ -97,6 +99,7 @@ class Session {
   void Finish();
   bool Fail(std::string reason);  // false, to be returned; the first reason is logged
   bool Refused(Refusal refusal, std::string reason);  // the same in the connection phase, counted by the first reason
+  const config::Limits& limits() const;
   uint8_t AfterCommand() const { return static_cast<uint8_t>(command_frames_); }  // the reply's first sequence id
 
   // session_arrival.cc
@@ -160,7 +163,7 @@ class Session {
   awaitable<bool> WaitForSnapshot(std::chrono::milliseconds limit);
   awaitable<Action> MayWrite();
   bool StillMayWrite(const rewrite::Plan& plan) const;
-  awaitable<bool> TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys);
+  awaitable<bool> TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys, uint64_t rows = 0);
   awaitable<Action> NoKeys();
   awaitable<Action> Refuse(std::string reason);
   uint64_t Cohort() const;  // by the pinned snapshot
@@ -171,6 +174,13 @@ class Session {
   void Begin();
   void Unpin();
   size_t TextOffset(std::string_view payload) const;  // where a COM_QUERY's text begins; npos: malformed
+
+  // session_range.cc
+  awaitable<Action> BeginRange(RangedStatement ranged);
+  awaitable<Action> SendRanged();
+  awaitable<Action> RangeReply();
+  void EndRange(uint64_t used);
+  void RangeDone();
 
   // session_prepared.cc
   awaitable<Action> Prepare(std::string_view payload);
@@ -263,6 +273,7 @@ class Session {
   std::string fault_;
   std::unique_ptr<rewrite::SessionFacts> facts_;
   std::unique_ptr<protocol::ReplyEditor> editor_;  // the reply to this command is changed
+  std::unique_ptr<RangedStatement> ranged_;         // this command runs with a range of new keys
   // By the client's id; kept only where migrations are declared.
   std::map<uint32_t, std::unique_ptr<PreparedStatement>> prepared_;
   std::map<std::string, std::unique_ptr<SqlPrepared>> sql_prepared_;  // by PREPARE, under these names (lower case)

@@ -5,7 +5,10 @@
 #include "proxy/session.h"
 
 namespace crossfade::proxy {
+
 using protocol::ProxyHeaderResult;
+
+const config::Limits& Session::limits() const { return thread_->server()->config().limits; }
 
 awaitable<bool> Session::Arrive() {
   identity_.source = peer_;
@@ -17,7 +20,7 @@ awaitable<bool> Session::Arrive() {
     const bool read = co_await ReadProxyHeader();
     if (!read) co_return false;
   }
-  const uint32_t limit = thread_->server()->config().limits.max_connections_per_address;
+  const uint32_t limit = limits().max_connections_per_address;
   if (limit > 0 && identity_.source.known) {
     address_counted_ = thread_->server()->admission().addresses.Take(identity_.source.bytes, limit);
     if (!address_counted_) {
@@ -71,7 +74,7 @@ awaitable<bool> Session::SendProxyHeader() {
 }
 
 bool Session::AdmitUser() {
-  const uint32_t limit = thread_->server()->config().limits.max_user_connections;
+  const uint32_t limit = limits().max_user_connections;
   if (limit == 0) return true;
   auto& users = thread_->server()->admission().users;
   if (user_counted_) users.Give(counted_user_);
@@ -84,7 +87,7 @@ bool Session::HoldMemory(size_t bytes) {
   if (bytes <= ChunkPool::kLarge || bytes <= held_memory_) return true;
   const size_t more = bytes - held_memory_;
   std::atomic<uint64_t>& buffered = thread_->server()->admission().buffered;
-  if (buffered.fetch_add(more, std::memory_order_relaxed) + more > thread_->server()->config().limits.max_buffered) {
+  if (buffered.fetch_add(more, std::memory_order_relaxed) + more > limits().max_buffered) {
     buffered.fetch_sub(more, std::memory_order_relaxed);
     return false;
   }

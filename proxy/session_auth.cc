@@ -42,7 +42,7 @@ Compression MethodOf(uint64_t capability) { return capability == kClientCompress
 
 awaitable<bool> Session::ConnectBackend() {
   const BackendContext& backend = *listener_->backend;
-  deadline_ = std::min(login_deadline_, Clock::now() + thread_->server()->config().limits.connect_timeout);
+  deadline_ = std::min(login_deadline_, Clock::now() + limits().connect_timeout);
   ErrorCode ec;
   std::vector<Endpoint> endpoints = backend.endpoints;
   if (endpoints.empty()) {
@@ -188,7 +188,7 @@ awaitable<bool> Session::Login() {
   if (!ok) co_return false;
   if (client_compression != 0) {
     client_.StartCompression(MethodOf(client_compression), client_level, CompressedLink::Peer::kClient,
-                             thread_->server()->config().limits.max_packet, thread_->packer());
+                             limits().max_packet, thread_->packer());
   }
   if (backend_compression != 0) {
     backend_.StartCompression(MethodOf(backend_compression), kDefaultZstdLevel, CompressedLink::Peer::kServer, kMaxFramePayload,
@@ -407,7 +407,7 @@ awaitable<bool> Session::ChangeUser(std::string_view payload) {
   ResetState();
   client_.in().Consume(command_size_);
   command_size_ = 0;
-  login_deadline_ = deadline_ = Clock::now() + thread_->server()->config().limits.handshake_timeout;
+  login_deadline_ = deadline_ = Clock::now() + limits().handshake_timeout;
   client_.SetExchange(true);
   backend_.SetExchange(true);
   const bool in = co_await Authenticate(AfterCommand(), backend_sequence);

@@ -21,7 +21,7 @@ constexpr size_t kMostShapes = 64;  // kinds of rows in one bulk
 bool SameText(const rewrite::Plan& a, const rewrite::Plan& b) {
   const auto same_edit = [](const auto& x, const auto& y) { return x.begin == y.begin && x.end == y.end && x.text == y.text; };
   const auto same_param = [](const auto& x, const auto& y) { return x.kind == y.kind && x.index == y.index; };
-  const auto same_slot = [](const auto& x, const auto& y) { return x.migration == y.migration && x.key == y.key; };
+  const auto same_slot = [](const auto& x, const auto& y) { return x.migration == y.migration && x.key == y.key && x.use == y.use; };
   return a.strategy == b.strategy && a.touched == b.touched && a.writes == b.writes && std::ranges::equal(a.edits, b.edits, same_edit) &&
          std::ranges::equal(a.params, b.params, same_param) && std::ranges::equal(a.key_slots, b.key_slots, same_slot);
 }
@@ -142,6 +142,7 @@ awaitable<Session::Action> Session::BulkExecute(std::string_view payload, Prepar
 
   uint32_t id = statement->id;
   std::vector<uint64_t> keys;
+  if (rewritten && plan->Ranged()) co_return co_await Refuse("bulk execution of an INSERT … SELECT whose rows get new keys; execute it once for each row");
   if (rewritten) {
     const Action prepared = co_await Variant(statement, plan, facts, &id);
     if (prepared != kRelay) co_return prepared;

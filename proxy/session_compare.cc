@@ -20,7 +20,6 @@ namespace crossfade::proxy {
 using protocol::ReplyTracker;
 
 namespace {
-constexpr size_t kMostBytes = 4 << 20;  // of one side's result
 
 double Roll() {
   static thread_local std::minstd_rand random(std::random_device{}());
@@ -57,7 +56,7 @@ awaitable<bool> Session::RunSide(const std::string& sql, SideResult* result) {
       if (std::get<0>(read)) co_return Fail("the backend closed during a hidden statement");
     }
     const size_t size = tracker.Feed(backend_.in().data());
-    whole = whole && reply.size() + size <= kMostBytes;
+    whole = whole && reply.size() + size <= limits().compared_bytes;
     if (whole) reply.append(backend_.in().data().substr(0, size));
     backend_.in().Consume(size);
   }

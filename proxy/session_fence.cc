@@ -7,7 +7,6 @@
 namespace crossfade::proxy {
 
 namespace {
-constexpr std::chrono::milliseconds kLimit{5'000};
 
 // A connection to another server than the control schema's has ids of its own.
 bool OnControlServer(const config::Config& config, const config::Backend& own) {
@@ -22,7 +21,7 @@ awaitable<Session::Action> Session::Register() {
     registered_ = true;
     co_return kRelay;
   }
-  const auto until = Clock::now() + kLimit;
+  const auto until = Clock::now() + limits().state_wait;
   thread_->server()->control()->lease().Register(thread_->index(), id_, backend_thread_);
   while (!registered_ && !closing_ && Clock::now() < until) co_await thread_->registered()->Wait(std::chrono::milliseconds(100));
   if (closing_) co_return kEnd;

@@ -5,6 +5,7 @@
 #include "protocol/codec.h"
 #include "proxy/control_thread.h"
 #include "proxy/prepared_statement.h"
+#include "proxy/ranged_statement.h"
 #include "proxy/session.h"
 #include "proxy/sql_words.h"
 
@@ -90,9 +91,8 @@ void Session::RememberPrepared(std::string_view payload) {
 
 // Both servers hold statements per server; the proxy's own caps keep what it knows of them bounded.
 bool Session::MayPrepare() const {
-  const config::Limits& limits = thread_->server()->config().limits;
-  return statements_.size() < limits.max_client_prepared_statements &&
-         thread_->server()->admission().statements.load(std::memory_order_relaxed) < limits.max_prepared_statements;
+  return statements_.size() < limits().max_client_prepared_statements &&
+         thread_->server()->admission().statements.load(std::memory_order_relaxed) < limits().max_prepared_statements;
 }
 
 // The reply to a PREPARE has come.
@@ -132,9 +132,8 @@ void Session::CursorState() {
 // A statement that is refused whatever its values are is refused here; all else is prepared as the client wrote it.
 awaitable<Session::Action> Session::Prepare(std::string_view payload) {
   if (!MayPrepare()) {
-    const config::Limits& limits = thread_->server()->config().limits;
-    const uint32_t limit = statements_.size() >= limits.max_client_prepared_statements ? limits.max_client_prepared_statements
-                                                                                       : limits.max_prepared_statements;
+    const uint32_t limit = statements_.size() >= limits().max_client_prepared_statements ? limits().max_client_prepared_statements
+                                                                                       : limits().max_prepared_statements;
     thread_->metrics()->Count(Overrun::kPreparedStatements);
     const bool sent = co_await SendError(AfterCommand(), 1461, "42000",
         fmt::format("Can't create more than max_prepared_stmt_count statements (current value: {})", limit));
@@ -299,6 +298,16 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
     const Action prepared = co_await Variant(statement, plan, facts, &id);
     if (prepared != kRelay) co_return prepared;
   }
+  if (plan->Ranged()) {
+    statement->types_elsewhere = true;
+    RangedStatement ranged;
+    ranged.plan = plan;
+    ranged.statement = statement;
+    ranged.id = id;
+    ranged.execute = *parsed;
+    ranged.long_data = statement->long_data;
+    co_return co_await BeginRange(std::move(ranged));
+  }
   std::vector<uint64_t> keys;
   const bool enough = co_await TakeKeys(plan->key_slots, &keys);
   if (closing_) co_return kEnd;
@@ -386,7 +395,7 @@ awaitable<Session::Action> Session::OtherStatementCommand(std::string_view paylo
       }
       uint64_t held = payload.size();
       for (const auto& piece : statement->long_data) held += piece.second.size();
-      if (held > thread_->server()->config().limits.max_packet) {
+      if (held > limits().max_packet) {
         Fail("a parameter sent in pieces is larger than limits.max_packet");
         co_return kEnd;
       }

@@ -5,6 +5,7 @@
 #include "proxy/cohort.h"
 #include "proxy/control_thread.h"
 #include "proxy/prepared_statement.h"
+#include "proxy/ranged_statement.h"
 #include "proxy/session.h"
 #include "proxy/sql_words.h"
 
@@ -12,8 +13,6 @@ namespace crossfade::proxy {
 using protocol::Command;
 
 namespace {
-constexpr std::chrono::milliseconds kKeysLimit{10'000};     // waiting for a block of new keys
-constexpr std::chrono::milliseconds kUnknownLimit{5'000};   // waiting for the first snapshot
 }  // namespace
 
 void Session::Pin() {
@@ -84,7 +83,7 @@ awaitable<Session::Action> Session::MayWrite() {
   if (!lease.Valid()) {
     const uint64_t held = pinned_->generation;
     if (!in_transaction) Unpin();  // a waiting statement is not in flight: the drain must not wait for it
-    const auto until = std::chrono::steady_clock::now() + kUnknownLimit;
+    const auto until = std::chrono::steady_clock::now() + limits().state_wait;
     while (!closing_ && !lease.Valid() && std::chrono::steady_clock::now() < until) {
       co_await thread_->snapshot_changed()->Wait(std::chrono::milliseconds(10));
     }
@@ -102,17 +101,17 @@ awaitable<Session::Action> Session::MayWrite() {
   }
   if (pinned_->epoch >= lease.fence()) co_return kRelay;
   bool came = false;
-  if (!in_transaction) came = co_await WaitForSnapshot(kUnknownLimit);
+  if (!in_transaction) came = co_await WaitForSnapshot(limits().state_wait);
   if (closing_) co_return kEnd;
   if (came) co_return kAgain;
   co_return co_await Refuse("the migration may have gone on while this proxy had lost its lease on the control schema; roll back and try again");
 }
 
-awaitable<bool> Session::TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys) {
+awaitable<bool> Session::TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys, uint64_t rows) {
   if (slots.empty()) co_return true;
-  const auto until = std::chrono::steady_clock::now() + kKeysLimit;
+  const auto until = std::chrono::steady_clock::now() + limits().keys_wait;
   while (!closing_) {
-    if (thread_->keys()->Take(*pinned_->snapshot, slots, keys)) co_return true;
+    if (thread_->keys()->Take(*pinned_->snapshot, slots, keys, rows)) co_return true;
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
     if (left.count() <= 0) co_return false;
     thread_->metrics()->waited_for_keys.Add();
@@ -133,7 +132,7 @@ awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vecto
                                           rewrite::SessionFacts* facts, std::shared_ptr<const rewrite::Plan>* plan) {
   for (;;) {
     if (!pinned_->known) {
-      const bool came = co_await WaitForSnapshot(kUnknownLimit);
+      const bool came = co_await WaitForSnapshot(limits().state_wait);
       if (closing_) co_return kEnd;
       if (!came) {
         co_return co_await Refuse("the state of the migrations is not known yet: the control schema cannot be read; try again");
@@ -151,7 +150,7 @@ awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vecto
     // A transaction from before the gate closed has an older snapshot pinned, and goes on.
     if (((*plan)->touched & held) != 0) {
       thread_->metrics()->waited_for_gate.Add();
-      const bool came = co_await WaitForSnapshot(thread_->server()->config().limits.hold_limit * 4);
+      const bool came = co_await WaitForSnapshot(limits().hold_limit * 4);
       if (closing_) co_return kEnd;
       if (!came && !thread_->server()->control()->lease().Valid()) {
         co_return co_await Refuse("the statement gate is closed and the lease on the control schema has run out; try again");
@@ -201,6 +200,13 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   if (!edited) co_return kEnd;
   if (plan->strategy == rewrite::Strategy::kUntouched) co_return kRelay;
 
+  if (plan->Ranged()) {
+    RangedStatement ranged;
+    ranged.plan = plan;
+    ranged.head = payload.substr(0, offset);
+    ranged.sql = sql;
+    co_return co_await BeginRange(std::move(ranged));
+  }
   std::vector<uint64_t> keys;
   const bool enough = co_await TakeKeys(plan->key_slots, &keys);
   if (closing_) co_return kEnd;

@@ -27,7 +27,7 @@ void Session::Tick(Clock::time_point now) {
     since_ = now;
     if (other_command || !idle_) return;
   }
-  const config::Limits& limits = thread_->server()->config().limits;
+  const config::Limits& limits = this->limits();
   if (idle_ || half_command_) {
     const auto limit = (status_ & protocol::kStatusInTrans) != 0 ? limits.idle_transaction_timeout : limits.idle_timeout;
     if (limit.count() > 0 && now - since_ >= limit) {

@@ -34,6 +34,7 @@ struct Context {
   std::string why;         // what was done, for explain; first reason wins
   std::vector<const MigratingTable*> targets;  // of the statement under way: tables that it changes
   bool updates = false;    // … it is an UPDATE
+  bool alone = true;       // … it is the whole text
   const char* alias = "cf";  // of our own subqueries: a name that the text does not use
 
   // Refuses the text. `why` and `advice` without a final stop.
@@ -43,7 +44,7 @@ struct Context {
   void Note(std::string_view text);
 
   void Touch(const MigratingTable& table, bool write);
-  uint32_t NewSlot(const Key& key);
+  uint32_t NewSlot(const Key& key, KeySlot::Use use = KeySlot::kOne, bool exact = false);
   // For the report of what breaks once the old side has gone. See old_use.cc.
   void OldValue(const Key& key, ValueShape shape);
   void OldName(const KeyColumn& column);

@@ -25,11 +25,12 @@ std::string Explain(const Snapshot& snapshot, const SessionFacts& facts, std::st
       out += fmt::format("{}: {}\n", plan->writes ? "writes or reads" : "reads", snapshot.migrations[i].spec.name);
   std::map<std::string, size_t> keys;
   for (const KeySlot& slot : plan->key_slots)
-    ++keys[snapshot.migrations[slot.migration].spec.keys[slot.key].table];
+    if (slot.use == KeySlot::kOne) ++keys[snapshot.migrations[slot.migration].spec.keys[slot.key].table];
+  if (plan->Ranged()) out += fmt::format("new keys of {}: one for each row (shown as 1 to 64)\n", snapshot.migrations[plan->key_slots[0].migration].spec.keys[plan->key_slots[0].key].table);
   for (const auto& [table, count] : keys) out += fmt::format("new keys of {}: {} (shown as 1, 2, …)\n", table, count);
   if (plan->strategy == Strategy::kOneStatement) {
     std::vector<uint64_t> numbers;
-    for (size_t i = 0; i < plan->key_slots.size(); ++i) numbers.push_back(i + 1);
+    for (size_t i = 0; i < plan->key_slots.size(); ++i) numbers.push_back(plan->key_slots[i].use == KeySlot::kLast ? 64 : i + 1);
     const absl::StatusOr<std::string> text = Render(*plan, facts, snapshot.catalog.dialect, sql, numbers);
     out += fmt::format("sent: {}\n", text.ok() ? *text : std::string(text.status().message()));
   }

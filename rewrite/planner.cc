@@ -204,6 +204,7 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
       HideNewSide(context, *statement, static_cast<uint32_t>(&statement - parsed->statements.data()), parsed->statements.size() == 1, *request.snapshot.hidden);
     }
     const bool only = parsed->statements.size() == 1;
+    context.alone = only;
     if (!world.AnyDual() || !PlanLiteral(request, world, *statement, only, &context)) ApplyRules(context, reader, *statement);
     if (facts_unsure && context.active)
       for (const MigratingTable& table : world.tables())

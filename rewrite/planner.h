@@ -58,11 +58,16 @@ enum class Strategy : uint8_t {
 };
 std::string_view StrategyName(Strategy strategy);  // "untouched", "A", "C"
 
-// A range of fresh new keys that the text needs, one number for each row of an INSERT.
+// A fresh new key that the text needs, one for each row of an INSERT. An INSERT … SELECT, whose rows nobody has counted, needs
+// the first and the last of a range.
 struct KeySlot {
   uint32_t migration = 0;  // index into Snapshot::migrations
   uint32_t key = 0;        // index into Migration::keys
+  enum Use : uint8_t { kOne, kFirst, kLast } use = kOne;
+  bool exact = false;      // kFirst: as many of the range are used as the statement says it affected
 };
+// The server's answer where a range is too short. Nothing was written then: a longer range is taken.
+bool IsPastRange(uint16_t code, std::string_view message);
 
 // Where the value of a '?' in the rewritten text comes from.
 struct ParamSource {
@@ -96,6 +101,7 @@ struct Plan {
   std::vector<Edit> edits;        // ascending, not overlapping; begin == end inserts behind the token before begin
   std::vector<ReplyEdit> replies;  // the server's replies are to be changed so
   bool prepared = false;          // PlanPrepared: key slots are '?'
+  bool Ranged() const;            // key_slots has a range
 };
 
 // False only if no statement in `sql` can name a migrating table, in any sql_mode and character set that

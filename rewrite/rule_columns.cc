@@ -111,9 +111,13 @@ void CheckLeftToDefaults(Context& context, const MigratingTable& table, const st
   }
 }
 
-void CheckMadeByDefault(Context& context, const MigratingTable& table, const KeyColumn& column, std::string_view verb) {
+bool MadeByDefault(const MigratingTable& table, const KeyColumn& column) {
   const Column* fresh = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
-  if (column.key->fresh.empty() || (fresh != nullptr && !fresh->computed)) {
+  return !column.key->fresh.empty() && (fresh == nullptr || fresh->computed);
+}
+
+void CheckMadeByDefault(Context& context, const MigratingTable& table, const KeyColumn& column, std::string_view verb) {
+  if (!MadeByDefault(table, column)) {
     context.Refuse(*column.key, fmt::format("{} into {} needs a new key for each row", verb, table.name), "insert the rows with VALUES");
     return;
   }

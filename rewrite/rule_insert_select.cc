@@ -2,6 +2,8 @@
 // INSERT … SELECT into a table with references. An INSERT … SELECT has no forward references, so the lookup of the new
 // reference repeats the item of the select list; that is only done where the item is a plain column or value and is
 // stored as it is. See rules.h, docs/rewriting.md.
+#include <algorithm>
+
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/rules.h"
@@ -42,6 +44,7 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
   use.names_matter = false;
   use.wishes.resize(columns.size());
   std::vector<std::pair<const KeyColumn*, int>> references;
+  const KeyColumn* numbered = nullptr;  // the own key, where it is a number
   for (const KeyColumn& column : table.keys) {
     const Key& key = *column.key;
     if (!key.active) continue;
@@ -49,10 +52,11 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
     int index = find(column.old_name);
     if (column.own) {
       if (insert.replace) return context.Refuse(key, fmt::format("REPLACE … SELECT into {}, whose rows keep their new keys", table.name), "insert the rows with VALUES");
-      CheckMadeByDefault(context, table, column, "INSERT … SELECT");
+      if (!column.key->fresh.empty()) CheckMadeByDefault(context, table, column, "INSERT … SELECT");
+      else numbered = &column;
       if (context.refused) return;
       if (fresh >= 0) return context.Refuse(key, fmt::format("{} is given by a query", column.new_name), "insert the rows with VALUES, or leave it out");
-      if (index >= 0 && key.new_only) return context.Refuse(key, fmt::format("a query gives {}", column.old_name), "insert the rows with VALUES, or leave it out");
+      if (index >= 0 && key.new_only && !key.own_stays) return context.Refuse(key, fmt::format("a query gives {}", column.old_name), "insert the rows with VALUES, or leave it out");
       if (index >= 0) use.wishes[index] = {&key, Side::kOld};
       continue;
     }
@@ -75,10 +79,10 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
     const Tag& tag = output.columns[index].tag;
     if (tag.key == column.key && tag.side == Side::kNew) return context.Refuse(*column.key, fmt::format("a query gives new keys for {}", column.old_name), "select the old key");
   }
-  if (references.empty()) return;
-  const Key& first = *references[0].first->key;
+  if (references.empty() && numbered == nullptr) return;
+  const Key& first = *(references.empty() ? numbered : references[0].first)->key;
   const bool renamed = first.new_only;
-  if (!renamed || !insert.has_columns) {
+  if (!references.empty() && (!renamed || !insert.has_columns)) {
     if (output.opaque || output.columns.size() != columns.size())
       return context.Refuse(first, "INSERT … SELECT whose columns are not known", "list the columns on both sides");
   }
@@ -97,15 +101,17 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
   std::string added;
   for (const auto& [column, index] : references)
     if (!column->key->new_only) added += ", " + QuoteName(column->new_name);
+  const bool looks_up = !added.empty();
+  const size_t more = looks_up ? static_cast<size_t>(std::count_if(references.begin(), references.end(), [](const auto& each) { return !each.first->key->new_only; })) : 0;
+  if (numbered != nullptr) added += ", " + QuoteName(numbered->new_name);
   if (insert.has_columns) {
     if (!added.empty()) context.editor.After(insert.columns_span.end - 2, added);
   } else {
     for (const std::string& name : names) list += (list.empty() ? "" : ", ") + QuoteName(name);
     context.editor.After(insert.target->span.end - 1, " (" + list + added + ")");
   }
-  if (added.empty()) return;
-
   for (Select* select : query.selects) {
+    if (!looks_up) break;
     while (select->nested != nullptr && select->nested->selects.size() == 1) select = select->nested->selects[0];
     const char* advice = "insert the rows with VALUES";
     if (select->nested != nullptr || select->values_constructor || select->items.size() != columns.size())
@@ -130,7 +136,9 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
     }
     context.editor.After(select->items.back().span.end - 1, items);
   }
-  context.Note("writes both sides of the reference");
+  if (looks_up) context.Note("writes both sides of the reference");
+  if (numbered == nullptr) return;
+  NumberRows(context, insert, table, *numbered, columns.size() + more);
 }
 
 }  // namespace crossfade::rewrite

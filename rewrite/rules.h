@@ -41,6 +41,9 @@ void HideNewSide(Context& context, Statement& statement, uint32_t result, bool o
 void InsertSelect(Context& context, Reader& reader, Insert& insert, const MigratingTable& table,
                   const std::vector<std::string>& columns);
 
+// … whose new keys are numbers: each row gets one of a range. `width`: the columns that the query has to give by now.
+void NumberRows(Context& context, Insert& insert, const MigratingTable& table, const KeyColumn& column, size_t width);
+
 // A column that is added to an INSERT, with its value, alike in each row.
 struct AddedColumn {
   std::string name, value;
@@ -52,6 +55,7 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
 void CheckLeftToDefaults(Context& context, const MigratingTable& table, const std::vector<std::string>& columns);
 
 // … or the own key of such rows, where the server makes it.
+bool MadeByDefault(const MigratingTable& table, const KeyColumn& column);
 void CheckMadeByDefault(Context& context, const MigratingTable& table, const KeyColumn& column, std::string_view verb);
 
 // SET of UPDATE and ON DUPLICATE KEY UPDATE. `source`: the table written; `single`: left-to-right assignment is sure.

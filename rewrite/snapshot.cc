@@ -143,4 +143,8 @@ std::string_view StrategyName(Strategy strategy) {
   return "?";
 }
 
+bool Plan::Ranged() const {
+  return std::any_of(key_slots.begin(), key_slots.end(), [](const KeySlot& slot) { return slot.use != KeySlot::kOne; });
+}
+
 }  // namespace crossfade::rewrite

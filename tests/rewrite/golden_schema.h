@@ -24,6 +24,13 @@ struct GoldenState {
   bool new_cohort = false;
 };
 
+// New keys as the proxy would give them; ranges are long enough.
+inline std::vector<uint64_t> GoldenKeys(const Plan& plan, uint64_t first) {
+  std::vector<uint64_t> keys;
+  for (const KeySlot& slot : plan.key_slots) keys.push_back(first + keys.size() + (slot.use == KeySlot::kLast ? 1000 : 0));
+  return keys;
+}
+
 inline const std::vector<GoldenState>& GoldenStates() {
   using config::Phase;
   static const std::vector<GoldenState> states = {

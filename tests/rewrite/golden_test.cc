@@ -43,8 +43,7 @@ std::string Outcome(const GoldenCase& test, const GoldenState& state) {
   if (plan->writes) out += " writes";
   if (plan->strategy == Strategy::kRefuse) return out + "\n" + plan->reason;
   if (plan->strategy == Strategy::kUntouched) return out;
-  std::vector<uint64_t> keys;
-  for (size_t i = 0; i < plan->key_slots.size(); ++i) keys.push_back(101 + i);
+  const std::vector<uint64_t> keys = GoldenKeys(*plan, 101);
   const auto text = Render(*plan, facts, options.dialect, test.sql, keys);
   EXPECT_TRUE(text.ok()) << test.name << ": " << text.status();
   if (!text.ok()) return out;

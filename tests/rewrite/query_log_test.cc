@@ -132,7 +132,7 @@ TEST(Lint, CountsAsObserveWould) {
   Lint lint(GoldenSnapshot(GoldenStates()[0]), facts, 200);
   QueryLog log([&](const LoggedStatement& statement) { lint.Add(statement); });
   log.Feed("SELECT 1; SELECT * FROM elsewhere.packages; INSERT INTO packages (name) VALUES ('a'); INSERT INTO packages (name) VALUES ('b');\n"
-           "INSERT INTO packages SELECT * FROM packages; USE elsewhere; INSERT INTO packages SELECT 1; use `deb`;\n"
+           "REPLACE INTO packages SELECT * FROM packages; USE elsewhere; INSERT INTO packages SELECT 1; use `deb`;\n"
            "SET sql_mode = 'ANSI_QUOTES'; INSERT INTO \"packages\" (\"name\") VALUES ('c'); SET foreign_key_checks = 0; DELETE FROM packages;");
   log.End();
   EXPECT_EQ(lint.statements(), 12u);

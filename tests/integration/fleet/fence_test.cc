@@ -278,6 +278,37 @@ TEST_P(Fence, AConnectionWithAnOldNumberIsLeftAlone) {
   Walk("dual_write");
 }
 
+// The server goes in the middle of statements, and gives their connections' numbers to other sessions of the same proxy: nobody is
+// waited for, and those are registered as themselves.
+TEST_P(Fence, NumbersThatAreGivenAgain) {
+  std::vector<Client> before;
+  std::vector<std::thread> sleepers;
+  for (int i = 0; i < 12; ++i) before.push_back(Connect(second_->port()));
+  for (Client& client : before) ASSERT_TRUE(client.Query("UPDATE items SET stock = stock + 1 WHERE code = 't1-1'").ok());
+  for (Client& client : before) {
+    sleepers.emplace_back([&client] {
+      EXPECT_FALSE(client.Query("SELECT SLEEP(30) FROM items LIMIT 1").ok());
+      mysql_thread_end();
+    });
+  }
+  WaitFor("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'", "12");
+  server_->Kill();
+  for (std::thread& sleeper : sleepers) sleeper.join();
+  ASSERT_TRUE(server_->StartAgain().ok()) << server_->log();
+  std::vector<Client> after;
+  for (int i = 0; i < 60; ++i) after.push_back(Connect(second_->port()));
+  for (Client& client : after) {
+    // The lease may have run out while there was no server.
+    Reply reply;
+    for (int tries = 0; tries < 200 && !(reply = client.Query("UPDATE items SET stock = stock + 1 WHERE code = 't1-2'")).ok(); ++tries)
+      std::this_thread::sleep_for(milliseconds(50));
+    ASSERT_TRUE(reply.ok()) << reply.message;
+  }
+  WaitFor("SELECT COUNT(*) FROM crossfade.connections WHERE leader = 0", "60");
+  Walk("dual_write");
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM crossfade.connections WHERE leader = 0"), "60");
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, Fence, testing::Values(Engine::kMariaDb, Engine::kMySql), [](const auto& info) { return servers::EngineName(info.param); });
 
 }  // namespace

@@ -50,6 +50,8 @@ CREATE TABLE deb.logs (id int, name varchar(100), n int, pkg varchar(100));
 CREATE TABLE deb.cf (x varchar(10));
 INSERT INTO deb.packages (name, version, section) VALUES ('a','1','libs'),('b','2','x'),('c','3','libs'),('17','4',NULL),('libc6','5','x');
 INSERT INTO deb.dependencies (id, package, depends_on, kind) VALUES (1,'a','b','x'),(2,'b',NULL,'depends'),(3,'a','17','x'),(4,'c','a','y'),(5,'b','a','x');
+CREATE TABLE deb.pairs (a varchar(100), b varchar(20)) CHARACTER SET utf8mb4;
+INSERT INTO deb.pairs VALUES ('p','1'),('q','2');
 INSERT INTO deb.staging VALUES (5,'A','x',1,'A'),(6,'zz','y',2,NULL);
 INSERT INTO deb.cf VALUES ('q');
 INSERT INTO deb.customer (id, phone, first, last, note) VALUES (1,'1','a','b','x'),(2,'030/77','c','d',NULL),(3,NULL,'','','z');
@@ -257,8 +259,7 @@ TEST_P(GoldenServers, TextsDoWhatTheOriginalsDo) {
       rewrite::Planner planner;
       const auto plan = planner.PlanQuery(*snapshot, options.facts, test.sql);
       if (plan->strategy == rewrite::Strategy::kRefuse) continue;
-      std::vector<uint64_t> keys;
-      for (size_t k = 0; k < plan->key_slots.size(); ++k) keys.push_back(1001 + k);
+      const std::vector<uint64_t> keys = rewrite::GoldenKeys(*plan, 1001);
       const auto text = rewrite::Render(*plan, options.facts, options.dialect, test.sql, keys);
       ASSERT_TRUE(text.ok());
       SCOPED_TRACE(state.name + ": " + test.name + "\n" + *text);
@@ -311,8 +312,7 @@ TEST_P(GoldenServers, MutatedTextsDoToo) {
       options.facts.new_cohort = rewrite::CohortOf(*snapshot, 0);
       const auto plan = planner.PlanQuery(*snapshot, options.facts, test.sql);
       if (plan->strategy == rewrite::Strategy::kRefuse) continue;
-      std::vector<uint64_t> keys;
-      for (size_t k = 0; k < plan->key_slots.size(); ++k) keys.push_back(1001 + k);
+      const std::vector<uint64_t> keys = rewrite::GoldenKeys(*plan, 1001);
       const auto text = rewrite::Render(*plan, options.facts, Dialect(), test.sql, keys);
       ASSERT_TRUE(text.ok()) << test.sql;
       SCOPED_TRACE(state.name + ": " + test.sql + "\n" + *text);

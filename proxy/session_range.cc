@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// INSERT … SELECT into a table whose new keys are numbers: it runs with a range of them, and where there were more rows than
+// numbers the server says so instead of writing any, and it runs again with a longer one. See rewrite/rule_insert_keys.cc.
+#include "proxy/session.h"
+
+#include <algorithm>
+
+#include "fmt/format.h"
+#include "protocol/frame.h"
+#include "protocol/reply.h"
+#include "proxy/prepared_statement.h"
+#include "proxy/io_thread.h"
+#include "proxy/ranged_statement.h"
+#include "proxy/server.h"
+
+namespace crossfade::proxy {
+namespace {
+
+constexpr uint64_t kFirstRange = 64, kGrowth = 64;
+
+}  // namespace
+
+awaitable<Session::Action> Session::BeginRange(RangedStatement ranged) {
+  ranged_ = std::make_unique<RangedStatement>(std::move(ranged));
+  ranged_->rows = std::min<uint64_t>(kFirstRange, limits().insert_select_rows);
+  thread_->metrics()->rewritten.Add();
+  co_return co_await SendRanged();
+}
+
+// Puts the statement into outgoing_.
+awaitable<Session::Action> Session::SendRanged() {
+  RangedStatement& ranged = *ranged_;
+  ranged.keys.clear();
+  const bool enough = co_await TakeKeys(ranged.plan->key_slots, &ranged.keys, ranged.rows);
+  if (closing_) co_return kEnd;
+  if (!enough) co_return co_await NoKeys();
+  if (!StillMayWrite(*ranged.plan)) {  // it waited for keys
+    EndRange(0);
+    co_return co_await Refuse(kNoLease);
+  }
+  outgoing_.clear();
+  bool fits = true;
+  if (ranged.statement != nullptr) {
+    ranged.statement->long_data = ranged.long_data;
+    fits = Build(ranged.statement, ranged.id, ranged.execute, ranged.plan.get(), ranged.keys);
+  } else {
+    const absl::StatusOr<std::string> text = rewrite::Render(*ranged.plan, *facts_, pinned_->snapshot->catalog.dialect, ranged.sql, ranged.keys);
+    if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
+    fits = protocol::AppendFrames(ranged.head + *text, 0, &outgoing_) == command_frames_;
+  }
+  if (fits) co_return kRelay;
+  outgoing_.clear();
+  EndRange(0);
+  co_return co_await Refuse(kNearFrame);
+}
+
+// Looks at the head of the reply, and runs the statement again as long as it says that the range was too short. kRelay: the
+// reply in the backend's buffer is the client's.
+awaitable<Session::Action> Session::RangeReply() {
+  for (;;) {
+    std::string_view bytes = backend_.in().data();
+    size_t need = protocol::kFrameHeader + 1;
+    if (bytes.size() >= need && static_cast<uint8_t>(bytes[protocol::kFrameHeader]) == 0xFF) need = protocol::kFrameHeader + protocol::ParseFrameHeader(bytes.data()).length;
+    if (bytes.size() < need) {
+      Stream::ReadResult read = co_await backend_.ReadMore();
+      if (std::get<0>(read)) co_return kRelay;  // who relays the reply meets it again
+      continue;
+    }
+    if (static_cast<uint8_t>(bytes[protocol::kFrameHeader]) != 0xFF) co_return kRelay;
+    protocol::ErrPacket error;
+    const bool parsed = protocol::ParseErr(bytes.substr(protocol::kFrameHeader, need - protocol::kFrameHeader), capabilities_, &error);
+    if (!parsed || !rewrite::IsPastRange(error.code, error.message)) co_return kRelay;
+    backend_.in().Consume(need);
+    EndRange(0);
+    const uint64_t most = limits().insert_select_rows;
+    if (ranged_->rows >= most) {
+      co_return co_await Refuse(fmt::format("INSERT … SELECT gives more than limits.insert_select_rows ({}) rows, each of which needs a new key; send it in parts", most));
+    }
+    ranged_->rows = std::min(most, ranged_->rows * kGrowth);
+    const Action sent = co_await SendRanged();
+    if (sent != kRelay) co_return sent;
+    tracker_.Start(protocol::ReplyTracker::Kind::kGeneric, capabilities_, AfterCommand());
+    tracker_.set_status(status_);
+    const ErrorCode ec = co_await backend_.Write(outgoing_);
+    outgoing_.clear();
+    if (ec) co_return kRelay;  // the backend's last words may still be readable
+  }
+}
+
+// Gives back what is left of the range behind the first `used`.
+void Session::EndRange(uint64_t used) {
+  if (ranged_ == nullptr || ranged_->keys.size() != 2 || pinned_ == nullptr) return;
+  thread_->keys()->GiveBack(*pinned_->snapshot, ranged_->plan->key_slots[0], ranged_->keys[0] + used, ranged_->keys[1] + 1);
+  ranged_->keys.clear();
+}
+
+// The reply is with the client.
+void Session::RangeDone() {
+  const bool replied = tracker_.state() == protocol::ReplyTracker::State::kDone;
+  if (replied && tracker_.is_error()) EndRange(0);
+  else if (replied && ranged_->plan->key_slots[0].exact) EndRange(std::min(ranged_->rows, tracker_.affected_rows()));
+  ranged_.reset();
+}
+
+}  // namespace crossfade::proxy
