@@ -33,8 +33,9 @@ bool KeyPool::TakeRange(const rewrite::Snapshot& snapshot, const rewrite::KeySlo
     return true;
   }
   if (stock.ordered < rows) {
-    stock.ordered += rows;
-    request_(key, rows);
+    const uint64_t count = std::max<uint64_t>(block_, rows);
+    stock.ordered += count;
+    request_(key, count);
   }
   return false;
 }
@@ -43,8 +44,13 @@ void KeyPool::GiveBack(const rewrite::Snapshot& snapshot, const rewrite::KeySlot
   if (first >= end) return;
   Key key;
   Stock& stock = Find(snapshot, slot, &key);
-  stock.ranges.push_front({first, end});
   stock.left += end - first;
+  for (Range& range : stock.ranges) {  // grown together again, it is long enough for the next
+    if (range.next != end) continue;
+    range.next = first;
+    return;
+  }
+  stock.ranges.push_front({first, end});
 }
 
 bool KeyPool::Take(const rewrite::Snapshot& snapshot, const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys, uint64_t rows) {
@@ -79,7 +85,8 @@ bool KeyPool::Take(const rewrite::Snapshot& snapshot, const std::vector<rewrite:
 
 void KeyPool::Add(const Key& key, uint64_t first, uint64_t count) {
   Stock& stock = stocks_[key];
-  stock.ranges.push_back({first, first + count});
+  if (!stock.ranges.empty() && stock.ranges.back().end == first) stock.ranges.back().end = first + count;
+  else stock.ranges.push_back({first, first + count});
   stock.left += count;
   stock.ordered -= std::min(stock.ordered, count);
 }

@@ -121,6 +121,23 @@ TEST_F(KeyPoolTest, OrdersAheadAndNeverGivesAKeyTwice) {
   EXPECT_EQ(all, (std::vector<uint64_t>{101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 501, 502, 503, 504, 505}));
 }
 
+TEST_F(KeyPoolTest, RangesAreWholeAndWhatIsLeftOfThemComesBack) {
+  const std::vector<rewrite::KeySlot> range = {{0, 0, rewrite::KeySlot::kFirst}, {0, 0, rewrite::KeySlot::kLast}}, one = {{0, 0}};
+  EXPECT_FALSE(pool.Take(snapshot, range, &keys, 20));
+  ASSERT_EQ(orders.size(), 1u);
+  EXPECT_EQ(orders[0].second, 20u);
+  pool.Add({"m", "a"}, 1, 10);
+  EXPECT_FALSE(pool.Take(snapshot, range, &keys, 20)) << "there are twenty in no one piece";
+  pool.Add({"m", "a"}, 101, 30);
+  ASSERT_TRUE(pool.Take(snapshot, range, &keys, 20));
+  EXPECT_EQ(keys, (std::vector<uint64_t>{101, 120}));
+  pool.GiveBack(snapshot, range[0], 104, 121);
+  ASSERT_TRUE(pool.Take(snapshot, range, &keys, 27));
+  EXPECT_EQ(keys, (std::vector<uint64_t>{104, 130})) << "what came back has grown together with the rest";
+  ASSERT_TRUE(pool.Take(snapshot, one, &keys));
+  EXPECT_EQ(keys[0], 1u);
+}
+
 TEST_F(KeyPoolTest, AStatementWithMoreRowsThanABlock) {
   const std::vector<rewrite::KeySlot> many(25, {0, 1});
   EXPECT_FALSE(pool.Take(snapshot, many, &keys));

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// INSERT … SELECT into a table whose new keys are numbers from Crossfade: rows that count themselves, ranges that are too short,
+// and what is left of a range.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "fmt/format.h"
+#include "tests/integration/walk/load.h"
+#include "tests/servers/crossfade_process.h"
+#include "tests/servers/server.h"
+
+namespace crossfade::walk {
+namespace {
+
+using servers::Client;
+using servers::CrossfadeProcess;
+using servers::Engine;
+using servers::Reply;
+using servers::Server;
+
+constexpr char kLimits[] = "  chunk_rows: 500\n  control_poll: 50ms\n  key_block: 1000\n  backfill_idle_share: 0\n  insert_select_rows: 5000\n";
+
+class InsertSelectTest : public testing::TestWithParam<Engine> {
+ protected:
+  void SetUp() override {
+    auto server = Server::Start(GetParam());
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    auto direct = Client::Connect({.port = server_->port()});
+    ASSERT_TRUE(direct.ok());
+    direct_ = std::make_unique<Client>(*std::move(direct));
+    for (const std::string& sql : CreateShop()) Do(sql);
+    Do("CREATE TABLE shop.numbers (n int NOT NULL PRIMARY KEY)");
+    std::string values;
+    for (int i = 1; i <= 6000; ++i) values += fmt::format("{}({})", i > 1 ? "," : "", i);
+    Do("INSERT INTO shop.numbers VALUES " + values);
+    auto proxy = CrossfadeProcess::Start({.backend = server_->address(), .migrations = ShopMigration(), .limits = kLimits});
+    ASSERT_TRUE(proxy.ok()) << proxy.status();
+    proxy_ = *std::move(proxy);
+    auto client = Client::Connect({.port = proxy_->port(), .database = "shop"});
+    ASSERT_TRUE(client.ok());
+    client_ = std::make_unique<Client>(*std::move(client));
+  }
+
+  void Do(const std::string& sql) {
+    const Reply reply = direct_->Query(sql);
+    ASSERT_TRUE(reply.ok()) << reply.message << ": " << sql.substr(0, 200);
+  }
+  std::string One(const std::string& sql) {
+    const Reply reply = direct_->Query(sql);
+    if (!reply.ok() || reply.rows.empty()) return reply.message;
+    return reply.rows[0][0].value_or("NULL");
+  }
+  void Walk(const std::string& phase, int percent = -1) {
+    const absl::Status status = proxy_->WalkTo("shop", phase, percent);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  // `count` rows whose codes begin with `prefix`.
+  static std::string Rows(const std::string& prefix, int count) {
+    return fmt::format("INSERT INTO items (code, label, stock) SELECT CONCAT('{}', n), 'many', n FROM numbers WHERE n <= {}", prefix, count);
+  }
+  void ExpectKeys(const std::string& prefix, int count) {
+    EXPECT_EQ(One(fmt::format("SELECT COUNT(DISTINCT item_no) FROM shop.items WHERE code LIKE '{}%' AND item_no > 0", prefix)), std::to_string(count));
+    EXPECT_EQ(One(fmt::format("SELECT COUNT(*) FROM shop.items WHERE code LIKE '{}%'", prefix)), std::to_string(count));
+  }
+
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<CrossfadeProcess> proxy_;
+  std::unique_ptr<Client> direct_, client_;
+};
+
+TEST_P(InsertSelectTest, RowsCountThemselvesInEachPhase) {
+  struct Stop { const char* phase; int percent; };
+  int step = 0;
+  for (const Stop& stop : {Stop{"dual_write", -1}, Stop{"verify", -1}, Stop{"cutover", 100}, Stop{"retire", -1}}) {
+    if (step == 3) {
+      const servers::CommandResult verified = proxy_->Run("verify", {"shop"});
+      EXPECT_EQ(verified.exit_code, 0) << verified.output;
+    }
+    Walk(stop.phase, stop.percent);
+    SCOPED_TRACE(stop.phase);
+    const std::string at = fmt::format("s{}-", ++step);
+    // More rows than the first range has, then more than the second.
+    EXPECT_EQ(client_->Query(Rows(at + "a", 300)).affected, 300u);
+    EXPECT_EQ(client_->Query("SHOW WARNINGS").rows.size(), 0u);
+    ExpectKeys(at + "a", 300);
+    const Reply many = client_->Query(Rows(at + "b", 5000));
+    EXPECT_EQ(many.affected, 5000u) << many.message;
+    ExpectKeys(at + "b", 5000);
+    // More than may be: nothing is written.
+    const Reply more = client_->Query(Rows(at + "c", 5001));
+    EXPECT_EQ(more.error, 1235u);
+    EXPECT_THAT(more.message, testing::HasSubstr("limits.insert_select_rows"));
+    ExpectKeys(at + "c", 0);
+    EXPECT_EQ(client_->Execute("INSERT INTO items (code, label, stock) SELECT CONCAT(?, n), 'prepared', n FROM numbers WHERE n <= ?", {at + "p", int64_t{200}}).affected, 200u);
+    ExpectKeys(at + "p", 200);
+    // A transaction that is rolled back, one that is not, and an error of the statement's own in its middle.
+    ASSERT_TRUE(client_->Query("BEGIN").ok());
+    EXPECT_EQ(client_->Query(Rows(at + "r", 100)).affected, 100u);
+    ASSERT_TRUE(client_->Query("ROLLBACK").ok());
+    ExpectKeys(at + "r", 0);
+    ASSERT_TRUE(client_->Query("BEGIN").ok());
+    EXPECT_EQ(client_->Query(Rows(at + "t", 100)).affected, 100u);
+    EXPECT_EQ(client_->Query(Rows(at + "t", 200)).error, 1062u);
+    EXPECT_EQ(client_->Query("INSERT IGNORE" + Rows(at + "t", 200).substr(6)).affected, 100u);
+    EXPECT_EQ(client_->Query("INSERT INTO orders (item, quantity, owner) VALUES ('" + at + "t150', 1, 99)").affected, 1u);
+    ASSERT_TRUE(client_->Query("COMMIT").ok());
+    ExpectKeys(at + "t", 200);
+    // Rows that lose their place by LIMIT, DISTINCT and UNION.
+    EXPECT_EQ(client_->Query("INSERT INTO items (code, label, stock) SELECT DISTINCT CONCAT('" + at + "d', n DIV 10), 'ten', 0 FROM numbers").affected, 601u);
+    ExpectKeys(at + "d", 601);
+    EXPECT_EQ(client_->Query("INSERT INTO items (code, label, stock) SELECT CONCAT('" + at + "l', n), 'last', 0 FROM numbers ORDER BY n DESC LIMIT 5").affected, 5u);
+    EXPECT_EQ(One("SELECT MIN(code) FROM shop.items WHERE code LIKE '" + at + "l%'"), at + "l5996");
+    ExpectKeys(at + "l", 5);
+    EXPECT_EQ(client_->Query("INSERT INTO items (code, label) SELECT '" + at + "u1', 'x' UNION SELECT '" + at + "u2', 'x' UNION SELECT '" + at + "u2', 'x'").affected, 2u);
+    ExpectKeys(at + "u", 2);
+    EXPECT_EQ(client_->Query(Rows(at + "t", 250) + " ON DUPLICATE KEY UPDATE stock = VALUES(stock) + 1").affected, 200u * 2 + 50);
+    ExpectKeys(at + "t", 250);
+  }
+  EXPECT_EQ(One("SELECT COUNT(*) FROM (SELECT 1 FROM shop.items GROUP BY item_no HAVING COUNT(*) > 1) d"), "0");
+}
+
+// What a statement did not use of its range is there for the next one.
+TEST_P(InsertSelectTest, ARangeIsNotLostForOneRow) {
+  Walk("dual_write");
+  const uint64_t before = std::stoull(One("SELECT COALESCE(MAX(item_no), 0) FROM shop.items"));
+  for (int i = 0; i < 100; ++i) {
+    const std::string code = fmt::format("one-{}", i);
+    ASSERT_EQ(client_->Query("INSERT INTO items (code, label) SELECT '" + code + "', 'x' FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM items WHERE code = '" + code + "')").affected, 1u);
+    ASSERT_EQ(client_->Query("INSERT INTO items (code, label) SELECT '" + code + "', 'x' FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM items WHERE code = '" + code + "')").affected, 0u);
+  }
+  ExpectKeys("one-", 100);
+  EXPECT_LT(std::stoull(One("SELECT MAX(item_no) FROM shop.items WHERE code LIKE 'one-%'")) - before, 1000u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, InsertSelectTest, testing::Values(Engine::kMariaDb, Engine::kMySql), [](const auto& info) { return std::string(servers::EngineName(info.param)); });
+
+}  // namespace
+}  // namespace crossfade::walk
