@@ -39,11 +39,19 @@ struct Source {
   Output output;                          // derived; for other base tables opaque
 };
 
+// A column of a USING that was spelled out as ON: alone, its name means this table's.
+struct JoinedColumn {
+  std::string name, alias;
+};
+
 struct Scope {
   const Scope* outer = nullptr;
   std::vector<Source> sources;
   bool merged = false;                  // NATURAL or USING: unqualified names may stand for two columns
   std::vector<std::string> using_names;
+  std::vector<JoinedColumn> joined;
+  int spelled_joins = 0;                // USING that stands as ON now; above 1 the order of * is not known
+  bool merged_as_written = false;       // … that does not, or NATURAL
   const Output* aliases = nullptr;      // select list, seen by ORDER BY and HAVING
 };
 

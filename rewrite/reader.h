@@ -93,6 +93,9 @@ class Reader {
   static Addition AddedBy(const Source& source, std::string_view name);
   bool FromNewColumns(Expr& column, const Bound& bound);
   void Qualify(Expr& column, const Source& source);
+  // rule_using.cc: of the sources [first, middle) and those behind them. False: USING stays as it is.
+  bool SpellUsing(TableRef& ref, size_t first, size_t middle, Scope* scope);
+  static const Source* Joined(const Scope& scope, std::string_view name);
   bool GroupByAlias(Select& select, Expr& expr, const Scope& scope);
 
   // rule_compare.cc

@@ -30,6 +30,16 @@ Bound Reader::Resolve(Expr& column, const Scope& scope) {
   Bound bound = binder_.Resolve(column, scope);
   if (column.parts.size() != 1 || bound.via_alias || bound.scope == nullptr) return bound;
   const std::string_view name = column.parts[0].text;
+  if (const Source* joined = Joined(*bound.scope, name); joined != nullptr) {
+    if (bound.kind == Bound::kUncertain) {
+      ctx_.Refuse(*bound.tag.key, fmt::format("the name {} may belong to more than one table", name), "qualify it with its table");
+      return {};
+    }
+    bound.source = joined;
+    if (bound.kind == Bound::kBase) bound.column = joined->table->FindKey(name, &bound.named_new);
+    Qualify(column, *joined);
+    return bound;
+  }
   const auto added = [&](const Source& source) { return AddedBy(source, name).migration != nullptr; };
   if (bound.kind == Bound::kPlain && !bound.hidden) {
     for (const Source& source : bound.scope->sources)
@@ -118,6 +128,7 @@ bool Reader::FromNewColumns(Expr& column, const Bound& bound) {
     return false;
   }
   ctx_.editor.Replace(column.span, back->Text(bound.source->alias));
+  qualified_.erase(column.span.begin);
   ctx_.Note("reads the old columns from the new ones");
   return true;
 }
@@ -162,6 +173,7 @@ Tag Reader::SetSide(Expr& column, const Bound& bound, Side side) {
     }
   }
   ctx_.editor.Replace(column.span, ColumnText(column, bound, side));
+  qualified_.erase(column.span.begin);
   ctx_.Note(side == Side::kNew ? "reads the new key" : "reads the old key");
   return {&key, side};
 }

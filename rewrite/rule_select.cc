@@ -102,9 +102,13 @@ void Reader::From(TableRef& ref, Scope* scope, const Ctes* ctes, std::vector<Joi
     }
     case TableRef::kJoin:
     case TableRef::kOdbcOrParen:
+    {
       if (ref.left != nullptr) From(*ref.left, scope, ctes, conditions);
+      const size_t middle = scope->sources.size();
       if (ref.right != nullptr) From(*ref.right, scope, ctes, conditions);
       if (ref.natural || !ref.using_columns.empty()) scope->merged = true;
+      if (SpellUsing(ref, first, middle, scope)) return;
+      if (ref.natural || !ref.using_columns.empty()) scope->merged_as_written = true;
       for (const Name& name : ref.using_columns) scope->using_names.emplace_back(name.text);
       if (ref.on != nullptr) conditions->push_back({ref.on, first, scope->sources.size()});
       for (const Source& joined : scope->sources) {
@@ -125,6 +129,7 @@ void Reader::From(TableRef& ref, Scope* scope, const Ctes* ctes, std::vector<Joi
         }
       }
       return;
+    }
     case TableRef::kOther:
       for (Expr* expr : ref.other_exprs) Visit(*expr, *scope, ctes);
       source.output.opaque = true;

@@ -47,10 +47,15 @@ Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
   std::string text;
   bool expand = false;
   const config::Migration* why = nullptr;
+  const bool spelled = parts.empty() && scope.spelled_joins != 0;
+  std::string front;  // columns of a USING that stands as ON: once, before all others
+  std::vector<OutputColumn> front_columns;
+  bool derived = false;
   for (const Source& source : scope.sources) {
     if (!parts.empty() && !binder_.SameTableName(source.alias, parts.back().text)) continue;
-    if (!text.empty()) text += ", ";
     if (source.table == nullptr || source.table->table == nullptr) {
+      if (!text.empty()) text += ", ";
+      derived = true;
       for (const OutputColumn& column : source.output.columns) output.columns.push_back(column);
       if (source.output.opaque || source.table != nullptr) output.opaque = true;
       text += QuoteName(source.alias) + ".*";
@@ -63,10 +68,14 @@ Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
       continue;
     }
     bool differs = false;
-    std::string list;
+    std::string rest;
     for (const Column* column : source.table->OriginalColumns()) {
       OutputColumn out{column->name, {}};
       bool named_new = false;
+      const Source* joined = spelled ? Joined(scope, column->name) : nullptr;
+      if (joined != nullptr && joined != &source) continue;
+      std::string& list = joined != nullptr ? front : rest;
+      std::vector<OutputColumn>& columns = joined != nullptr ? front_columns : output.columns;
       if (!list.empty()) list += ", ";
       if (const KeyColumn* key = source.table->FindKey(column->name, &named_new)) {
         Bound bound;
@@ -78,7 +87,7 @@ Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
           differs = true;
           why = key->key->spec_migration;
           list += fmt::format("{}.{} AS {}", QuoteName(source.alias), QuoteName(key->new_name), QuoteName(column->name));
-          output.columns.push_back(std::move(out));
+          columns.push_back(std::move(out));
           continue;
         }
       }
@@ -93,7 +102,7 @@ Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
       } else {
         list += QuoteName(source.alias) + "." + QuoteName(column->name);
       }
-      output.columns.push_back(std::move(out));
+      columns.push_back(std::move(out));
     }
     for (const KeyColumn& key : source.table->keys) {
       const Column* added = source.table->table->FindColumn(key.new_name);
@@ -105,11 +114,18 @@ Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
         if (set->active && added != nullptr && !added->invisible) differs = true, why = set->spec_migration;
       }
     }
-    text += differs ? list : QuoteName(source.alias) + ".*";
+    if (spelled && why == nullptr) why = source.table->migration;
+    differs = differs || spelled;
+    if (!text.empty() && !(spelled && rest.empty())) text += ", ";
+    text += differs ? rest : QuoteName(source.alias) + ".*";
     expand = expand || differs;
   }
+  if (spelled) {
+    output.columns.insert(output.columns.begin(), front_columns.begin(), front_columns.end());
+    text = front + (text.empty() ? "" : ", ") + text;
+  }
   if (!expand || use.only_exists) return output;
-  if (scope.merged && parts.empty()) {
+  if (parts.empty() && (scope.merged_as_written || scope.spelled_joins > 1 || (spelled && derived))) {
     ctx_.Refuse(*why, "* over a NATURAL or USING join", "name the columns");
     return output;
   }
