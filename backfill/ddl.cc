@@ -137,6 +137,11 @@ std::string Nothing(const rewrite::Column& column) {
   if (column.type.rfind("datetime", 0) == 0) return "'1970-01-01 00:00:00'";
   if (column.type.rfind("date", 0) == 0) return "'1970-01-01'";
   if (column.type.rfind("time", 0) == 0) return "'00:00:00'";
+  if (column.type.rfind("enum(", 0) == 0) {  // its first value
+    size_t end = 6;
+    while (end + 1 < column.type.size() && (column.type[end] != '\'' || column.type[end + 1] == '\'')) end += column.type[end] == '\'' ? 2 : 1;
+    return column.type.substr(5, end - 4);
+  }
   return column.type_class == rewrite::TypeClass::kInteger ? "0" : "''";
 }
 

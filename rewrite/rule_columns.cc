@@ -2,6 +2,8 @@
 // Column migrations: new columns made of old ones of the same row, by the file's expressions. Both sides are written by one
 // statement: an INSERT's values see the columns before them as stored, a single-table SET assigns from left to right. From
 // `cutover` on the application may write the new columns instead, and the old ones are made of them. See rules.h.
+#include <algorithm>
+
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/rules.h"
@@ -67,6 +69,16 @@ std::string_view AnyValue(const std::string& declared) {
   return "";
 }
 
+// The server refuses the row (1364), but may evaluate the expression before, over a value that is none: MySQL then tells of that.
+bool LacksValue(const Context& context, const MigratingTable& table, const ColumnSet& set, const std::vector<std::string>& columns) {
+  if ((context.facts.sql_mode & kStrict) == 0 || context.ignore || table.table == nullptr) return false;
+  return std::any_of(set.spec->old_columns.begin(), set.spec->old_columns.end(), [&](const std::string& name) {
+    const Column* old = table.table->FindColumn(name);
+    // An ENUM's default is its first value.
+    return old != nullptr && !old->nullable && !old->has_default && !old->auto_increment && old->type.rfind("enum", 0) != 0 && !Names(columns, name);
+  });
+}
+
 }  // namespace
 
 void CheckValues(Context& context, const ColumnSet& set) {
@@ -89,7 +101,13 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
     CheckKeyWritten(context, *set);
     const std::vector<ParsedColumns::Made>* made = Made(context, *set, old, fresh);
     if (made == nullptr) continue;
-    for (const ParsedColumns::Made& column : *made) added.push_back({column.column, column.expression.Text(table.name)});
+    const bool fails = fresh.empty() && LacksValue(context, table, *set, columns);
+    for (const ParsedColumns::Made& column : *made) {
+      std::string_view any;
+      for (const config::NewColumn& spec : set->spec->new_columns)
+        if (fails && NameEq(spec.name, column.column)) any = AnyValue(spec.type);
+      added.push_back({column.column, any.empty() ? column.expression.Text(table.name) : std::string(any)});
+    }
     NoteMade(context, *set, made);
   }
   return added;

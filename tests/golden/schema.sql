@@ -41,6 +41,12 @@ CREATE TABLE deb.customer (
   note varchar(100),
   PRIMARY KEY (id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+CREATE TABLE deb.visits (
+  id int NOT NULL,
+  seen datetime NOT NULL,
+  why enum('first','again') NOT NULL,
+  PRIMARY KEY (id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 CREATE TABLE till.orders (
   id int NOT NULL AUTO_INCREMENT,
   note varchar(50),
