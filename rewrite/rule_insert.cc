@@ -244,6 +244,17 @@ bool Names(const Query& query, std::string_view name) {
   return false;
 }
 
+// MySQL: where VALUES has no column list, the defaults of invisible columns are made before the row has its values.
+void ListForDefaults(Context& context, const Insert& insert, const MigratingTable& table, const std::vector<std::string>& columns) {
+  if (context.dialect.flavor != Flavor::kMySql || insert.has_columns || columns.empty()) return;
+  if (std::none_of(insert.query->selects.begin(), insert.query->selects.end(), [](const Select* select) { return select->values_constructor; })) return;
+  // With references, they are listed already.
+  if (std::any_of(table.keys.begin(), table.keys.end(), [](const KeyColumn& key) { return !key.own && key.key->active; })) return;
+  std::string list;
+  for (const std::string& column : columns) list += (list.empty() ? "" : ", ") + QuoteName(column);
+  context.editor.After(insert.target->span.end - 1, " (" + list + ")");
+}
+
 }  // namespace
 
 void RuleInsert(Context& context, Reader& reader, Statement& statement) {
@@ -334,6 +345,7 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
   if (insert.query != nullptr) {
     CheckLeftToDefaults(context, *table, columns);
     InsertSelect(context, reader, insert, *table, columns);
+    ListForDefaults(context, insert, *table, columns);
   } else {
     Target target{*table, columns, scope};
     use.added = Rows(context, reader, insert, target);

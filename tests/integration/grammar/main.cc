@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <algorithm>
 #include <map>
 
 #include "CLI/CLI.hpp"
@@ -89,7 +90,9 @@ class Driver {
     if (!outcome.refusal.empty()) {
       ++counts_->refused;
       ++counts_->refusals[Reason(outcome.refusal)];
-      if (step.statement.may_refuse.empty() || !kStages[stage].mode.both_sides) {
+      // Where old keys are given up, a session that cannot be given new ones asks for what is refused.
+      const bool asks_old = kStages[stage].mode.retired && std::any_of(step.statement.pieces.begin(), step.statement.pieces.end(), [](const Piece& piece) { return piece.value && piece.value->as_new; });
+      if ((step.statement.may_refuse.empty() && !asks_old) || !kStages[stage].mode.both_sides) {
         ++counts_->untagged[fmt::format("{}: {}", step.statement.label, Reason(outcome.refusal))];
         if (!options_.survey) return "refused: " + outcome.refusal + "\n  " + world_.Written(step);
       }

@@ -62,6 +62,13 @@ void Grammar::Insert(const Table& table, bool replace) {
     else if (Hidden(column) || (column.role == Role::kReference && mode_.retired)) MayRefuse("left out after the old side is given up");
     else if (column.role == Role::kKey) MayRefuse("a key left to its default");
   }
+  const std::vector<const Column*> keys = Columns(table, Role::kKey);
+  if (!keys.empty()) {
+    const Key& key = model_.keys[keys[0]->key];
+    const bool cut = !strict_ || ignore;
+    if (cut && key.kind != Kind::kNumber) MayRefuse("a key where values are cut to fit");
+    if (replace && (key.bytes || !strict_)) MayRefuse("REPLACE of a key that is not compared as it stands");
+  }
   for (const Column* column : columns)
     if (Hidden(*column)) MayRefuse("an old column without a way back");
   if (!all && columns.size() > 1 && random_.Chance(40)) std::swap(columns.front(), columns.back());
