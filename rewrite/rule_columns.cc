@@ -69,9 +69,9 @@ std::string_view AnyValue(const std::string& declared) {
   return "";
 }
 
-// The server refuses the row (1364), but may evaluate the expression before, over a value that is none: MySQL then tells of that.
+// The server refuses the row (1364), but MySQL evaluates the expression before, over a value that is none, and may tell of that.
 bool LacksValue(const Context& context, const MigratingTable& table, const ColumnSet& set, const std::vector<std::string>& columns) {
-  if ((context.facts.sql_mode & kStrict) == 0 || context.ignore || table.table == nullptr) return false;
+  if (context.dialect.flavor != Flavor::kMySql || (context.facts.sql_mode & kStrict) == 0 || context.ignore || table.table == nullptr) return false;
   return std::any_of(set.spec->old_columns.begin(), set.spec->old_columns.end(), [&](const std::string& name) {
     const Column* old = table.table->FindColumn(name);
     // An ENUM's default is its first value.
@@ -88,7 +88,7 @@ void CheckValues(Context& context, const ColumnSet& set) {
                  " TIME_ROUND_FRACTIONAL, TIME_TRUNCATE_FRACTIONAL, regular expression flags, UCS-2, UTF-16 and UTF-32");
 }
 
-std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& table, const std::vector<std::string>& columns) {
+std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& table, const std::vector<std::string>& columns, bool on_duplicate) {
   std::vector<AddedColumn> added;
   for (const ColumnSet* set : table.sets) {
     if (!set->active) continue;
@@ -101,7 +101,8 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
     CheckKeyWritten(context, *set);
     const std::vector<ParsedColumns::Made>* made = Made(context, *set, old, fresh);
     if (made == nullptr) continue;
-    const bool fails = fresh.empty() && LacksValue(context, table, *set, columns);
+    // What ON DUPLICATE KEY UPDATE assigns counts as given.
+    const bool fails = fresh.empty() && !on_duplicate && LacksValue(context, table, *set, columns);
     for (const ParsedColumns::Made& column : *made) {
       std::string_view any;
       for (const config::NewColumn& spec : set->spec->new_columns)

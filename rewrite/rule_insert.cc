@@ -158,7 +158,7 @@ std::vector<std::string> Rows(Context& context, Reader& reader, Insert& insert, 
     }
   }
 
-  for (AddedColumn& column : ColumnsToAdd(context, target.table, target.columns)) additions.push_back({nullptr, false, std::move(column)});
+  for (AddedColumn& column : ColumnsToAdd(context, target.table, target.columns, !insert.on_duplicate.empty())) additions.push_back({nullptr, false, std::move(column)});
   selves.resize(additions.size());
   std::map<const Key*, std::vector<std::string>> own;  // the new key of each row
   const auto value_of = [&](const Addition& addition, size_t row) -> std::string {

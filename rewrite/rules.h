@@ -49,7 +49,7 @@ struct AddedColumn {
   std::string name, value;
 };
 // Column migrations: what an INSERT that gives `columns` has to give beside them.
-std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& table, const std::vector<std::string>& columns);
+std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& table, const std::vector<std::string>& columns, bool on_duplicate);
 
 // Rows that come from elsewhere than the text: the new columns have their expressions as defaults. `columns`: those given.
 void CheckLeftToDefaults(Context& context, const MigratingTable& table, const std::vector<std::string>& columns);

@@ -12,6 +12,7 @@
 
 #include "CLI/CLI.hpp"
 #include "fmt/format.h"
+#include "tests/integration/grammar/refusals.h"
 #include "tests/integration/grammar/shrink.h"
 #include "tests/integration/grammar/world.h"
 
@@ -92,7 +93,7 @@ class Driver {
       ++counts_->refusals[Reason(outcome.refusal)];
       // Where old keys are given up, a session that cannot be given new ones asks for what is refused.
       const bool asks_old = kStages[stage].mode.retired && std::any_of(step.statement.pieces.begin(), step.statement.pieces.end(), [](const Piece& piece) { return piece.value && piece.value->as_new; });
-      if ((step.statement.may_refuse.empty() && !asks_old) || !kStages[stage].mode.both_sides) {
+      if ((!KnownRefusal(step.statement, outcome.refusal, world_.strict(step.session)) && !asks_old) || !kStages[stage].mode.both_sides) {
         ++counts_->untagged[fmt::format("{}: {}", step.statement.label, Reason(outcome.refusal))];
         if (!options_.survey) return "refused: " + outcome.refusal + "\n  " + world_.Written(step);
       }
