@@ -61,16 +61,24 @@ void Parser::ParseInsertColumns(Insert* insert) {
 void Parser::ParseInsertSource(Insert* insert) {
   if (!insert->has_columns && Accept(Kw::kSet)) return ParseAssignments(&insert->set);
   const bool row_constructor = Is(Kw::kValues) && Is(Kw::kRow, 1) && StartsQuery(pos_);
-  if ((Is(Kw::kValues) || Is(Kw::kValue)) && !row_constructor) return ParseRows(insert);
+  const uint32_t begin = pos_;
+  if (Is(Kw::kValues) || Is(Kw::kValue)) {
+    ParseRows(insert);
+    // VALUES ROW(…), … alone is the same to the server; with ORDER BY, UNION and the like it is a query.
+    if (!row_constructor || AtEnd() || Is(Kw::kOn)) return;
+    insert->rows.clear();
+    pos_ = begin;
+  }
   insert->query = ParseQuery();
 }
 
-// VALUES (...), (...)
+// VALUES (...), (...), on MySQL also VALUES ROW(...), ROW(...)
 void Parser::ParseRows(Insert* insert) {
   insert->values_keyword = {pos_, pos_ + 1};
   Next();
   do {
     InsertRow row;
+    if (!MariaDb()) Accept(Kw::kRow);
     const uint32_t begin = pos_;
     ExpectOp("(");
     if (!IsOp(")")) {

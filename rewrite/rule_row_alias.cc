@@ -29,6 +29,9 @@ std::string ValuesOnce(Context& context, const Expr& value, const AssignUse& use
       for (size_t n = 0; n < use.columns.size() + use.added.size(); ++n) names += fmt::format("{}`cf_{}`", n == 0 ? "" : ", ", n);
       const uint32_t last = insert.rows.empty() ? insert.set.back().span.end - 1 : insert.rows.back().span.end - 1;
       context.editor.After(last, fmt::format(" AS `cf_row`({})", names));
+      // VALUES ROW(…) takes no alias, VALUES (…) does.
+      for (const InsertRow& row : insert.rows)
+        if (NameEq(context.Word(row.span.begin - 1), "row")) context.editor.Replace({row.span.begin - 1, row.span.begin}, "");
       *aliased = true;
     }
     return fmt::format("`cf_row`.`cf_{}`", i);

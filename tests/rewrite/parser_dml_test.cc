@@ -45,11 +45,16 @@ TEST(ParserDml, InsertForms) {
   for (const char* sql : {"INSERT INTO t SELECT 1", "INSERT INTO t (a) SELECT 1", "INSERT INTO t (SELECT 1)",
                           "INSERT INTO t (a) (SELECT 1)", "INSERT INTO t ((SELECT 1) UNION (SELECT 2))",
                           "INSERT INTO t WITH x AS (SELECT 1) SELECT * FROM x", "INSERT INTO t TABLE u",
-                          "INSERT INTO t VALUES ROW(1), ROW(2)"}) {
+                          "INSERT INTO t VALUES ROW(1), ROW(2) ORDER BY 1", "INSERT INTO t VALUES ROW(1) UNION SELECT 2"}) {
     const Parsed parsed(sql);
     ASSERT_TRUE(parsed.ok()) << sql << ": " << parsed.error;
     EXPECT_NE(parsed[0].insert->query, nullptr) << sql;
+    EXPECT_TRUE(parsed[0].insert->rows.empty()) << sql;
   }
+  const Parsed rows("INSERT INTO t VALUES ROW(1), ROW(2) ON DUPLICATE KEY UPDATE a = 1");
+  ASSERT_TRUE(rows.ok()) << rows.error;
+  EXPECT_EQ(rows[0].insert->query, nullptr);
+  EXPECT_EQ(rows[0].insert->rows.size(), 2u);
 }
 
 TEST(ParserDml, OnDuplicateKeyUpdate) {

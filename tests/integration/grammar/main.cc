@@ -12,6 +12,7 @@
 
 #include "CLI/CLI.hpp"
 #include "fmt/format.h"
+#include "tests/integration/grammar/parallel.h"
 #include "tests/integration/grammar/refusals.h"
 #include "tests/integration/grammar/shrink.h"
 #include "tests/integration/grammar/world.h"
@@ -23,11 +24,11 @@ struct Options {
   std::string engine = "mariadb";
   uint64_t seed = 0, seeds = 1, total = 0, fixed = 0;
   size_t statements = 40;
-  bool direct = false, survey = false, keep_going = false, print = false, each = false;
+  bool direct = false, survey = false, keep_going = false, print = false, each = false, parallel = false;
 };
 
 struct Counts {
-  uint64_t statements = 0, prepared = 0, errors = 0, refused = 0, waits = 0, schemas = 0, checked = 0, failed = 0;
+  uint64_t statements = 0, prepared = 0, errors = 0, refused = 0, waits = 0, at_once = 0, lost = 0, schemas = 0, checked = 0, failed = 0;
   std::map<std::string, uint64_t> refusals, untagged, checks;
 };
 
@@ -129,8 +130,8 @@ class Driver {
 };
 
 void Print(const Counts& counts) {
-  fmt::print("  {} statements ({} prepared) over {} schemas, {} errors alike, {} waits in vain, {} refused; {} schemas refused by check\n", counts.statements, counts.prepared, counts.schemas, counts.errors, counts.waits,
-             counts.refused, counts.checked);
+  fmt::print("  {} statements ({} prepared) over {} schemas, {} errors alike, {} waits in vain, {} refused; {} schemas refused by check; {} statements by connections at once, {} of their transactions lost to deadlocks\n", counts.statements, counts.prepared, counts.schemas, counts.errors, counts.waits,
+             counts.refused, counts.checked, counts.at_once, counts.lost);
   for (const auto& [reason, count] : counts.refusals) fmt::print("    refused {} times: {}\n", count, reason);
   for (const auto& [reason, count] : counts.untagged) fmt::print("    UNTAGGED {} times: {}\n", count, reason);
   for (const auto& [reason, count] : counts.checks) fmt::print("    check, {} times: {}\n", count, reason);
@@ -148,7 +149,7 @@ int Run(const Options& options) {
   uint64_t begun_seeds = 0;
   const auto more = [&] { return begun_seeds < options.fixed || (options.total > 0 ? counts.statements < options.total : begun_seeds < options.fixed + options.seeds); };
   for (; more(); ++begun_seeds) {
-    const uint64_t seed = begun_seeds < options.fixed ? 101 + begun_seeds : options.seed + begun_seeds - options.fixed;
+    const uint64_t seed = begun_seeds < options.fixed ? 103 + begun_seeds : options.seed + begun_seeds - options.fixed;
     const Model model = Model::Make(seed, engine);
     const std::time_t begin = std::time(nullptr);
     const absl::Status begun = (*world)->Begin(model);
@@ -161,14 +162,21 @@ int Run(const Options& options) {
     }
     std::string failure = begun.ok() ? "" : std::string(begun.message());
     Driver driver(**world, model, seed, options, &counts);
-    if (failure.empty()) failure = driver.Run();
+    ParallelCounts parallel;
+    // Every fifth schema is for connections that do not wait for each other.
+    const bool at_once = options.parallel || seed % 5 == 0;
+    if (failure.empty()) failure = at_once && !options.direct ? RunParallel(**world, model, seed, &parallel) : driver.Run();
+    counts.statements += parallel.statements;
+    counts.at_once += parallel.statements;
+    counts.lost += parallel.lost;
+    counts.refused += parallel.refused;
     ++counts.schemas;
     if (options.each) fmt::print("seed {}: {}, {} s, {} statements so far\n", seed, failure.empty() ? "the same" : "FAILED", std::time(nullptr) - begin, counts.statements);
     std::fflush(stdout);
     if (failure.empty()) continue;
     fmt::print("FAILED, --engine {} --seed {}: {}\n{}\n", options.engine, seed, failure, (*world)->log());
     std::fflush(stdout);
-    if (begun.ok()) fmt::print("{}\n", Shrink(**world, model, driver.script(), driver.stage(), failure.starts_with("refused")));
+    if (begun.ok() && !at_once) fmt::print("{}\n", Shrink(**world, model, driver.script(), driver.stage(), failure.starts_with("refused")));
     ++counts.failed;
     if (!options.keep_going) break;
   }
@@ -193,6 +201,7 @@ int main(int argc, char** argv) {
   app.add_flag("--survey", options.survey, "list what is refused instead of failing at a shape that should not be");
   app.add_flag("--keep-going", options.keep_going, "to the next seed after a failure");
   app.add_flag("--each", options.each, "a line for every seed");
+  app.add_flag("--parallel", options.parallel, "all schemas with connections at once, else every fifth");
   app.add_flag("--print", options.print, "every statement");
   CLI11_PARSE(app, argc, argv);
   if (std::getenv("CROSSFADE_LONG") != nullptr && options.total == 0 && options.seeds == 1) {

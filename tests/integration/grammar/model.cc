@@ -140,7 +140,8 @@ class Maker {
       // MySQL takes no CASCADE of a key on the table itself (nor does MariaDB follow one).
       up.on_update = "";
       up.on_delete = random_.OneOf({"", "CASCADE"});
-      if (on_delete_ != "CASCADE") up.on_delete = "";
+      // MySQL 9.7 leaves rows behind whose parents such a cascade has deleted, also without a proxy.
+      if (on_delete_ != "CASCADE" || !maria_) up.on_delete = "";
       columns.push_back(up);
     }
     Shuffle(&columns);

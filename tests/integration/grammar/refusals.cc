@@ -18,7 +18,12 @@ constexpr Known kKnown[] = {
     {"is written where values are cut to fit", "", true},
     {"where the mode is not strict", "", true},
     {"REPLACE with a computed or converted", "replace"},
-    {"several rows of a table that refers to itself", "insert"},
+    {"several rows of a table that refers to itself", ""},
+    {"is computed, in a table that refers to itself", ""},
+    {"an UPDATE of several tables moves rows that are being copied", "update"},
+    {", which is retired; name the columns", ""},
+    {" is retired; read ", ""},
+    {" is retired; write ", ""},
 };
 
 }  // namespace

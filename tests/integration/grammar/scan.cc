@@ -78,11 +78,11 @@ std::string World::Made(const Table& table, const std::string& fresh, const std:
 
 std::string World::Mapping(const Table& table) {
   const Stage& stage = kStages[stage_];
-  const auto none = [&](const std::string& what, const std::string& from) -> std::string {
+  const auto none = [&](const std::string& what, const std::string& from, const std::string& beside = "") -> std::string {
     const Reply count = on_a_->Query("SELECT COUNT(*) " + from);
     if (!count.ok()) return what + ": " + count.message;
     if (count.rows[0][0] == "0") return "";
-    return fmt::format("{} rows of {} {}: {}", *count.rows[0][0], table.name, what, Describe(on_a_->Query("SELECT * " + from + " LIMIT 3"), 3));
+    return fmt::format("{} rows of {} {}: {}", *count.rows[0][0], table.name, what, Describe(on_a_->Query("SELECT *" + beside + " " + from + " LIMIT 3"), 3));
   };
   std::string text;
   for (const Column& column : table.columns) {
@@ -98,8 +98,16 @@ std::string World::Mapping(const Table& table) {
       text = none("refer to nothing", fmt::format("FROM {} t WHERE t.{} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {} cf WHERE cf.{} = t.{})", table.name, column.fresh, key.table, key.fresh, column.fresh));
     } else {
       const std::string lookup = fmt::format("(SELECT cf.{} FROM {} cf WHERE cf.{} = t.{})", key.fresh, key.table, key.column, column.name);
+      // Rows that refer to nothing although there is a foreign key: told by themselves, as the server's own doing.
+      const std::string orphans = fmt::format("SELECT COUNT(*) FROM {} t WHERE t.{} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {} cf WHERE cf.{} = t.{})", table.name, column.name, key.table, key.column, column.name);
+      for (const auto& [server, client] : {std::pair{"proxied", on_a_.get()}, std::pair{"direct", on_b_.get()}}) {
+        const Reply found = client->Query(orphans);
+        if (found.ok() && found.rows[0][0] != "0") text += fmt::format("{}: {} rows of {} refer to nothing by their old side, against the foreign key; ", server, *found.rows[0][0], table.name);
+      }
+      if (!text.empty()) return text;
       text = none("have a new reference that is not that of the old one", fmt::format("FROM {} t WHERE {} NOT t.{} <=> {}", table.name,
-                                                                                     stage.complete ? "" : fmt::format("t.{} IS NOT NULL AND", column.fresh), column.fresh, lookup));
+                                                                                     stage.complete ? "" : fmt::format("t.{} IS NOT NULL AND", column.fresh), column.fresh, lookup),
+                  fmt::format(", t.{}, {}", column.fresh, lookup));
     }
   }
   for (const Set& set : model_.sets) {

@@ -132,7 +132,8 @@ absl::Status World::Walk(size_t stage) {
   const Stage& to = kStages[stage];
   if (proxy_ != nullptr && stage > 0) {
     for (const std::string& name : model_.Migrations()) {
-      if (absl::Status status = proxy_->WalkTo(name, to.phase, to.percent, kPatience); !status.ok()) return status;
+      if (absl::Status status = proxy_->WalkTo(name, to.phase, to.percent, kPatience); !status.ok())
+        return absl::InternalError(std::string(status.message()) + "\n" + proxy_->Run("status", {name}).output);
     }
   }
   stage_ = stage;

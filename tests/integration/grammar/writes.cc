@@ -43,6 +43,8 @@ void Grammar::Given(const Table& table, const Column& column) {
 }
 
 void Grammar::Insert(const Table& table, bool replace) {
+  // From retire on another spelling of a key is no matter of the foreign keys any more.
+  if (replace && mode_.retired && !Columns(table, Role::kKey).empty()) replace = false;
   statement_.label = replace ? "replace" : "insert";
   const bool ignore = !replace && random_.Chance(10);
   T(replace ? "REPLACE" : "INSERT");
@@ -137,8 +139,8 @@ void Grammar::OnDuplicate(const Table& table, bool aliased) {
     if (!gone && random_.Chance(45)) {
       T(aliased ? "new." + name : "VALUES(" + name + ")");
       if (column->role == Role::kReference && mode_.retired) MayRefuse("VALUES() of a reference");
-    } else if (!gone && random_.Chance(10)) {
-      T(name);
+    } else if (!gone && !aliased && statement_.label.find("select") == std::string::npos && random_.Chance(10)) {
+      T(name);  // elsewhere it is ambiguous
     } else {
       V(ValueFor(table, *column));
       if (column->role == Role::kReference) MayRefuse("ON DUPLICATE KEY UPDATE of a reference");
