@@ -89,6 +89,15 @@ std::string World::Mapping(const Table& table) {
     if (!text.empty()) return text;
     if (column.role != Role::kKey && column.role != Role::kReference) continue;
     const Key& key = model_.keys[column.key];
+    if (column.role == Role::kReference && column.declared && !stage.mode.retired) {
+      // Rows that refer to nothing although there is a foreign key: told by themselves, as the server's own doing.
+      const std::string orphans = fmt::format("SELECT COUNT(*) FROM {} t WHERE t.{} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {} cf WHERE cf.{} = t.{})", table.name, column.name, key.table, key.column, column.name);
+      for (const auto& [server, client] : {std::pair{"proxied", on_a_.get()}, std::pair{"direct", on_b_.get()}}) {
+        const Reply found = client->Query(orphans);
+        if (found.ok() && found.rows[0][0] != "0") text += fmt::format("{}: {} rows of {} refer to nothing by their old side, against the foreign key; ", server, *found.rows[0][0], table.name);
+      }
+      if (!text.empty()) return text;
+    }
     if (!key.Mapped()) {
       text = Made(table, column.fresh, key.new_type, Over(key.from, key.column, column.name), stage.complete);
     } else if (column.role == Role::kKey) {
@@ -98,13 +107,6 @@ std::string World::Mapping(const Table& table) {
       text = none("refer to nothing", fmt::format("FROM {} t WHERE t.{} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {} cf WHERE cf.{} = t.{})", table.name, column.fresh, key.table, key.fresh, column.fresh));
     } else {
       const std::string lookup = fmt::format("(SELECT cf.{} FROM {} cf WHERE cf.{} = t.{})", key.fresh, key.table, key.column, column.name);
-      // Rows that refer to nothing although there is a foreign key: told by themselves, as the server's own doing.
-      const std::string orphans = fmt::format("SELECT COUNT(*) FROM {} t WHERE t.{} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {} cf WHERE cf.{} = t.{})", table.name, column.name, key.table, key.column, column.name);
-      for (const auto& [server, client] : {std::pair{"proxied", on_a_.get()}, std::pair{"direct", on_b_.get()}}) {
-        const Reply found = client->Query(orphans);
-        if (found.ok() && found.rows[0][0] != "0") text += fmt::format("{}: {} rows of {} refer to nothing by their old side, against the foreign key; ", server, *found.rows[0][0], table.name);
-      }
-      if (!text.empty()) return text;
       text = none("have a new reference that is not that of the old one", fmt::format("FROM {} t WHERE {} NOT t.{} <=> {}", table.name,
                                                                                      stage.complete ? "" : fmt::format("t.{} IS NOT NULL AND", column.fresh), column.fresh, lookup),
                   fmt::format(", t.{}, {}", column.fresh, lookup));

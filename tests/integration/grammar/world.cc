@@ -133,7 +133,7 @@ absl::Status World::Walk(size_t stage) {
   if (proxy_ != nullptr && stage > 0) {
     for (const std::string& name : model_.Migrations()) {
       if (absl::Status status = proxy_->WalkTo(name, to.phase, to.percent, kPatience); !status.ok())
-        return absl::InternalError(std::string(status.message()) + "\n" + proxy_->Run("status", {name}).output);
+        return absl::InternalError(std::string(status.message()) + "\n" + proxy_->Run("status", {name}).output + Describe(on_a_->Query("SELECT examples FROM crossfade.verifications WHERE differences > 0 LIMIT 5")));
     }
   }
   stage_ = stage;
