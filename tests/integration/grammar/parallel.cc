@@ -136,7 +136,10 @@ class Worker {
     Fail("the direct side deadlocks for ever");
   }
 
-  void Fail(const std::string& text) { failure_ = text; }
+  void Fail(const std::string& text) {
+    failure_ = text;
+    (void)a_->Query("ROLLBACK");  // or a phase would wait for it
+  }
 
   const Model& model_;
   int number_;
@@ -166,7 +169,7 @@ std::string RunParallel(World& world, const Model& model, uint64_t seed, Paralle
   stop = true;
   for (std::thread& thread : threads) thread.join();
   for (const auto& worker : workers) {
-    if (failure.empty()) failure = worker->failure();
+    if (!worker->failure().empty()) failure = worker->failure() + (failure.empty() ? "" : "\n  " + failure);
     counts->statements += worker->counts().statements;
     counts->transactions += worker->counts().transactions;
     counts->lost += worker->counts().lost;
