@@ -82,7 +82,9 @@ class Shrinker {
       }
       if (std::string text = world_.Scan(); !text.empty()) return text;
     }
-    return last_ + 1 == kStages.size() ? world_.Finish() : "";
+    if (last_ + 1 != kStages.size()) return "";
+    if (absl::Status status = world_.Walk(last_); !status.ok()) return std::string(status.message());
+    return world_.Finish();
   }
 
   World& world_;
