@@ -90,6 +90,8 @@ Value Grammar::KeyValue(int key, bool may_be_new) {
   if (!may_be_new || !mode_.either_key || !model_.keys[key].Mapped()) return value;
   value.as_new = random_.Chance(OldGone(key) ? 97 : 40);
   value.new_only = OldGone(key);
+  // Stored, a CHAR loses the blanks by which it is not found under a collation that does not pad.
+  if (value.as_new) value.data = random_.Pick(model_.keys[key].pool);
   if (OldGone(key) && !value.as_new) MayRefuse("an old key after they are given up");
   return value;
 }

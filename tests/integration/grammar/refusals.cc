@@ -24,7 +24,7 @@ constexpr Known kKnown[] = {
     {", which is retired; name the columns", ""},
     {" is retired; read ", ""},
     {" is retired; write ", ""},
-    {"ON DUPLICATE KEY UPDATE gives value than the row's, in a table that refers to itself", "insert"},
+    {"another value than the row's, in a table that refers to itself", "insert"},
 };
 
 }  // namespace
