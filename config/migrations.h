@@ -9,7 +9,7 @@
 
 namespace crossfade::config {
 
-inline constexpr size_t kMaxMigrations = 64;  // a session's cohorts are one bit each
+inline constexpr size_t kMaxMigrations = 128;  // a session's cohorts are one bit each: see MigrationSet
 
 std::vector<Migration> ReadMigrations(const std::vector<YAML::Node>& nodes, const Control& control,
                                       Diagnostics* diagnostics);

@@ -5,19 +5,6 @@
 
 namespace crossfade::protocol {
 
-uint64_t Reader::Fixed(size_t n) {
-  if (n > remaining()) {
-    Fail();
-    return 0;
-  }
-  uint64_t value = 0;
-  for (size_t i = 0; i < n; ++i) {
-    value |= static_cast<uint64_t>(static_cast<uint8_t>(bytes_[position_ + i])) << (8 * i);
-  }
-  position_ += n;
-  return value;
-}
-
 uint64_t Reader::Lenenc() { return Lenenc(false); }
 uint64_t Reader::LooseLenenc() { return Lenenc(true); }
 std::string_view Reader::LenencString() { return Counted(Lenenc()); }

@@ -19,11 +19,11 @@ class Reader {
   size_t position() const { return position_; }
   size_t remaining() const { return bytes_.size() - position_; }
 
-  uint8_t U8() { return static_cast<uint8_t>(Fixed(1)); }
-  uint16_t U16() { return static_cast<uint16_t>(Fixed(2)); }
-  uint32_t U24() { return static_cast<uint32_t>(Fixed(3)); }
-  uint32_t U32() { return static_cast<uint32_t>(Fixed(4)); }
-  uint64_t U64() { return Fixed(8); }
+  uint8_t U8() { return static_cast<uint8_t>(Fixed<1>()); }
+  uint16_t U16() { return static_cast<uint16_t>(Fixed<2>()); }
+  uint32_t U24() { return static_cast<uint32_t>(Fixed<3>()); }
+  uint32_t U32() { return static_cast<uint32_t>(Fixed<4>()); }
+  uint64_t U64() { return Fixed<8>(); }
   uint64_t Lenenc();
   uint64_t LooseLenenc();  // longer forms too: only for connection attributes, where a common driver sends them
   std::string_view LenencString();
@@ -34,7 +34,17 @@ class Reader {
   void Fail() { ok_ = false; position_ = bytes_.size(); }
 
  private:
-  uint64_t Fixed(size_t n);
+  template <size_t kBytes>
+  uint64_t Fixed() {
+    if (kBytes > remaining()) {
+      Fail();
+      return 0;
+    }
+    uint64_t value = 0;
+    for (size_t i = 0; i < kBytes; ++i) value |= static_cast<uint64_t>(static_cast<uint8_t>(bytes_[position_ + i])) << (8 * i);
+    position_ += kBytes;
+    return value;
+  }
   uint64_t Lenenc(bool loose);
   std::string_view Counted(uint64_t length);
   std::string_view bytes_;

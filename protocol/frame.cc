@@ -12,11 +12,6 @@ constexpr size_t kKeptCapacity = 64 << 10;  // a joined message larger than this
 
 }  // namespace
 
-FrameHeader ParseFrameHeader(const char* four_bytes) {
-  const auto* p = reinterpret_cast<const unsigned char*>(four_bytes);
-  return {static_cast<uint32_t>(p[0] | p[1] << 8 | p[2] << 16), p[3]};
-}
-
 uint8_t AppendFrames(std::string_view payload, uint8_t sequence, std::string* out) {
   for (;;) {
     const size_t length = std::min<size_t>(payload.size(), kMaxFramePayload);
@@ -27,6 +22,20 @@ uint8_t AppendFrames(std::string_view payload, uint8_t sequence, std::string* ou
     payload.remove_prefix(length);
     if (length < kMaxFramePayload) return sequence;
   }
+}
+
+uint8_t FrameInPlace(uint8_t sequence, std::string* out) {
+  const size_t length = out->size() - kFrameHeader;
+  if (length >= kMaxFramePayload) {
+    const std::string payload = out->substr(kFrameHeader);
+    out->clear();
+    return AppendFrames(payload, sequence, out);
+  }
+  (*out)[0] = static_cast<char>(length);
+  (*out)[1] = static_cast<char>(length >> 8);
+  (*out)[2] = static_cast<char>(length >> 16);
+  (*out)[3] = static_cast<char>(sequence);
+  return static_cast<uint8_t>(sequence + 1);
 }
 
 MessageReader::Result MessageReader::Next(std::string_view bytes, uint8_t* expected_sequence, std::string_view* payload,

@@ -16,10 +16,16 @@ struct FrameHeader {
   uint32_t length = 0;  // bytes of payload in this frame
   uint8_t sequence = 0;
 };
-FrameHeader ParseFrameHeader(const char* four_bytes);
+inline FrameHeader ParseFrameHeader(const char* four_bytes) {
+  const auto* p = reinterpret_cast<const unsigned char*>(four_bytes);
+  return {static_cast<uint32_t>(p[0] | p[1] << 8 | p[2] << 16), p[3]};
+}
 
 // Appends `payload` to `out` as frames from `sequence` on; returns the sequence id after the last one.
 uint8_t AppendFrames(std::string_view payload, uint8_t sequence, std::string* out);
+
+// The same where the payload stands in `out` already, behind room for one header.
+uint8_t FrameInPlace(uint8_t sequence, std::string* out);
 
 // Cuts whole messages out of a byte stream. Bytes are given to Feed; Next yields a message once it is whole.
 class MessageReader {

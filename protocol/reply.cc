@@ -57,9 +57,9 @@ size_t ReplyTracker::Feed(std::string_view bytes) {
   size_t at = 0;
   while (state_ == State::kMore && at < bytes.size()) {
     if (header_size_ < kFrameHeader) {
-      if (phase_ == Phase::kRows && header_size_ == 0 && !continued_) {
-        at = SkipRows(bytes, at);
-        if (at == bytes.size()) break;
+      if (header_size_ == 0 && !continued_) {
+        at = WholePackets(bytes, at);
+        if (state_ != State::kMore || at == bytes.size()) break;
       }
       header_[header_size_++] = bytes[at++];
       if (header_size_ < kFrameHeader) continue;
@@ -95,6 +95,27 @@ size_t ReplyTracker::SkipRows(std::string_view bytes, size_t at) {
     }
     sequence_ = header.sequence;
     at = end;
+  }
+  return at;
+}
+
+// Stops ahead of what is odd in any way, which then passes piece by piece.
+size_t ReplyTracker::WholePackets(std::string_view bytes, size_t at) {
+  while (state_ == State::kMore) {
+    if (phase_ == Phase::kRows) at = SkipRows(bytes, at);
+    if (bytes.size() - at <= kFrameHeader) break;
+    const FrameHeader header = ParseFrameHeader(bytes.data() + at);
+    if (header.length == 0 || header.length == kMaxFramePayload || header.length > bytes.size() - at - kFrameHeader ||
+        (header.sequence != static_cast<uint8_t>(sequence_ + 1) && kind_ != Kind::kEndless)) {
+      break;
+    }
+    const auto first = static_cast<uint8_t>(bytes[at + kFrameHeader]);
+    sequence_ = header.sequence;
+    frame_length_ = first_length_ = header.length;
+    head_wanted_ = HeadWanted(first);
+    head_.assign(bytes.data() + at + kFrameHeader, head_wanted_);
+    at += kFrameHeader + header.length;
+    Packet();
   }
   return at;
 }

@@ -91,6 +91,7 @@ class ReplyTracker {
   enum class Phase : uint8_t { kHead, kColumns, kColumnsEof, kRows, kParams, kParamsEof, kPrepColumns, kPrepColumnsEof };
   bool Has(Capability capability) const { return (capabilities_ & capability) != 0; }
   size_t SkipRows(std::string_view bytes, size_t at);  // whole rows from `at` on; returns where they end
+  size_t WholePackets(std::string_view bytes, size_t at);  // the same of any packets of one frame
   void BeginFrame();                // header_ is whole
   size_t HeadWanted(uint8_t first) const;  // how much of a packet that starts so must be seen
   void Packet();                    // a packet has passed, its head is in head_

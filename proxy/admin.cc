@@ -82,6 +82,14 @@ std::string Admin::MetricsText(const Server& server, const std::vector<backfill:
   count("hidden_statements_total", "statements of the proxy's own on clients' connections", &Metrics::hidden_statements);
   count("waits_for_keys_total", "waits of statements for new keys", &Metrics::waited_for_keys);
   count("waits_at_gate_total", "waits of statements at the statement gate", &Metrics::waited_for_gate);
+  const auto planners = [&](const char* name, const char* help, prometheus::MetricType type, uint64_t (rewrite::Planner::*figure)() const) {
+    uint64_t sum = 0;
+    for (const auto& thread : server.threads()) sum += (thread->planner()->*figure)();
+    add(name, help, type, static_cast<double>(sum));
+  };
+  planners("plan_cache_hits_total", "statements that may touch a migrating table, planned from the cache", prometheus::MetricType::Counter, &rewrite::Planner::hits);
+  planners("plan_cache_misses_total", "those that were planned anew", prometheus::MetricType::Counter, &rewrite::Planner::misses);
+  planners("plan_cache_entries", "plans kept; at most limits.plan_cache_entries for each I/O thread", prometheus::MetricType::Gauge, &rewrite::Planner::entries);
   const auto labelled = [&](const char* name, const char* help, const char* label, auto array, const auto& names) {
     prometheus::MetricFamily family;
     family.name = fmt::format("crossfade_{}", name);

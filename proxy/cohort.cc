@@ -36,17 +36,17 @@ uint32_t TicketOf(std::string_view user) {
   return static_cast<uint32_t>((hash ^ hash >> 33) % 10'000);
 }
 
-uint64_t CohortOf(const rewrite::Snapshot& snapshot, const Reader& reader) {
-  uint64_t cohort = rewrite::CohortOf(snapshot, reader.ticket);
-  for (size_t i = 0; i < snapshot.migrations.size() && i < 64; ++i) {
+rewrite::MigrationSet CohortOf(const rewrite::Snapshot& snapshot, const Reader& reader) {
+  rewrite::MigrationSet cohort = rewrite::CohortOf(snapshot, reader.ticket);
+  for (size_t i = 0; i < snapshot.migrations.size() && i < cohort.size(); ++i) {
     const rewrite::MigrationState& migration = snapshot.migrations[i];
     const config::Cutover& cutover = migration.spec.cutover;
     if (migration.phase != config::Phase::kCutover || cutover.plain()) continue;
-    bool reads_new = (cohort >> i & 1) != 0;
+    bool reads_new = cohort[i];
     if (cutover.sticky_user) reads_new = TicketOf(reader.user) < migration.percent * 100;
     reads_new = reads_new || Contains(cutover.users, reader.user) || Contains(cutover.listeners, reader.listener) ||
                 (!cutover.attributes.empty() && HasAttribute(reader.attributes, cutover.attributes));
-    cohort = (cohort & ~(uint64_t{1} << i)) | uint64_t{reads_new} << i;
+    cohort[i] = reads_new;
   }
   return cohort;
 }

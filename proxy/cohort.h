@@ -18,7 +18,7 @@ struct Reader {
 
 uint32_t TicketOf(std::string_view user);
 // Bit i: it reads the new side of snapshot.migrations[i].
-uint64_t CohortOf(const rewrite::Snapshot& snapshot, const Reader& reader);
+rewrite::MigrationSet CohortOf(const rewrite::Snapshot& snapshot, const Reader& reader);
 // Some migration asks for connection attributes.
 bool AsksAttributes(const rewrite::Snapshot& snapshot);
 

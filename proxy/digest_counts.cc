@@ -2,7 +2,6 @@
 // See digest_counts.h.
 #include "proxy/digest_counts.h"
 
-#include <bit>
 
 namespace crossfade::proxy {
 namespace {
@@ -11,7 +10,7 @@ constexpr size_t kMostEntries = 10'000;  // between two reports; shapes beyond t
 
 void DigestCounts::Count(const rewrite::Snapshot& snapshot, const std::shared_ptr<const rewrite::Plan>& plan,
                          const std::string& user, const PlanOrigin& origin) {
-  if (plan->touched == 0) return;
+  if (plan->touched.none()) return;
   const std::lock_guard lock(mutex_);
   auto it = entries_.find({plan.get(), user});
   if (it == entries_.end()) {
@@ -19,18 +18,21 @@ void DigestCounts::Count(const rewrite::Snapshot& snapshot, const std::shared_pt
     it = entries_.try_emplace({plan.get(), user}).first;
     it->second.plan = plan;
     it->second.user = user;
-    const size_t index = static_cast<size_t>(std::countr_zero(plan->touched));
+    const size_t index = rewrite::First(plan->touched);
     if (index < snapshot.migrations.size()) it->second.migration = snapshot.migrations[index].spec.name;
     it->second.old_use = OldUse(snapshot, *plan, origin);
   }
   ++it->second.count;
-  if (!it->second.old_use.empty()) ++it->second.old_uses[origin.address != nullptr ? protocol::HostText(*origin.address) : ""];
+  if (it->second.old_use.empty()) return;
+  if (origin.address == nullptr) ++it->second.other_uses;
+  else if (!origin.address->known) ++it->second.unix_uses;
+  else ++it->second.old_uses[origin.address->bytes];
 }
 
 // Once for each shape, user and report.
 std::string DigestCounts::OldUse(const rewrite::Snapshot& snapshot, const rewrite::Plan& plan, const PlanOrigin& origin) {
   if (plan.strategy == rewrite::Strategy::kRefuse || snapshot.retired == nullptr) return "";
-  if (plan.old_uses != 0) return plan.old_use;
+  if (plan.old_uses.any()) return plan.old_use;
   if (origin.facts == nullptr) return "";
   rewrite::SessionFacts facts = *origin.facts;
   facts.new_cohort = rewrite::CohortOf(*snapshot.retired, 0);
@@ -53,7 +55,15 @@ void DigestCounts::Collect(std::vector<backfill::DigestRow>* rows, std::vector<b
     row.reason = plan.would_be_reason;
     row.user = entry.user;
     row.count = entry.count;
-    for (const auto& [address, count] : entry.old_uses) uses->push_back({row.migration, row.user, address, row.digest, entry.old_use, count});
+    const auto add = [&](std::string address, uint64_t count) { uses->push_back({row.migration, row.user, std::move(address), row.digest, entry.old_use, count}); };
+    protocol::SocketAddress address;
+    if (entry.other_uses > 0) add("", entry.other_uses);
+    if (entry.unix_uses > 0) add(protocol::HostText(address), entry.unix_uses);
+    address.known = true;
+    for (const auto& [bytes, count] : entry.old_uses) {
+      address.bytes = bytes;
+      add(protocol::HostText(address), count);
+    }
     rows->push_back(std::move(row));
   }
 }

@@ -37,7 +37,9 @@ class DigestCounts {
     std::string migration, user;
     uint64_t count = 0;
     std::string old_use;     // what of the statement breaks; empty: nothing
-    std::map<std::string, uint64_t> old_uses;  // by address
+    // By address; of clients on a unix socket; of those whose address is not given.
+    std::map<config::AddressBytes, uint64_t> old_uses;
+    uint64_t unix_uses = 0, other_uses = 0;
   };
   std::string OldUse(const rewrite::Snapshot& snapshot, const rewrite::Plan& plan, const PlanOrigin& origin);
 

@@ -2,12 +2,11 @@
 // Sessions of one io thread wait here for something the control thread brings: a snapshot, a block of keys.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <vector>
+
+#include "proxy/awaitable.h"
 
 namespace crossfade::proxy {
 
@@ -16,10 +15,10 @@ class Event {
   explicit Event(boost::asio::io_context& io) : io_(io) {}
 
   // Returns after the next Notify, or after `limit`. Who waits looks again at what it waits for.
-  boost::asio::awaitable<void> Wait(std::chrono::milliseconds limit) {
+  awaitable<void> Wait(std::chrono::milliseconds limit) {
     boost::asio::steady_timer timer(io_, limit);
     waiting_.push_back(&timer);
-    (void)co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    (void)co_await timer.async_wait(kAsTuple);
     std::erase(waiting_, &timer);
   }
   void Notify() {

@@ -21,6 +21,19 @@ struct PreparedVariant {
   uint32_t backend_id = 0;
 };
 
+// The plan of the last execution, and what it depends on beside the statement and its facts.
+struct PlanMemo {
+  std::shared_ptr<const rewrite::Plan> plan;
+  uint64_t generation = 0;  // of the snapshot
+  rewrite::MigrationSet cohort;
+  bool foreign_key_checks = false;
+  std::vector<rewrite::ValueShape> shapes;
+
+  bool Fits(uint64_t of, const rewrite::SessionFacts& facts, const std::vector<rewrite::ValueShape>& given) const {
+    return plan != nullptr && generation == of && cohort == facts.new_cohort && foreign_key_checks == facts.foreign_key_checks && shapes == given;
+  }
+};
+
 struct PreparedStatement {
   std::string text;
   rewrite::SessionFacts facts;  // as they were at PREPARE
@@ -32,6 +45,7 @@ struct PreparedStatement {
   uint32_t active_id = 0;       // the backend's id of what was executed last
   bool types_elsewhere = false; // some types were sent to a variant, not to `id`
   std::vector<PreparedVariant> variants;
+  PlanMemo memo;
   std::vector<protocol::ParamType> types;  // of the last execution that sent them
   std::vector<std::string> type_names;     // what their names point into
   std::vector<std::pair<uint16_t, std::string>> long_data;  // parameter, piece; kept until it is known what runs

@@ -83,7 +83,7 @@ class Server {
   absl::StatusOr<std::unique_ptr<Slot>> Bind(const ListenerContext& listener);
   absl::Status Listen(const config::Config& config);
   void CloseSlot(Slot* slot);
-  static boost::asio::awaitable<void> Accept(Server* server, Slot* slot);
+  static awaitable<void> Accept(Server* server, Slot* slot);
 
   std::shared_ptr<const config::Config> config_;
   std::shared_future<absl::StatusOr<protocol::RsaKey>> rsa_key_;

@@ -250,7 +250,13 @@ awaitable<void> Session::Serve() {
     size_t size = 0;
     if (client_.in().empty() && !thread_->draining() && !backend_closed_) {
       idle_ = true;
-      Stream::ReadResult read = co_await client_.Read();
+      Stream::ReadResult read;
+      if (client_.plain()) {
+        auto receive = client_.Receive();
+        read = co_await std::move(receive);
+      } else {
+        read = co_await client_.Read();
+      }
       idle_ = false;
       if (std::get<0>(read)) {
         const bool go_on = co_await ClientLeft(std::get<0>(read));
@@ -307,7 +313,12 @@ awaitable<void> Session::Serve() {
     }
     if (tracker_.state() == ReplyTracker::State::kMore) {
       Stream::ReadResult read;
-      if (backend_.in().empty()) read = co_await backend_.Read();
+      if (backend_.plain() && backend_.in().empty()) {
+        auto receive = backend_.Receive();
+        read = co_await std::move(receive);
+      } else if (backend_.in().empty()) {
+        read = co_await backend_.Read();
+      }
       const size_t fed = tracker_.Feed(backend_.in().data());
       bytes = backend_.in().data().substr(0, fed);
       if (!std::get<0>(read) && tracker_.state() == ReplyTracker::State::kDone && client_.TryWrite(&bytes)) {
@@ -423,7 +434,7 @@ awaitable<bool> Session::RelayReply(ErrorCode ec, size_t fed, std::string_view b
       forwarded = true;
       backend_.in().Consume(fed);
       if (tracker_.state() == ReplyTracker::State::kDone) co_return true;
-      if (chunks % kChunksBeforeYield == 0) co_await asio::post(thread_->io(), asio::use_awaitable);
+      if (chunks % kChunksBeforeYield == 0) co_await asio::post(thread_->io(), kAwait);
     }
     ec = {};
     if (backend_.in().empty()) {

@@ -159,14 +159,14 @@ class Session {
   // session_query.cc
   awaitable<Action> PlanQuery(std::string_view payload);
   awaitable<Action> Admit(std::string_view sql, const std::vector<rewrite::ValueShape>* shapes, rewrite::SessionFacts* facts,
-                          std::shared_ptr<const rewrite::Plan>* plan);
+                          std::shared_ptr<const rewrite::Plan>* plan, PreparedStatement* statement = nullptr);
   awaitable<bool> WaitForSnapshot(std::chrono::milliseconds limit);
   awaitable<Action> MayWrite();
   bool StillMayWrite(const rewrite::Plan& plan) const;
   awaitable<bool> TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys, uint64_t rows = 0);
   awaitable<Action> NoKeys();
   awaitable<Action> Refuse(std::string reason);
-  uint64_t Cohort() const;  // by the pinned snapshot
+  rewrite::MigrationSet Cohort();  // by the pinned snapshot
   void KeepAttributes(std::string_view attributes);
   void Count(const std::shared_ptr<const rewrite::Plan>& plan, const rewrite::SessionFacts& facts, std::string_view sql,
              const std::vector<rewrite::ValueShape>* shapes);
@@ -250,6 +250,9 @@ class Session {
   bool multi_statements_ = false;  // the option's state on the backend
   uint8_t last_command_ = 0;
   uint16_t ticket_ = 0;  // decides the cohort, 0 to 9,999
+  rewrite::MigrationSet cohort_;  // under the snapshot of cohort_of_
+  static constexpr uint64_t kNoGeneration = ~uint64_t{0};
+  uint64_t cohort_of_ = kNoGeneration;
   SnapshotStore::Entry* pinned_ = nullptr;
   Clock::time_point deadline_{}, login_deadline_{};  // of the connection phase; zero: none
   Clock::time_point began_{};        // the command under way; zero: nobody asks how long it takes

@@ -68,17 +68,17 @@ awaitable<bool> Session::RunSide(const std::string& sql, SideResult* result) {
 
 // False: the session ends.
 awaitable<bool> Session::CompareSides(std::string_view sql, const rewrite::Plan& plan) {
-  if (!comparable_ || plan.writes || plan.touched == 0 || plan.strategy == rewrite::Strategy::kRefuse || !plan.replies.empty()) co_return true;
+  if (!comparable_ || plan.writes || plan.touched.none() || plan.strategy == rewrite::Strategy::kRefuse || !plan.replies.empty()) co_return true;
   const std::shared_ptr<const rewrite::Snapshot> snapshot = pinned_->snapshot;
-  uint64_t asked = 0;
+  rewrite::MigrationSet asked;
   size_t first = 0;
   for (size_t i = snapshot->migrations.size(); i-- > 0;) {
     const rewrite::MigrationState& migration = snapshot->migrations[i];
-    if ((plan.touched >> i & 1) == 0 || migration.phase != config::Phase::kCutover || migration.spec.compare_reads.share <= Roll()) continue;
-    asked |= uint64_t{1} << i;
+    if (!plan.touched[i] || migration.phase != config::Phase::kCutover || migration.spec.compare_reads.share <= Roll()) continue;
+    asked.set(i);
     first = i;
   }
-  if (asked == 0) co_return true;
+  if (asked.none()) co_return true;
   const rewrite::Dialect& dialect = snapshot->catalog.dialect;
   const rewrite::Comparable how = rewrite::IsComparable(sql, *facts_, dialect);
   if (!how.yes) co_return true;

@@ -234,9 +234,11 @@ awaitable<Session::Action> Session::Variant(PreparedStatement* statement, const 
 awaitable<Session::Action> Session::Execute(std::string_view payload) {
   if (NamesRefused(payload)) co_return co_await NoSuchStatement(payload);
   PreparedStatement* statement = FindPrepared(payload);
-  const bool learnt = co_await LearnFacts();
-  if (!learnt) co_return kEnd;
-  if (!facts_known_) co_return co_await NoFacts();
+  if (!facts_known_) {
+    const bool learnt = co_await LearnFacts();
+    if (!learnt) co_return kEnd;
+    if (!facts_known_) co_return co_await NoFacts();
+  }
   if (!statement->facts_known) {
     statement->facts = *facts_;
     statement->facts_known = true;
@@ -257,6 +259,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
     co_return sent ? kAnswered : kEnd;
   }
   std::vector<rewrite::ValueShape> shapes;
+  shapes.reserve(statement->params);
   for (size_t i = 0; i < statement->params && i < parsed->types.size(); ++i) {
     shapes.push_back(ShapeOfParam(parsed->types[i], parsed->values[i], pinned_->snapshot->integers_go));
   }
@@ -264,7 +267,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   rewrite::SessionFacts facts = statement->facts;
   facts.foreign_key_checks = facts_->foreign_key_checks;
   std::shared_ptr<const rewrite::Plan> plan;
-  const Action action = co_await Admit(statement->text, &shapes, &facts, &plan);
+  const Action action = co_await Admit(statement->text, &shapes, &facts, &plan, statement);
   if (action != kRelay) co_return action;
 
   if (parsed->new_types) KeepTypes(parsed->types, statement);
@@ -309,9 +312,11 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
     co_return co_await BeginRange(std::move(ranged));
   }
   std::vector<uint64_t> keys;
-  const bool enough = co_await TakeKeys(plan->key_slots, &keys);
-  if (closing_) co_return kEnd;
-  if (!enough) co_return co_await NoKeys();
+  if (!plan->key_slots.empty()) {
+    const bool enough = co_await TakeKeys(plan->key_slots, &keys);
+    if (closing_) co_return kEnd;
+    if (!enough) co_return co_await NoKeys();
+  }
   if (!StillMayWrite(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   thread_->metrics()->rewritten.Add();
   statement->types_elsewhere = true;
@@ -338,6 +343,8 @@ bool Session::Build(PreparedStatement* statement, uint32_t id, const protocol::E
   execute.attribute_count = client.attribute_count;
   std::vector<std::string> storage(keys.size());
   const size_t count = plan != nullptr ? plan->params.size() : statement->params;
+  execute.types.reserve(count + client.values.size());
+  execute.values.reserve(count + client.values.size());
   for (size_t i = 0; i < count; ++i) {
     const bool own = plan != nullptr && plan->params[i].kind == rewrite::ParamSource::kNewKey;
     const uint32_t index = plan != nullptr ? plan->params[i].index : static_cast<uint32_t>(i);

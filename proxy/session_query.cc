@@ -19,9 +19,14 @@ void Session::Pin() {
   if (pinned_ == nullptr) pinned_ = thread_->snapshots()->Pin();
 }
 
-uint64_t Session::Cohort() const { return CohortOf(*pinned_->snapshot, {ticket_, user_, listener_->spec.address, attributes_}); }
+rewrite::MigrationSet Session::Cohort() {
+  if (cohort_of_ != pinned_->generation) cohort_ = CohortOf(*pinned_->snapshot, {ticket_, user_, listener_->spec.address, attributes_});
+  cohort_of_ = pinned_->generation;
+  return cohort_;
+}
 
 void Session::KeepAttributes(std::string_view attributes) {
+  cohort_of_ = kNoGeneration;
   const rewrite::Snapshot* snapshot = thread_->snapshots()->current()->snapshot.get();
   comparable_ = snapshot != nullptr && ComparesReads(*snapshot) && !authenticated_;
   if (snapshot != nullptr && AsksAttributes(*snapshot)) attributes_ = attributes;
@@ -129,7 +134,8 @@ size_t Session::TextOffset(std::string_view payload) const {
 
 // Common to text and prepared statements: makes sure the plan may run now. kRelay: go on with *plan.
 awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vector<rewrite::ValueShape>* shapes,
-                                          rewrite::SessionFacts* facts, std::shared_ptr<const rewrite::Plan>* plan) {
+                                          rewrite::SessionFacts* facts, std::shared_ptr<const rewrite::Plan>* plan,
+                                          PreparedStatement* statement) {
   for (;;) {
     if (!pinned_->known) {
       const bool came = co_await WaitForSnapshot(limits().state_wait);
@@ -141,14 +147,15 @@ awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vecto
     }
     const rewrite::Snapshot& snapshot = *pinned_->snapshot;
     facts->new_cohort = Cohort();
-    *plan = shapes == nullptr ? thread_->planner()->PlanQuery(snapshot, *facts, sql)
-                              : thread_->planner()->PlanPrepared(snapshot, *facts, sql, *shapes);
-    uint64_t held = 0;
-    for (size_t i = 0; i < snapshot.migrations.size(); ++i) {
-      if (snapshot.migrations[i].held) held |= 1ull << i;
+    if (statement != nullptr && statement->memo.Fits(pinned_->generation, *facts, *shapes)) {
+      *plan = statement->memo.plan;
+    } else {
+      *plan = shapes == nullptr ? thread_->planner()->PlanQuery(snapshot, *facts, sql)
+                                : thread_->planner()->PlanPrepared(snapshot, *facts, sql, *shapes);
+      if (statement != nullptr) statement->memo = {*plan, pinned_->generation, facts->new_cohort, facts->foreign_key_checks, *shapes};
     }
     // A transaction from before the gate closed has an older snapshot pinned, and goes on.
-    if (((*plan)->touched & held) != 0) {
+    if (((*plan)->touched & pinned_->held).any()) {
       thread_->metrics()->waited_for_gate.Add();
       const bool came = co_await WaitForSnapshot(limits().hold_limit * 4);
       if (closing_) co_return kEnd;
@@ -157,7 +164,7 @@ awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vecto
       }
       continue;
     }
-    if ((*plan)->writes && (*plan)->strategy != rewrite::Strategy::kRefuse) {
+    if ((*plan)->writes && (*plan)->strategy != rewrite::Strategy::kRefuse && !(registered_ && StillMayWrite(**plan))) {
       const Action action = co_await MayWrite();
       if (action == kAgain) continue;
       if (action != kRelay) co_return action;
@@ -176,9 +183,11 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     co_return sent ? kAnswered : kEnd;
   }
   std::string_view sql = payload.substr(offset);
-  const bool learnt = co_await LearnFacts();
-  if (!learnt) co_return kEnd;
-  if (!facts_known_) co_return co_await NoFacts();
+  if (!facts_known_) {
+    const bool learnt = co_await LearnFacts();
+    if (!learnt) co_return kEnd;
+    if (!facts_known_) co_return co_await NoFacts();
+  }
   std::string resolved;
   if (ContainsWord(sql, "prepare") || ContainsWord(sql, "execute")) {
     const Action action = co_await DynamicStatement(payload, offset, &resolved);
@@ -196,8 +205,10 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     const bool alive = co_await CompareSides(sql, *plan);
     if (!alive) co_return kEnd;
   }
-  const bool edited = co_await EditReplies(plan, sql, payload, /*binary=*/false);
-  if (!edited) co_return kEnd;
+  if (!plan->replies.empty()) {
+    const bool edited = co_await EditReplies(plan, sql, payload, /*binary=*/false);
+    if (!edited) co_return kEnd;
+  }
   if (plan->strategy == rewrite::Strategy::kUntouched) co_return kRelay;
 
   if (plan->Ranged()) {
@@ -208,17 +219,20 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     co_return co_await BeginRange(std::move(ranged));
   }
   std::vector<uint64_t> keys;
-  const bool enough = co_await TakeKeys(plan->key_slots, &keys);
-  if (closing_) co_return kEnd;
-  if (!enough) co_return co_await NoKeys();
+  if (!plan->key_slots.empty()) {
+    const bool enough = co_await TakeKeys(plan->key_slots, &keys);
+    if (closing_) co_return kEnd;
+    if (!enough) co_return co_await NoKeys();
+  }
   if (!StillMayWrite(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
-  absl::StatusOr<std::string> text = rewrite::Render(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys);
-  if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
-  std::string command(payload.substr(0, offset));
-  command += *text;
-  outgoing_.clear();
-  const uint8_t sequence = protocol::AppendFrames(command, 0, &outgoing_);
-  if (sequence != command_frames_) {
+  outgoing_.assign(protocol::kFrameHeader, '\0');  // the header is known once the text is
+  outgoing_ += payload.substr(0, offset);
+  const absl::Status rendered = thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, &outgoing_);
+  if (!rendered.ok()) {
+    outgoing_.clear();
+    co_return co_await Refuse(std::string(rendered.message()));
+  }
+  if (protocol::FrameInPlace(0, &outgoing_) != command_frames_) {
     // The server counts on from our frames; the client counts from its own.
     outgoing_.clear();
     co_return co_await Refuse(kNearFrame);

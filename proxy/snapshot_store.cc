@@ -10,6 +10,8 @@ void SnapshotStore::Publish(std::shared_ptr<const rewrite::Snapshot> snapshot, b
   Entry* before = current();
   Entry& entry = entries_.emplace_back();
   entry.epoch = snapshot ? snapshot->epoch : 0;
+  if (snapshot != nullptr)
+    for (size_t i = 0; i < snapshot->migrations.size() && i < entry.held.size(); ++i) entry.held[i] = snapshot->migrations[i].held;
   entry.snapshot = std::move(snapshot);
   entry.known = known;
   entry.generation = before->generation + 1;

@@ -3,7 +3,13 @@
 #include "proxy/sql_words.h"
 
 #include <array>
+#include <bit>
+#include <cstdint>
 #include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace crossfade::proxy {
 namespace {
@@ -19,10 +25,28 @@ bool StartsWith(std::string_view text, std::string_view word) {
   return true;
 }
 
+// The next place from `i` on where `needle` (two letters or more) may stand; npos: none. It has to be looked at.
+size_t Candidate(std::string_view text, std::string_view needle, size_t i) {
+  if (text.size() < needle.size()) return std::string_view::npos;
+  const size_t end = text.size() - needle.size() + 1;
+#if defined(__SSE2__)
+  const __m128i one = _mm_set1_epi8(needle[0]), two = _mm_set1_epi8(needle[1]), small = _mm_set1_epi8(0x20);
+  for (; i + 17 <= text.size() && i < end; i += 16) {
+    const __m128i at = _mm_or_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + i)), small);
+    const __m128i next = _mm_or_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + i + 1)), small);
+    const auto found = static_cast<uint32_t>(_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(at, one), _mm_cmpeq_epi8(next, two))));
+    if (found == 0) continue;
+    i += static_cast<size_t>(std::countr_zero(found));
+    return i < end ? i : std::string_view::npos;
+  }
+#endif
+  while (i < end && Lower(text[i]) != needle[0]) ++i;
+  return i < end ? i : std::string_view::npos;
+}
+
 bool Contains(std::string_view text, std::string_view needle) {
-  if (text.size() < needle.size()) return false;
-  for (size_t i = 0; i + needle.size() <= text.size(); ++i) {
-    if (Lower(text[i]) == needle[0] && StartsWith(text.substr(i), needle)) return true;
+  for (size_t i = Candidate(text, needle, 0); i != std::string_view::npos; i = Candidate(text, needle, i + 1)) {
+    if (StartsWith(text.substr(i), needle)) return true;
   }
   return false;
 }
@@ -38,8 +62,8 @@ constexpr std::array<std::string_view, 8> kFactNames = {"sql_mode", "names", "ch
 }  // namespace
 
 bool ContainsWord(std::string_view text, std::string_view word) {
-  for (size_t i = 0; i + word.size() <= text.size(); ++i) {
-    if (Lower(text[i]) != word[0] || (i > 0 && IsLetter(text[i - 1]))) continue;
+  for (size_t i = Candidate(text, word, 0); i != std::string_view::npos; i = Candidate(text, word, i + 1)) {
+    if (i > 0 && IsLetter(text[i - 1])) continue;
     if (StartsWith(text.substr(i), word) && (i + word.size() == text.size() || !IsLetter(text[i + word.size()]))) return true;
   }
   return false;

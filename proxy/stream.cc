@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "proxy/lazy_receive.h"
 #include "proxy/stream_link.h"
 
 namespace crossfade::proxy {

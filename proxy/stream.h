@@ -4,27 +4,24 @@
 // bad_message for pieces of the compressed protocol that are wrong (wire_fault() says how).
 #pragma once
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <tuple>
 
 #include "protocol/compression.h"
+#include "proxy/awaitable.h"
 #include "proxy/buffers.h"
+#include "proxy/lazy_receive.h"
 #include "proxy/tls.h"
 
 namespace crossfade::proxy {
 
-using boost::asio::awaitable;
 using ErrorCode = boost::system::error_code;
 using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol,
                                                 boost::asio::io_context::executor_type>;
-inline constexpr auto kAsTuple = boost::asio::as_tuple(boost::asio::use_awaitable);
 
 class Stream {
  public:
@@ -41,6 +38,9 @@ class Stream {
 
   // Waits for bytes and appends them to in().
   awaitable<ReadResult> Read() { return plain_ ? ReadPlain(&in_) : link_ == nullptr ? ReadTls(&in_) : ReadPieces(); }
+  // Read() of a connection that is plain(), without a coroutine of its own. For the steady state.
+  bool plain() const { return plain_; }
+  auto Receive() { return socket_.async_receive(LazyBuffers(&in_), kAsTupleDirect); }
   // The same where more bytes are expected right away: looks before it waits, so that a close behind the last bytes
   // is not missed (see lazy_receive.h).
   awaitable<ReadResult> ReadMore();

@@ -65,7 +65,7 @@ awaitable<ErrorCode> Stream::WritePieces(std::string_view bytes) {
     out.clear();
     bytes.remove_prefix(link_->codec.Append(bytes, link_->packer, &out));
     ec = co_await WriteTransport(out);
-    if (!bytes.empty()) co_await asio::post(socket_.get_executor(), asio::use_awaitable);  // packing takes its time
+    if (!bytes.empty()) co_await asio::post(socket_.get_executor(), kAwait);  // packing takes its time
   }
   std::string().swap(out);
   co_return ec;

@@ -37,7 +37,8 @@ void CacheKey(const Snapshot& snapshot, const SessionFacts& facts, const TokenLi
               const std::vector<ValueShape>* shapes, std::string* key) {
   key->clear();
   AppendNumber(snapshot.epoch, key);
-  AppendNumber(facts.new_cohort, key);
+  static_assert(sizeof(MigrationSet) == 16);
+  key->append(reinterpret_cast<const char*>(&facts.new_cohort), sizeof facts.new_cohort);
   AppendNumber(facts.sql_mode, key);
   *key += facts.foreign_key_checks ? '1' : '0';
   AppendText(facts.schema, key);

@@ -37,6 +37,9 @@ class PlanCache {
 void CacheKey(const Snapshot& snapshot, const SessionFacts& facts, const TokenList& tokens,
               const std::vector<ValueShape>* shapes, std::string* key);
 
+// The text of `tokens` with the plan's edits, appended to `*out`. See Render in planner.h.
+absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, std::string* out);
+
 // The statement with its literals as '?', tokens one space apart.
 std::string Digest(const TokenList& tokens);
 

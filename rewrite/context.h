@@ -29,7 +29,7 @@ struct Context {
   const std::vector<ValueShape>* shapes = nullptr;  // of the client's parameters, prepared only
   bool cacheable = true;   // false: the plan took something from a literal's value or the exact white space
   bool refused = false;
-  uint64_t writes = 0;     // migrations whose tables are written, active or not
+  MigrationSet writes;     // migrations whose tables are written, active or not
   bool active = false;     // a table of an active migration is named
   std::string why;         // what was done, for explain; first reason wins
   std::vector<const MigratingTable*> targets;  // of the statement under way: tables that it changes

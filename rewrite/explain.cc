@@ -20,8 +20,8 @@ std::string Explain(const Snapshot& snapshot, const SessionFacts& facts, std::st
   if (!plan->reason.empty()) out += fmt::format("why: {}\n", plan->reason);
   if (plan->would_be != plan->strategy || plan->would_be_reason != plan->reason)
     out += fmt::format("in dual_write: {}, {}\n", StrategyName(plan->would_be), plan->would_be_reason);
-  for (size_t i = 0; i < snapshot.migrations.size() && i < 64; ++i)
-    if ((plan->touched >> i & 1) != 0)
+  for (size_t i = 0; i < snapshot.migrations.size() && i < plan->touched.size(); ++i)
+    if (plan->touched[i])
       out += fmt::format("{}: {}\n", plan->writes ? "writes or reads" : "reads", snapshot.migrations[i].spec.name);
   std::map<std::string, size_t> keys;
   for (const KeySlot& slot : plan->key_slots)

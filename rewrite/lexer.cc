@@ -3,6 +3,12 @@
 // servers state by state; where releases or engines disagree about a text, the text is refused.
 #include "rewrite/lexer.h"
 
+#include <bit>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "fmt/format.h"
 #include "rewrite/lexer_internal.h"
 #include "rewrite/names.h"
@@ -211,6 +217,21 @@ bool Scanner::Number() {
 bool Scanner::Quoted(unsigned char quote, bool escapes) {
   const unsigned char* p = p_ + 1;
   while (p < end_) {
+#if defined(__SSE2__)
+    // Over what is plain, sixteen bytes at a time.
+    const __m128i ends = _mm_set1_epi8(static_cast<char>(quote)), escape = _mm_set1_epi8(escapes ? '\\' : static_cast<char>(quote));
+    while (end_ - p >= 16) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+      const __m128i odd = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, ends), _mm_cmpeq_epi8(bytes, escape)), bytes);
+      const auto found = static_cast<uint32_t>(_mm_movemask_epi8(odd));
+      if (found != 0) {
+        p += std::countr_zero(found);
+        break;
+      }
+      p += 16;
+    }
+    if (p == end_) break;
+#endif
     const unsigned char c = *p;
     if (c >= 0x80 && bites_) {
       const size_t length = MultiByteLength(family_, p, end_);

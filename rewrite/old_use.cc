@@ -9,7 +9,7 @@ namespace crossfade::rewrite {
 namespace {
 
 void NoteUse(Plan* plan, uint32_t migration, std::string text) {
-  plan->old_uses |= uint64_t{1} << migration;
+  plan->old_uses.set(migration);
   if (plan->old_use.empty()) plan->old_use = std::move(text);
 }
 

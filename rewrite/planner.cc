@@ -2,6 +2,7 @@
 // From text to plan: cache, parse, rules; and once more for the migrations that only observe, for what would be.
 #include "rewrite/planner.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <utility>
 
@@ -21,6 +22,7 @@ namespace crossfade::rewrite {
 namespace {
 
 constexpr size_t kMaxCachedTokens = 4096;
+constexpr size_t kMaxKeptTokens = 1 << 16;  // memory for more is given back
 
 // Does the text, which could not be understood, seem to name this table?
 bool Mentions(std::string_view sql, const MigratingTable& table) {
@@ -114,7 +116,7 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
 void ImmediateEdits(const Plan& inner, const DynamicSql& dynamic, const Request& request, const Statement& statement, Context* context) {
   const auto refuse = [&](std::string_view why) {
     for (const MigratingTable& table : context->world.tables())
-      if (table.active && (inner.touched & table.migrations) != 0) return context->Refuse(*table.migration, why, "send the statement as it is");
+      if (table.active && (inner.touched & table.migrations).any()) return context->Refuse(*table.migration, why, "send the statement as it is");
   };
   if (dynamic.kind != DynamicSql::kImmediate || dynamic.values.size() != inner.client_params) return refuse("an EXECUTE IMMEDIATE is not understood");
   for (uint32_t param : inner.shape_params)
@@ -162,7 +164,7 @@ bool PlanLiteral(const Request& request, const World& world, const Statement& st
   }
   context->plan->touched |= inner.touched;
   if (immediate) context->plan->writes = context->plan->writes || inner.writes;
-  for (const MigratingTable& table : world.tables()) context->active = context->active || (table.active && (inner.touched & table.migrations) != 0);
+  for (const MigratingTable& table : world.tables()) context->active = context->active || (table.active && (inner.touched & table.migrations).any());
   if (inner.strategy == Strategy::kRefuse) {
     if (!immediate && !inner.shape_params.empty()) return true;  // the values decide
     context->refused = true;
@@ -208,7 +210,7 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
     if (!world.AnyDual() || !PlanLiteral(request, world, *statement, only, &context)) ApplyRules(context, reader, *statement);
     if (facts_unsure && context.active)
       for (const MigratingTable& table : world.tables())
-        if (table.active && (plan->touched & table.migrations) != 0)
+        if (table.active && (plan->touched & table.migrations).any())
           context.Refuse(*table.migration, "a statement before it in the same text changes the session", "send them one by one");
     context.active = context.active || touched_before;
     facts_unsure = facts_unsure || ChangesFacts(request.tokens, *statement);
@@ -233,7 +235,7 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
     plan->looks_up_params = LooksUpParams(request.tokens, parsed->statements, *plan);
   } else {
     plan->params.clear();
-    plan->reason = !context.why.empty() ? context.why : plan->touched == 0 ? "names no migrating table" : "the text is right as it is";
+    plan->reason = !context.why.empty() ? context.why : plan->touched.none() ? "names no migrating table" : "the text is right as it is";
   }
   return context.cacheable;
 }
@@ -244,10 +246,13 @@ struct Planner::Impl {
   Impl(uint32_t entries, uint32_t depth) : cache(entries), parse_depth(depth) {}
   PlanCache cache;
   uint32_t parse_depth;
-  uint64_t hits = 0, misses = 0;
+  std::atomic<uint64_t> hits{0}, misses{0}, entries{0};  // one thread writes
   std::string key;  // reused
-  TokenList tokens;
+  TokenList tokens;  // of the text that was planned last, under these facts
+  uint32_t lexed_mode = 0;
+  std::string lexed_charset;
 
+  static void Add(std::atomic<uint64_t>* count) { count->store(count->load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
   std::shared_ptr<const Plan> PlanText(const Snapshot& snapshot, const SessionFacts& given, std::string_view sql,
                                        const std::vector<ValueShape>* shapes);
 };
@@ -262,28 +267,34 @@ std::shared_ptr<const Plan> Planner::Impl::PlanText(const Snapshot& snapshot, co
     changed.foreign_key_checks = false;
     facts = &changed;
   }
-  auto plan = std::make_shared<Plan>();
-  plan->prepared = shapes != nullptr;
+  if (tokens.tokens.capacity() > kMaxKeptTokens) std::vector<Token>().swap(tokens.tokens);
   const absl::Status lexed = Lex(sql, *facts, snapshot.catalog.dialect, &tokens);
+  lexed_mode = facts->sql_mode;
+  lexed_charset = facts->charset;
   if (!lexed.ok()) {
+    tokens.source = {};
+    auto plan = std::make_shared<Plan>();
+    plan->prepared = shapes != nullptr;
     NotUnderstood(World(snapshot, *facts, false), sql, std::string(lexed.message()), plan.get());
     Plan would;
     NotUnderstood(World(snapshot, *facts, true), sql, std::string(lexed.message()), &would);
     plan->would_be = would.strategy;
     plan->would_be_reason = would.reason;
     plan->digest = "(not lexed)";
-    ++misses;
+    Add(&misses);
     return plan;
   }
   const bool may_cache = tokens.tokens.size() <= kMaxCachedTokens;
   if (may_cache) {
     CacheKey(snapshot, *facts, tokens, shapes, &key);
     if (std::shared_ptr<const Plan> found = cache.Find(key)) {
-      ++hits;
+      Add(&hits);
       return found;
     }
   }
-  ++misses;
+  Add(&misses);
+  auto plan = std::make_shared<Plan>();
+  plan->prepared = shapes != nullptr;
   const World world(snapshot, *facts, false);
   Arena arena;
   absl::StatusOr<ParseResult> parsed = Parse(tokens, *facts, snapshot.catalog.dialect, parse_depth, &arena);
@@ -304,7 +315,10 @@ std::shared_ptr<const Plan> Planner::Impl::PlanText(const Snapshot& snapshot, co
     plan->touched |= would.touched;
   }
   plan->digest = Digest(tokens);
-  if (cacheable && may_cache) cache.Put(key, plan);
+  if (cacheable && may_cache) {
+    cache.Put(key, plan);
+    entries.store(cache.size(), std::memory_order_relaxed);
+  }
   return plan;
 }
 
@@ -320,7 +334,19 @@ std::shared_ptr<const Plan> Planner::PlanPrepared(const Snapshot& snapshot, cons
   return impl_->PlanText(snapshot, facts, sql, &shapes);
 }
 
-uint64_t Planner::hits() const { return impl_->hits; }
-uint64_t Planner::misses() const { return impl_->misses; }
+// Whoever holds a text while others are planned has it where none of theirs can be.
+absl::Status Planner::RenderTo(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
+                               const std::vector<uint64_t>& keys, std::string* out) {
+  const TokenList& tokens = impl_->tokens;
+  if (!sql.empty() && tokens.source.data() == sql.data() && tokens.source.size() == sql.size() && impl_->lexed_mode == facts.sql_mode && impl_->lexed_charset == facts.charset)
+    return RenderTokens(plan, tokens, keys, out);
+  absl::StatusOr<std::string> text = Render(plan, facts, dialect, sql, keys);
+  if (text.ok()) *out += *text;
+  return text.status();
+}
+
+uint64_t Planner::hits() const { return impl_->hits.load(std::memory_order_relaxed); }
+uint64_t Planner::misses() const { return impl_->misses.load(std::memory_order_relaxed); }
+uint64_t Planner::entries() const { return impl_->entries.load(std::memory_order_relaxed); }
 
 }  // namespace crossfade::rewrite

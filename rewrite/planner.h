@@ -41,7 +41,7 @@ struct SessionFacts {
   uint32_t sql_mode = kStrict;
   std::string charset = "utf8mb4";  // character_set_client
   bool foreign_key_checks = true;
-  uint64_t new_cohort = 0;  // bit i: this session reads the new side of snapshot.migrations[i]
+  MigrationSet new_cohort;  // bit i: this session reads the new side of snapshot.migrations[i]
 };
 
 // The kind of value a parameter or literal is: decides which key it can be.
@@ -78,7 +78,7 @@ struct ParamSource {
 struct Plan {
   Strategy strategy = Strategy::kUntouched;
   bool writes = false;            // writes a migrating table: refused by a proxy whose lease ran out
-  uint64_t touched = 0;           // bit i: names a table of migrations[i]; a held one makes the statement wait
+  MigrationSet touched;           // bit i: names a table of migrations[i]; a held one makes the statement wait
   std::string reason;             // kRefuse: "<migration>: <why>; <what to do instead>". Else why, for explain
   std::vector<KeySlot> key_slots; // new keys to be had before Render
   uint32_t client_params = 0;     // '?' in the client's text
@@ -90,7 +90,7 @@ struct Plan {
   Strategy would_be = Strategy::kUntouched;
   std::string would_be_reason;
   // Bit i: what migrations[i] takes away in the end is used: an old column by its name, a key of the old shape.
-  uint64_t old_uses = 0;
+  MigrationSet old_uses;
   std::string old_use;            // the first of them, in words
   std::string digest;             // the statement with literals as '?', one space between tokens
 
@@ -126,8 +126,14 @@ class Planner {
   std::shared_ptr<const Plan> PlanPrepared(const Snapshot& snapshot, const SessionFacts& facts, std::string_view sql,
                                            const std::vector<ValueShape>& shapes);
 
+  // As Render below, appended to `*out`. A text that was the last to be planned here is not lexed again.
+  absl::Status RenderTo(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
+                        const std::vector<uint64_t>& keys, std::string* out);
+
+  // Of the plan cache; from any thread.
   uint64_t hits() const;
   uint64_t misses() const;
+  uint64_t entries() const;
 
  private:
   struct Impl;
@@ -141,6 +147,6 @@ absl::StatusOr<std::string> Render(const Plan& plan, const SessionFacts& facts, 
 
 // Only the cohort bits of migrations in cutover follow the ticket (0 to 9,999: < percent * 100 is new);
 // in retire and contract every session is new, before cutover none is.
-uint64_t CohortOf(const Snapshot& snapshot, uint32_t ticket);
+MigrationSet CohortOf(const Snapshot& snapshot, uint32_t ticket);
 
 }  // namespace crossfade::rewrite

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "fmt/format.h"
+#include "rewrite/cache.h"
 #include "rewrite/lexer.h"
 #include "rewrite/planner.h"
 
@@ -11,10 +12,11 @@ namespace {
 
 bool Expand(const std::string& text, const TokenList& tokens, bool prepared, const std::vector<uint64_t>& keys, std::string* out) {
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\x01' && text[i] != '\x03') {
-      *out += text[i];
-      continue;
-    }
+    size_t plain = i;
+    while (plain < text.size() && text[plain] != '\x01' && text[plain] != '\x03') ++plain;
+    out->append(text, i, plain - i);
+    i = plain;
+    if (i == text.size()) break;
     const size_t end = text.find('\x02', i);
     if (end == std::string::npos) return false;
     uint32_t n = 0;
@@ -26,7 +28,9 @@ bool Expand(const std::string& text, const TokenList& tokens, bool prepared, con
       *out += '?';
     } else {
       if (n >= keys.size()) return false;
-      *out += std::to_string(keys[n]);
+      char number[20];
+      const auto written = std::to_chars(number, number + sizeof number, keys[n]);
+      out->append(number, written.ptr);
     }
     i = end;
   }
@@ -39,10 +43,23 @@ absl::StatusOr<std::string> Render(const Plan& plan, const SessionFacts& facts, 
                                    const std::vector<uint64_t>& keys) {
   if (plan.strategy != Strategy::kOneStatement) return std::string(sql);
   TokenList tokens;
-  if (absl::Status status = Lex(sql, facts, dialect, &tokens); !status.ok())
+  absl::Status status = Lex(sql, facts, dialect, &tokens);
+  if (!status.ok())
     return absl::InternalError("the text does not fit its plan: " + std::string(status.message()));
   std::string out;
-  out.reserve(sql.size() + 128 * plan.edits.size());
+  status = RenderTokens(plan, tokens, keys, &out);
+  if (!status.ok()) return status;
+  return out;
+}
+
+absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, std::string* to) {
+  const std::string_view sql = tokens.source;
+  std::string& out = *to;
+  if (plan.strategy != Strategy::kOneStatement) {
+    out += sql;
+    return absl::OkStatus();
+  }
+  out.reserve(out.size() + sql.size() + 128 * plan.edits.size());
   size_t at = 0;  // byte of the source
   for (const Plan::Edit& edit : plan.edits) {
     if (edit.end > tokens.tokens.size() || edit.begin > edit.end || edit.begin >= tokens.tokens.size())
@@ -57,7 +74,7 @@ absl::StatusOr<std::string> Render(const Plan& plan, const SessionFacts& facts, 
     at = insertion ? begin : tokens.tokens[edit.end - 1].end;
   }
   out += sql.substr(at);
-  return out;
+  return absl::OkStatus();
 }
 
 }  // namespace crossfade::rewrite

@@ -88,12 +88,18 @@ bool ReadsAsNumber(std::string_view text) {
   return skip(kDigits, text.size()) > 0 && text.empty();
 }
 
-uint64_t CohortOf(const Snapshot& snapshot, uint32_t ticket) {
-  uint64_t cohort = 0;
-  for (size_t i = 0; i < snapshot.migrations.size() && i < 64; ++i) {
+size_t First(const MigrationSet& set) {
+  size_t i = 0;
+  while (i < set.size() && !set[i]) ++i;
+  return i;
+}
+
+MigrationSet CohortOf(const Snapshot& snapshot, uint32_t ticket) {
+  MigrationSet cohort;
+  for (size_t i = 0; i < snapshot.migrations.size() && i < cohort.size(); ++i) {
     const MigrationState& migration = snapshot.migrations[i];
     const bool by_percent = migration.phase == config::Phase::kCutover && ticket < migration.percent * 100;
-    if (by_percent || migration.phase >= config::Phase::kRetire) cohort |= uint64_t{1} << i;
+    if (by_percent || migration.phase >= config::Phase::kRetire) cohort.set(i);
   }
   return cohort;
 }

@@ -2,6 +2,7 @@
 // The state of all migrations at one epoch, immutable and shared: what every plan is made against.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -44,9 +45,13 @@ struct MigrationState {
 class TouchSet;
 struct HiddenSchema;
 
+// Bit i: migrations[i] of a snapshot.
+using MigrationSet = std::bitset<128>;
+size_t First(const MigrationSet& set);  // its size where it is empty
+
 struct Snapshot {
   uint64_t epoch = 0;
-  std::vector<MigrationState> migrations;  // at most 64
+  std::vector<MigrationState> migrations;  // at most so many as MigrationSet has bits
   Catalog catalog;
   std::shared_ptr<const TouchSet> touch;       // made by MakeSnapshot
   std::shared_ptr<const HiddenSchema> hidden;  // made by MakeSnapshot: see hidden.h
@@ -57,7 +62,7 @@ struct Snapshot {
 
 ParsedColumns ParseColumns(const config::ColumnMigration& spec);
 
-// Completes a snapshot (touch set, what is hidden). More than 64 migrations: the loader has refused them already.
+// Completes a snapshot (touch set, what is hidden). More migrations than MigrationSet has bits: the loader has refused them already.
 std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<MigrationState> migrations, Catalog catalog);
 
 }  // namespace crossfade::rewrite

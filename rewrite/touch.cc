@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// See touch.h. No hash is needed: the place, the first letter and the length leave hardly any word to compare.
+// See touch.h. The place, the first letter and the length leave hardly any word to look for; its ends, hardly any to compare.
 #include "rewrite/touch.h"
 
 #include <algorithm>
@@ -26,6 +26,8 @@ struct WordTable {
   }
 };
 constexpr WordTable kWord;
+
+constexpr size_t kFewLetters = 6;
 
 std::string LongestWord(std::string_view name) {
   std::string_view best;
@@ -61,10 +63,21 @@ TouchSet::TouchSet(const std::vector<std::string>& names, bool fold_high) : fold
     if (word[0] < 'a' || word[0] > 'z') vector_ = false;
     words_.push_back(std::move(word));
   }
+  any_letter_ = letters_.size() > kFewLetters;
+  std::fill(std::begin(heads_), std::end(heads_), kNone);
+  next_.resize(words_.size());
+  for (size_t i = 0; i < words_.size() && i < kNone; ++i) {
+    const std::string& word = words_[i];
+    uint16_t& head = heads_[Hash(static_cast<uint8_t>(word.front()), static_cast<uint8_t>(word.back()), word.size())];
+    next_[i] = head;
+    head = static_cast<uint16_t>(i);
+  }
 }
 
 bool TouchSet::Find(const char* word, size_t size) const {
-  for (const std::string& candidate : words_) {
+  const size_t hash = Hash(kWord.lower[static_cast<uint8_t>(word[0])], kWord.lower[static_cast<uint8_t>(word[size - 1])], size);
+  for (uint16_t at = heads_[hash]; at != kNone; at = next_[at]) {
+    const std::string& candidate = words_[at];
     if (candidate.size() != size) continue;
     size_t i = 0;
     while (i < size && kWord.lower[static_cast<uint8_t>(word[i])] == static_cast<uint8_t>(candidate[i])) ++i;
@@ -97,11 +110,16 @@ bool TouchSet::Matches(std::string_view text) const {
     __m128i word = _mm_or_si128(at_most(_mm_sub_epi8(lower, _mm_set1_epi8('a')), 25), at_most(_mm_sub_epi8(bytes, _mm_set1_epi8('0')), 9));
     word = _mm_or_si128(word, _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('$'))));
     const uint32_t words = static_cast<uint32_t>(_mm_movemask_epi8(word)) | high;
-    __m128i first = _mm_setzero_si128();
-    for (char letter : letters_) first = _mm_or_si128(first, _mm_cmpeq_epi8(lower, _mm_set1_epi8(letter)));
-    uint32_t begins = words & ~((words << 1) | (in_word ? 1u : 0u)) & static_cast<uint32_t>(_mm_movemask_epi8(first));
-    for (; begins != 0; begins &= begins - 1)
-      if (WordAt(text, i + static_cast<size_t>(std::countr_zero(begins)))) return true;
+    uint32_t begins = words & ~((words << 1) | (in_word ? 1u : 0u));
+    if (!any_letter_ && begins != 0) {
+      __m128i first = _mm_setzero_si128();
+      for (char letter : letters_) first = _mm_or_si128(first, _mm_cmpeq_epi8(lower, _mm_set1_epi8(letter)));
+      begins &= static_cast<uint32_t>(_mm_movemask_epi8(first));
+    }
+    for (; begins != 0; begins &= begins - 1) {
+      const size_t at = i + static_cast<size_t>(std::countr_zero(begins));
+      if (first_[static_cast<uint8_t>(text[at])] != 0 && WordAt(text, at)) return true;
+    }
     in_word = (words & 0x8000) != 0;
   }
 #endif

@@ -24,11 +24,17 @@ class TouchSet {
   bool Find(const char* word, size_t size) const;
   bool WordAt(std::string_view text, size_t begin) const;
 
-  std::vector<std::string> words_;  // lower case
+  // Lower case. Of the words with the same hash (first letter, last, length) next_ makes a chain: heads_, then next_, to kNone.
+  static constexpr uint16_t kNone = 0xFFFF;
+  static size_t Hash(uint8_t first, uint8_t last, size_t size) { return (first * 7u + last * 31u + size * 17u) % 256; }
+  std::vector<std::string> words_;
+  std::vector<uint16_t> next_;
+  uint16_t heads_[256] = {};
   uint64_t lengths_[256] = {};      // by first letter; bit n: a word of n bytes; bit 63: of 63 or more
   uint8_t first_[256] = {};         // 1: some word begins so, in either case
   std::string letters_;             // their first letters, each once
   bool vector_ = true;              // all of them are letters
+  bool any_letter_ = false;         // so many that each word's beginning is looked at
   bool fold_high_ = false;
 };
 

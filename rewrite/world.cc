@@ -109,7 +109,7 @@ std::vector<const Column*> MigratingTable::OriginalColumns() const {
 
 World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
     : schema_(facts.schema), lifted_(lifted), fold_(snapshot.catalog.lower_case_table_names != 0), integers_go_(snapshot.integers_go) {
-  for (uint32_t m = 0; m < snapshot.migrations.size() && m < 64; ++m) {
+  for (uint32_t m = 0; m < snapshot.migrations.size() && m < MigrationSet().size(); ++m) {
     const MigrationState& state = snapshot.migrations[m];
     if (state.Finished()) continue;
     const bool quiet = state.phase < config::Phase::kDualWrite;
@@ -132,7 +132,7 @@ World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
       key->filling = effective.phase == config::Phase::kDualWrite || effective.phase == config::Phase::kBackfill;
       key->either = effective.EitherKey();
       key->new_only = effective.NewOnly();
-      key->new_reader = key->new_only || (effective.phase == config::Phase::kCutover && (facts.new_cohort >> m & 1) != 0);
+      key->new_reader = key->new_only || (effective.phase == config::Phase::kCutover && facts.new_cohort[m]);
       key->own_stays = spec.keep_old_lookup && !NameEq(spec.final_name, spec.old_column);
       MigratingTable* own = Add(snapshot, state.spec.schema, spec.table, m, active);
       if (own->table != nullptr) {
@@ -159,7 +159,7 @@ World::World(const Snapshot& snapshot, const SessionFacts& facts, bool lifted)
       set->filling = effective.phase == config::Phase::kDualWrite || effective.phase == config::Phase::kBackfill;
       set->by_new = effective.phase >= config::Phase::kCutover;
       set->new_only = effective.NewOnly();
-      set->new_reader = effective.NewOnly() || (effective.phase == config::Phase::kCutover && (facts.new_cohort >> m & 1) != 0);
+      set->new_reader = effective.NewOnly() || (effective.phase == config::Phase::kCutover && facts.new_cohort[m]);
       MigratingTable* table = Add(snapshot, state.spec.schema, set->spec->table, m, active);
       table->sets.push_back(set.get());
       if (set->spec->of_key) {
@@ -195,7 +195,7 @@ MigratingTable* World::Add(const Snapshot& snapshot, const std::string& schema, 
     found->name = name;
     found->table = snapshot.catalog.FindTable(schema, name);
   }
-  found->migrations |= uint64_t{1} << migration;
+  found->migrations.set(migration);
   found->active = found->active || active;
   if (found->migration == nullptr) found->migration = &snapshot.migrations[migration].spec;
   if (snapshot.migrations[migration].phase == config::Phase::kExpand) found->expanding = true;

@@ -68,7 +68,7 @@ struct MigratingTable {
   std::vector<KeyColumn> keys;
   const config::Migration* migration = nullptr;   // the first that it takes part in
   std::vector<const ColumnSet*> sets;             // migrations of plain columns
-  uint64_t migrations = 0;                        // bits
+  MigrationSet migrations;
   bool active = false;     // some migration of it is in dual_write or later
   bool expanding = false;  // … in expand
 

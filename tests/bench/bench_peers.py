@@ -181,6 +181,7 @@ class World:
         peer = Peer(name, port, process, note)
         peer.tls_port, peer.admin = tls_port, admin
         self.peers[name] = peer
+        return peer
 
     def close(self):
         for process in self.processes:

@@ -187,14 +187,14 @@ TEST(Migrations, NoTwoMayClaimAColumn) {
   EXPECT_THAT(Message(first + Key("a", "dens", "old: id, new: {column: n, type: int}")), HasSubstr("'a' stands here twice"));
 }
 
-TEST(Migrations, SixtyFourAndNoMore) {
+TEST(Migrations, SoManyAndNoMore) {
   std::string text;
-  for (int i = 0; i < 64; ++i) text += Key(fmt::format("m{}", i), fmt::format("t{}", i), "old: id, new: {column: n, type: int}");
+  for (int i = 0; i < 128; ++i) text += Key(fmt::format("m{}", i), fmt::format("t{}", i), "old: id, new: {column: n, type: int}");
   const auto config = ParseMigrations(text);
   ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_EQ(config->migrations.size(), 64u);
+  EXPECT_EQ(config->migrations.size(), 128u);
   text += Key("last", "last", "old: id, new: {column: n, type: int}");
-  EXPECT_THAT(Message(text), HasSubstr("f:69: more than 64 migrations"));
+  EXPECT_THAT(Message(text), HasSubstr("f:133: more than 128 migrations"));
 }
 
 TEST(Phases, NamesRoundTrip) {

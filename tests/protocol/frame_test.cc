@@ -18,6 +18,15 @@ TEST(Frame, HeaderIsUnsigned) {
   EXPECT_EQ(header.sequence, 0xFCu);
 }
 
+TEST(Frame, InPlaceAsAppended) {
+  for (size_t size : {size_t{0}, size_t{1}, size_t{kMaxFramePayload - 1}, size_t{kMaxFramePayload}, size_t{kMaxFramePayload + 5}}) {
+    const std::string payload(size, 'x');
+    std::string appended, in_place = std::string(kFrameHeader, '\0') + payload;
+    EXPECT_EQ(FrameInPlace(255, &in_place), AppendFrames(payload, 255, &appended)) << size;
+    EXPECT_TRUE(in_place == appended) << size;
+  }
+}
+
 TEST(Frame, SmallMessagesAreViews) {
   std::string stream;
   EXPECT_EQ(AppendFrames("select 1", 0, &stream), 1);

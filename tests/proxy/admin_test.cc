@@ -49,6 +49,7 @@ TEST_F(AdminTest, PagesAndNonsense) {
   ASSERT_TRUE(ClientLogin(client));
   EXPECT_THAT(Get("/metrics"), testing::HasSubstr("crossfade_sessions 1"));
   EXPECT_THAT(Get("/metrics"), testing::HasSubstr("# TYPE crossfade_commands_total counter"));
+  EXPECT_THAT(Get("/metrics"), testing::HasSubstr("crossfade_plan_cache_hits_total 0"));
   EXPECT_THAT(Get("/healthz"), testing::HasSubstr("200 OK"));
   EXPECT_THAT(Get("/status"), testing::HasSubstr("\"migrations\""));
   EXPECT_THAT(Get("/"), testing::HasSubstr("<title>Crossfade</title>"));

@@ -24,6 +24,23 @@ TEST(SqlWords, WhatMayChangeTheFacts) {
   }
 }
 
+// Every place of a word in a text, over the edges of the blocks that are scanned at once; texts no longer than the word too.
+TEST(SqlWords, AtEveryPlace) {
+  for (size_t before = 0; before < 40; ++before) {
+    for (size_t after = 0; after < 40; ++after) {
+      const std::string left(before, ' '), right(after, '(');
+      for (const char* word : {"prepare", "PREPARE", "pRePaRe"}) EXPECT_TRUE(ContainsWord(left + word + right, "prepare")) << before << " " << after;
+      EXPECT_TRUE(ContainsWord(left + "pr prepar prepare" + right, "prepare"));
+      EXPECT_FALSE(ContainsWord(left + "prepared" + right, "prepare"));
+      EXPECT_FALSE(ContainsWord(left + "_prepare" + right, "prepare"));
+      EXPECT_FALSE(ContainsWord(left + "prepar" + right, "prepare"));
+      EXPECT_FALSE(ContainsWord(left + right, "prepare"));
+      EXPECT_TRUE(MayChangeFacts("SET " + left + "SQL_mode" + right));
+      EXPECT_FALSE(MayChangeFacts("SET " + left + "SQL-mode" + right));
+    }
+  }
+}
+
 TEST(SqlWords, LoadLocal) {
   EXPECT_TRUE(HasLoadLocal("LOAD DATA LOCAL INFILE 'x' INTO TABLE t"));
   EXPECT_TRUE(HasLoadLocal("select 1; load/**/data/**/local infile 'x' into table t"));

@@ -80,6 +80,37 @@ TEST_F(Fixture, HintsThatTurnChecksOffAreSeen) {
             Strategy::kRefuse);
 }
 
+// What RenderTo takes from the last planning is as Render has it, and other texts and facts are lexed anew.
+TEST_F(Fixture, RenderToIsRender) {
+  std::string text = "INSERT INTO packages (name) VALUES ('a')";
+  const auto plan = planner.PlanQuery(*snapshot, facts, text);
+  const auto both = [&](const std::string& sql, const SessionFacts& of) {
+    std::string out = "before: ";
+    const absl::Status status = planner.RenderTo(*plan, of, snapshot->catalog.dialect, sql, {7}, &out);
+    const auto rendered = Render(*plan, of, snapshot->catalog.dialect, sql, {7});
+    EXPECT_EQ(status.ok(), rendered.ok());
+    EXPECT_EQ(out, "before: " + (rendered.ok() ? *rendered : ""));
+    return out.substr(8);
+  };
+  EXPECT_EQ(both(text, facts), "INSERT INTO packages (name, `id`) VALUES ('a', 7)");
+  EXPECT_EQ(both("INSERT INTO packages (name) VALUES ('other')", facts), "INSERT INTO packages (name, `id`) VALUES ('other', 7)");
+  planner.PlanQuery(*snapshot, facts, "SELECT 1 FROM packages WHERE name = 'x'");
+  EXPECT_EQ(both(text, facts), "INSERT INTO packages (name, `id`) VALUES ('a', 7)");
+  text = "INSERT INTO packages (name) VALUES ('\\')";
+  planner.PlanQuery(*snapshot, facts, text);
+  EXPECT_EQ(both(text, facts), "");  // the string has no end
+  facts.sql_mode |= kNoBackslashEscapes;
+  EXPECT_EQ(both(text, facts), "INSERT INTO packages (name, `id`) VALUES ('\\', 7)");
+  planner.PlanQuery(*snapshot, facts, text);
+  EXPECT_EQ(both(text, facts), "INSERT INTO packages (name, `id`) VALUES ('\\', 7)");
+}
+
+TEST_F(Fixture, EntriesAreCounted) {
+  for (int i = 0; i < 120; ++i) Text("SELECT size AS s" + std::to_string(i) + " FROM packages");
+  EXPECT_EQ(planner.entries(), 100u);
+  EXPECT_EQ(planner.misses(), 120u);
+}
+
 TEST(PlanCache, LeastRecentlyUsedGoesFirst) {
   PlanCache cache(2);
   const auto plan = std::make_shared<const Plan>();

@@ -35,6 +35,40 @@ TEST(Planner, TouchedAndWrites) {
   EXPECT_FALSE(plan("INSERT INTO staging SELECT name FROM packages")->writes);
 }
 
+// The migrations are told apart, however many they are.
+TEST(Planner, ManyMigrations) {
+  std::vector<MigrationState> migrations;
+  Catalog catalog;
+  catalog.dialect = {Flavor::kMySql, 90700};
+  for (int i = 0; i < 128; ++i) {
+    MigrationState state;
+    state.spec.name = "m" + std::to_string(i);
+    state.spec.schema = "deb";
+    config::KeyMigration key;
+    key.table = "t" + std::to_string(i);
+    key.old_column = "id";
+    key.new_column = "n";
+    key.new_type = "int";
+    state.spec.keys.push_back(key);
+    state.phase = i % 2 == 0 ? Phase::kCutover : Phase::kObserve;
+    state.percent = 100;
+    migrations.push_back(state);
+  }
+  const auto snapshot = MakeSnapshot(1, std::move(migrations), std::move(catalog));
+  const MigrationSet cohort = CohortOf(*snapshot, 0);
+  EXPECT_EQ(cohort.count(), 64u);
+  Planner planner;
+  for (size_t i = 0; i < 128; ++i) {
+    EXPECT_EQ(cohort[i], i % 2 == 0) << i;
+    const std::string sql = "SELECT 1 FROM t" + std::to_string(i);
+    ASSERT_TRUE(MightTouch(*snapshot, sql)) << sql;
+    const MigrationSet touched = planner.PlanQuery(*snapshot, Facts(), sql)->touched;
+    EXPECT_EQ(touched.count(), 1u) << sql;
+    EXPECT_EQ(First(touched), i);
+  }
+  EXPECT_EQ(First({}), 128u);
+}
+
 TEST(Planner, ObserveSaysWhatWouldBe) {
   const auto snapshot = In(Phase::kObserve);
   Planner planner;

@@ -43,6 +43,21 @@ TEST(Touch, FoldedLettersOutsideAscii) {
   EXPECT_FALSE(MightTouch(*In(config::Phase::kDualWrite, 0), "SELECT * FROM pac\xE2\x84\xAA" "ages"));
 }
 
+// Some hundred names, of every letter and of one: each is found, and nothing else.
+TEST(Touch, ManyNames) {
+  for (const bool one_letter : {false, true}) {
+    std::vector<std::string> names;
+    for (int i = 0; i < 300; ++i) names.push_back((one_letter ? std::string("t_") : std::string(1, static_cast<char>('a' + i % 26)) + "_") + std::to_string(i));
+    const TouchSet set(names, false);
+    for (const std::string& name : names) {
+      EXPECT_TRUE(set.Matches("SELECT a FROM " + name + " WHERE b = 1")) << name;
+      EXPECT_FALSE(set.Matches("SELECT a FROM " + name + "x WHERE b = 1")) << name;
+      EXPECT_FALSE(set.Matches("SELECT a FROM x" + name + " WHERE b = 1")) << name;
+    }
+    EXPECT_FALSE(set.Matches("SELECT t_300, t_301 0 FROM t_1_ JOIN a_1 ON t = 2"));
+  }
+}
+
 // Every place of a name in a text, over the edges of the blocks that are scanned at once.
 TEST(Touch, EveryOffset) {
   const TouchSet set({"packages", "x9", "dependencies_of_packages"}, false);
