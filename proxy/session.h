@@ -5,7 +5,7 @@
 //
 //   session.cc           life and death, the command loop, relaying
 //   session_arrival.cc   who the client is: PROXY headers, limits on users and addresses
-//   session_replication.cc  streams of events, both sides at once
+//   session_replication.cc  streams of events, both sides at once; session_infile.cc  files of the client (LOAD DATA LOCAL)
 //   session_auth.cc      connection phase and COM_CHANGE_USER
 //   session_time.cc      time limits
 //   session_query.cc     text statements that may touch a migrating table
