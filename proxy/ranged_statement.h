@@ -23,6 +23,7 @@ struct RangedStatement {
   protocol::Execute execute;               // points into the command, which stays where it is until it is done
   std::vector<std::pair<uint16_t, std::string>> long_data;
   uint64_t rows = 0;                       // asked for
+  bool counted = false;                    // the reply is an OK packet, which says how many rows were affected
   std::vector<uint64_t> keys;              // the first and the last; empty: none are held
 };
 

@@ -66,7 +66,10 @@ awaitable<Session::Action> Session::RangeReply() {
       if (std::get<0>(read)) co_return kRelay;  // who relays the reply meets it again
       continue;
     }
-    if (static_cast<uint8_t>(bytes[protocol::kFrameHeader]) != 0xFF) co_return kRelay;
+    if (static_cast<uint8_t>(bytes[protocol::kFrameHeader]) != 0xFF) {
+      ranged_->counted = bytes[protocol::kFrameHeader] == 0;  // of RETURNING and ANALYZE there are rows, and no number behind them
+      co_return kRelay;
+    }
     protocol::ErrPacket error;
     const bool parsed = protocol::ParseErr(bytes.substr(protocol::kFrameHeader, need - protocol::kFrameHeader), capabilities_, &error);
     if (!parsed || !rewrite::IsPastRange(error.code, error.message)) co_return kRelay;
@@ -98,7 +101,7 @@ void Session::EndRange(uint64_t used) {
 void Session::RangeDone() {
   const bool replied = tracker_.state() == protocol::ReplyTracker::State::kDone;
   if (replied && tracker_.is_error()) EndRange(0);
-  else if (replied && ranged_->plan->key_slots[0].exact) EndRange(std::min(ranged_->rows, tracker_.affected_rows()));
+  else if (replied && ranged_->counted && ranged_->plan->key_slots[0].exact) EndRange(std::min(ranged_->rows, tracker_.affected_rows()));
   ranged_.reset();
 }
 

@@ -123,6 +123,24 @@ TEST_P(InsertSelectTest, RowsCountThemselvesInEachPhase) {
   EXPECT_EQ(One("SELECT COUNT(*) FROM (SELECT 1 FROM shop.items GROUP BY item_no HAVING COUNT(*) > 1) d"), "0");
 }
 
+// Replies that are rows do not say how many were written.
+TEST_P(InsertSelectTest, RowsThatAreGivenBack) {
+  Walk("dual_write");
+  if (GetParam() == Engine::kMariaDb) {
+    const Reply returned = client_->Query(Rows("ret", 5) + " RETURNING code, stock");
+    EXPECT_EQ(returned.rows.size(), 5u) << returned.message;
+    EXPECT_EQ(client_->Query(Rows("next", 5)).affected, 5u);
+    EXPECT_TRUE(client_->Query("ANALYZE " + Rows("ana", 100)).ok());
+    ExpectKeys("ret", 5);
+    ExpectKeys("ana", 100);
+  }
+  EXPECT_TRUE(client_->Query("EXPLAIN " + Rows("none", 5)).ok());
+  EXPECT_EQ(client_->Query(Rows("last", 100)).affected, 100u);
+  ExpectKeys("none", 0);
+  ExpectKeys("last", 100);
+  EXPECT_EQ(One("SELECT COUNT(*) FROM (SELECT 1 FROM shop.items WHERE item_no IS NOT NULL GROUP BY item_no HAVING COUNT(*) > 1) d"), "0");
+}
+
 // What a statement did not use of its range is there for the next one.
 TEST_P(InsertSelectTest, ARangeIsNotLostForOneRow) {
   Walk("dual_write");
