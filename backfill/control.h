@@ -84,9 +84,15 @@ absl::StatusOr<LeaseTerm> RenewLease(Connection& connection, const config::Confi
                                      const std::string& address, uint64_t acked_epoch, uint64_t oldest_epoch);
 absl::Status EndLease(Connection& connection, const config::Config& config, const std::string& id);
 
-// Reserves `count` consecutive new keys of one key migration; returns the first. Its own transaction.
+// Reserves `count` consecutive new keys of one key migration; returns the first. Its own transaction. ResourceExhausted: the type
+// has not so many left. With `granted`, the last of a type are given in smaller parts, and it says how many these are.
 absl::StatusOr<uint64_t> ReserveKeys(Connection& connection, const config::Config& config, const std::string& migration,
-                                     const std::string& table, uint64_t count);
+                                     const std::string& table, uint64_t count, uint64_t* granted = nullptr);
+
+// The new keys of this table begin behind `last`, if none were reserved so far.
+absl::Status StartKeys(Connection& connection, const config::Config& config, const std::string& migration, const std::string& table, uint64_t last);
+// … and whether any were.
+absl::StatusOr<bool> KeysStarted(Connection& connection, const config::Config& config, const std::string& migration, const std::string& table);
 
 // Adds counts of digests seen since the last call.
 absl::Status ReportDigests(Connection& connection, const config::Config& config, const std::vector<DigestRow>& digests);

@@ -93,7 +93,8 @@ class Copier {
     Connection* connection = nullptr;
     std::optional<Connection> own;  // of all but the first
     uint32_t number = 0;
-    uint64_t next_key = 0, end_key = 0;  // reserved, not yet given
+    uint64_t next_key = 0, end_key = 0;  // reserved, not yet given: new keys of
+    std::string keys_of;                 // … this table
     std::string lock_wait;               // innodb_lock_wait_timeout of the session, as far as we set it
   };
   Copier(Connection& connection, const config::Config& config, const config::Migration& migration, Throttle* throttle)

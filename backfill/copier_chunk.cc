@@ -29,6 +29,10 @@ absl::Status Copier::LockWait(Worker* worker, const char* seconds) {
 
 absl::Status Copier::ReserveFor(Unit* unit, Worker* worker, const std::string& range, uint64_t rows) {
   if (!unit->sql.numbers()) return absl::OkStatus();
+  if (worker->keys_of != unit->table.name) {  // what is left of another table's keys is nothing to this one
+    worker->keys_of = unit->table.name;
+    worker->next_key = worker->end_key = 0;
+  }
   Connection& connection = *worker->connection;
   if (rows > 0 && worker->end_key - worker->next_key >= rows) return absl::OkStatus();
   uint64_t count = rows;

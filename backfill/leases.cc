@@ -100,28 +100,44 @@ absl::Status ReportLatency(Connection& connection, const config::Config& config,
 }
 
 absl::StatusOr<uint64_t> ReserveKeys(Connection& connection, const config::Config& config, const std::string& migration,
-                                     const std::string& table, uint64_t count) {
+                                     const std::string& table, uint64_t count, uint64_t* granted) {
   const std::string allocators = ControlTable(config, "allocators");
-  const std::string name = connection.Quote(migration), quoted_table = connection.Quote(table);
+  const std::string where = fmt::format("migration = {} AND table_name = {}", connection.Quote(migration), connection.Quote(table));
   uint64_t first = 0;
+  if (granted != nullptr) *granted = count;
   absl::Status status = InTransaction(connection, [&]() -> absl::Status {
     auto raised = connection.Execute(fmt::format(
-        "INSERT INTO {}(migration, table_name, next) VALUES ({}, {}, 1 + {}) ON DUPLICATE KEY UPDATE next = next + {}", allocators, name,
-        quoted_table, count, count));
+        "INSERT INTO {}(migration, table_name, next) VALUES ({}, {}, 1 + {}) ON DUPLICATE KEY UPDATE next = next + {}", allocators,
+        connection.Quote(migration), connection.Quote(table), count, count));
     if (!raised.ok()) return raised.status();
-    auto next = connection.Query(fmt::format("SELECT next FROM {} WHERE migration = {} AND table_name = {}", allocators, name, quoted_table));
+    auto next = connection.Query(fmt::format("SELECT next FROM {} WHERE {}", allocators, where));
     if (!next.ok()) return next.status();
     if (next->rows.empty()) return absl::InternalError(std::string("the key allocator's row has gone"));
     first = Number(next->rows[0][0]) - count;
     const uint64_t largest = LargestKey(config, migration, table);
-    if (first + count - 1 > largest) {
+    if (first <= largest && count - 1 <= largest - first) return absl::OkStatus();
+    if (granted == nullptr || first > largest) {
       return absl::ResourceExhaustedError(
           fmt::format("{}: the new keys of {} are used up: its type holds no more than {}", migration, table, largest));
     }
-    return absl::OkStatus();
+    // Not all of what is left: others want some too.
+    *granted = std::max<uint64_t>(1, std::min(count, (largest - first + 1) / 8));
+    return connection.Execute(fmt::format("UPDATE {} SET next = {} WHERE {}", allocators, first + *granted, where)).status();
   });
   if (!status.ok()) return status;
   return first;
+}
+
+absl::Status StartKeys(Connection& connection, const config::Config& config, const std::string& migration, const std::string& table, uint64_t last) {
+  return connection.Execute(fmt::format("INSERT IGNORE INTO {}(migration, table_name, next) VALUES ({}, {}, {})", ControlTable(config, "allocators"),
+                                        connection.Quote(migration), connection.Quote(table), last + 1)).status();
+}
+
+absl::StatusOr<bool> KeysStarted(Connection& connection, const config::Config& config, const std::string& migration, const std::string& table) {
+  auto rows = connection.Query(fmt::format("SELECT 1 FROM {} WHERE migration = {} AND table_name = {}", ControlTable(config, "allocators"),
+                                           connection.Quote(migration), connection.Quote(table)));
+  if (!rows.ok()) return rows.status();
+  return !rows->rows.empty();
 }
 
 absl::Status ReportDigests(Connection& connection, const config::Config& config, const std::vector<DigestRow>& digests) {

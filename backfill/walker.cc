@@ -11,6 +11,8 @@
 #include "backfill/preflight.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
+#include "rewrite/names.h"
+#include "rewrite/new_key.h"
 
 namespace crossfade::backfill {
 namespace {
@@ -84,6 +86,27 @@ absl::StatusOr<microseconds> Walker::Step(const ControlState& state, const Migra
   return microseconds(backoff_);
 }
 
+// Numbers that the new columns have already, from a migration of another name or control schema, are not given again.
+absl::Status Walker::StartAllKeys(const rewrite::Catalog& tables) {
+  for (const config::KeyMigration& key : migration_.keys) {
+    if (!rewrite::IsIntegerType(key.new_type) || !key.from.empty()) continue;
+    const rewrite::Table* table = tables.FindTable(migration_.schema, key.table);
+    if (table == nullptr) continue;
+    uint64_t last = 0;
+    if (table->FindColumn(key.new_column) != nullptr) {
+      absl::StatusOr<bool> started = KeysStarted(connection_, config_, migration_.name, key.table);
+      if (!started.ok()) return started.status();
+      if (*started) continue;
+      auto most = connection_.Query(fmt::format("SELECT MAX({}) FROM {}", rewrite::QuoteName(key.new_column), TableName(migration_.schema, key.table)));
+      if (!most.ok()) return most.status();
+      if (most->rows[0][0].has_value() && !most->rows[0][0]->starts_with('-')) last = std::strtoull(most->rows[0][0]->c_str(), nullptr, 10);
+    }
+    absl::Status begun = StartKeys(connection_, config_, migration_.name, key.table, last);
+    if (!begun.ok()) return begun;
+  }
+  return absl::OkStatus();
+}
+
 // What a phase does while the migration stands in it, whatever is asked next. Empty: nothing is left to do.
 absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationRow& row, microseconds* again) {
   switch (row.phase) {
@@ -100,6 +123,8 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
         if (!changed.ok()) return changed;
         return Waiting();
       }
+      absl::Status started = StartAllKeys(*tables);
+      if (!started.ok()) return started;
       auto added = UnderHold(state, row);
       if (!added.ok() || !added->empty()) return added;
       *again = kNow;  // `state` is an epoch old by now
@@ -320,6 +345,9 @@ absl::StatusOr<Waiting> Walker::Ready(const MigrationRow& row, Phase next, micro
         *again = std::chrono::seconds(1);
         return waiting;
       }
+      auto tables = Tables();
+      absl::Status started = tables.ok() ? StartAllKeys(*tables) : tables.status();
+      if (!started.ok()) return started;
       absl::Status prepared = PrepareProgress(connection_, config_, migration_);
       if (!prepared.ok()) return prepared;
       return Waiting();

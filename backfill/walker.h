@@ -57,6 +57,7 @@ class Walker {
   absl::Status LetGo(uint64_t epoch, const MigrationRow& row, const std::string& why);
   absl::StatusOr<std::vector<Alter>> HeldDdl(const MigrationRow& row);
   absl::StatusOr<rewrite::Catalog> Tables();
+  absl::Status StartAllKeys(const rewrite::Catalog& tables);
 
   Connection& connection_;
   config::Config config_;

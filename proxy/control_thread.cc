@@ -143,9 +143,11 @@ absl::Status ControlThread::FillOrders() {
       order = orders_.front();
       orders_.pop_front();
     }
-    absl::StatusOr<uint64_t> first = backfill::ReserveKeys(*connection_, *using_, order.key.first, order.key.second, order.count);
-    server_->threads()[order.thread]->KeysCame(order.key, first.ok() ? *first : 0, first.ok() ? order.count : 0);
-    if (!first.ok()) return first.status();
+    uint64_t granted = 0;
+    absl::StatusOr<uint64_t> first = backfill::ReserveKeys(*connection_, *using_, order.key.first, order.key.second, order.count, &granted);
+    const bool used_up = absl::IsResourceExhausted(first.status());
+    server_->threads()[order.thread]->KeysCame(order.key, first.ok() ? *first : 0, first.ok() ? granted : 0, order.count, used_up ? std::string(first.status().message()) : "");
+    if (!first.ok() && !used_up) return first.status();
   }
 }
 

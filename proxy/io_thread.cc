@@ -89,12 +89,12 @@ void IoThread::PublishSnapshot(std::shared_ptr<const rewrite::Snapshot> snapshot
   });
 }
 
-void IoThread::KeysCame(const KeyPool::Key& key, uint64_t first, uint64_t count) {
-  asio::post(io_, [this, key, first, count] {
+void IoThread::KeysCame(const KeyPool::Key& key, uint64_t first, uint64_t count, uint64_t ordered, std::string why) {
+  asio::post(io_, [this, key, first, count, ordered, why = std::move(why)] {
     if (count > 0) {
-      keys_.Add(key, first, count);
+      keys_.Add(key, first, count, ordered);
     } else {
-      keys_.OrderFailed(key);
+      keys_.OrderFailed(key, why);
     }
     keys_came_.Notify();
   });

@@ -44,7 +44,8 @@ class IoThread {
 
   // From any thread.
   void PublishSnapshot(std::shared_ptr<const rewrite::Snapshot> snapshot, bool known);
-  void KeysCame(const KeyPool::Key& key, uint64_t first, uint64_t count);  // count 0: the order failed
+  // An order of `ordered` new keys came in with `count` of them; none: `why` there will be none, where that is known.
+  void KeysCame(const KeyPool::Key& key, uint64_t first, uint64_t count, uint64_t ordered, std::string why);
   void KillDone(uint64_t session, bool killed);  // what Killer came to
   void ConnectionRegistered(uint64_t session, uint64_t connection);  // its writes to migrating tables may begin
   void StartDrain();    // sessions end once they are idle outside a transaction

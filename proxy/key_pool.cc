@@ -83,14 +83,26 @@ bool KeyPool::Take(const rewrite::Snapshot& snapshot, const std::vector<rewrite:
   return true;
 }
 
-void KeyPool::Add(const Key& key, uint64_t first, uint64_t count) {
+void KeyPool::Add(const Key& key, uint64_t first, uint64_t count, uint64_t ordered) {
   Stock& stock = stocks_[key];
+  stock.used_up.clear();
   if (!stock.ranges.empty() && stock.ranges.back().end == first) stock.ranges.back().end = first + count;
   else stock.ranges.push_back({first, first + count});
   stock.left += count;
-  stock.ordered -= std::min(stock.ordered, count);
+  stock.ordered -= std::min(stock.ordered, ordered);
 }
 
-void KeyPool::OrderFailed(const Key& key) { stocks_[key].ordered = 0; }
+void KeyPool::OrderFailed(const Key& key, std::string why) {
+  Stock& stock = stocks_[key];
+  stock.ordered = 0;
+  stock.used_up = std::move(why);
+}
+
+std::string KeyPool::UsedUp(const rewrite::Snapshot& snapshot, const std::vector<rewrite::KeySlot>& slots) {
+  Key key;
+  for (const rewrite::KeySlot& slot : slots)
+    if (const Stock& stock = Find(snapshot, slot, &key); !stock.used_up.empty()) return stock.used_up;
+  return "";
+}
 
 }  // namespace crossfade::proxy

@@ -28,14 +28,17 @@ class KeyPool {
   // What is left of a range that was taken.
   void GiveBack(const rewrite::Snapshot& snapshot, const rewrite::KeySlot& slot, uint64_t first, uint64_t end);
 
-  void Add(const Key& key, uint64_t first, uint64_t count);  // an order came in
-  void OrderFailed(const Key& key);                          // it did not: the next Take orders again
+  void Add(const Key& key, uint64_t first, uint64_t count, uint64_t ordered);  // an order came in, perhaps with less
+  void OrderFailed(const Key& key, std::string why);                           // it did not: the next Take orders again
+  // Why there are no keys for `slots` and will be none: the type is used up. Empty: there may be.
+  std::string UsedUp(const rewrite::Snapshot& snapshot, const std::vector<rewrite::KeySlot>& slots);
 
  private:
   struct Range { uint64_t next, end; };
   struct Stock {
     std::deque<Range> ranges;
     uint64_t left = 0, ordered = 0;
+    std::string used_up;
   };
   Stock& Find(const rewrite::Snapshot& snapshot, const rewrite::KeySlot& slot, Key* key);
   void Order(const Key& key, Stock* stock, uint64_t need);

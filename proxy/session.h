@@ -76,6 +76,7 @@ class Session {
   static constexpr Action kEnd = 0, kRelay = 1, kAnswered = 2;  // the session ends; send outgoing_; done with this command
   static constexpr Action kAgain = 3;                           // plan it once more: another snapshot is pinned
   static constexpr char kNearFrame[] = "the statement is so near to a multiple of 16 MiB that its rewritten form needs another packet; send it in smaller parts";
+  static constexpr char kAsksForTheLast[] = "the statement asks what became of the one before it, right behind a change of the session's settings, which have to be read in between; ask for it in a statement of its own";
   static constexpr char kNoLease[] = "the lease on the control schema has run out, so writes to migrating tables are held back; try again";
 
   // What a time limit has begun: pending operations are cancelled, and whoever waits on them sees it.
@@ -142,7 +143,8 @@ class Session {
 
   // session_facts.cc
   awaitable<bool> LearnFacts();   // false: the session ends. True may leave facts_known_ false: see NoFacts
-  awaitable<Action> NoFacts();
+  awaitable<Action> NoFacts(std::string why = "the session's sql_mode, character set and schema could not be read from the backend; connect again");
+  bool FactsWouldTell(std::string_view text) const;
   awaitable<bool> LearnTransactionState();
   awaitable<bool> HiddenCommand(std::string_view payload, protocol::ReplyTracker* tracker, std::string* reply);
   awaitable<bool> HiddenQuery(std::string_view sql, std::vector<std::string>* first_row, bool* ok);
@@ -164,7 +166,7 @@ class Session {
   awaitable<Action> MayWrite();
   bool StillMayWrite(const rewrite::Plan& plan) const;
   awaitable<bool> TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys, uint64_t rows = 0);
-  awaitable<Action> NoKeys();
+  awaitable<Action> NoKeys(const std::vector<rewrite::KeySlot>& slots);
   awaitable<Action> Refuse(std::string reason);
   rewrite::MigrationSet Cohort();  // by the pinned snapshot
   void KeepAttributes(std::string_view attributes);

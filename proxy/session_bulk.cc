@@ -150,7 +150,7 @@ awaitable<Session::Action> Session::BulkExecute(std::string_view payload, Prepar
     for (size_t i = 0; i < rows && !plan->key_slots.empty(); ++i) slots.insert(slots.end(), plan->key_slots.begin(), plan->key_slots.end());
     const bool enough = co_await TakeKeys(slots, &keys);
     if (closing_) co_return kEnd;
-    if (!enough) co_return co_await NoKeys();
+    if (!enough) co_return co_await NoKeys(plan->key_slots);
     if (!StillMayWrite(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
     thread_->metrics()->rewritten.Add();
     statement->types_elsewhere = true;

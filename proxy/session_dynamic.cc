@@ -222,7 +222,7 @@ awaitable<Session::Action> Session::ExecuteVariant(std::string_view head, const 
   std::vector<uint64_t> keys;
   const bool enough = co_await TakeKeys(plan->key_slots, &keys);
   if (closing_) co_return kEnd;
-  if (!enough) co_return co_await NoKeys();
+  if (!enough) co_return co_await NoKeys(plan->key_slots);
   std::string set, sql = "EXECUTE " + name;
   std::vector<bool> used(dynamic.values.size(), false);
   for (size_t i = 0; i < plan->params.size(); ++i) {

@@ -7,6 +7,7 @@
 #include "fmt/format.h"
 #include "protocol/codec.h"
 #include "proxy/session.h"
+#include "proxy/sql_words.h"
 #include "rewrite/names.h"
 
 namespace crossfade::proxy {
@@ -115,13 +116,21 @@ awaitable<bool> Session::LearnFacts() {
 }
 
 // The backend would not say (an expired password, say): where a migration needs care, nothing is done on a guess.
-awaitable<Session::Action> Session::NoFacts() {
+awaitable<Session::Action> Session::NoFacts(std::string why) {
   bool careful = !pinned_->known;
   for (const rewrite::MigrationState& state : pinned_->snapshot->migrations) {
     careful = careful || (state.phase >= config::Phase::kDualWrite && !state.Finished());
   }
   if (!careful) co_return kRelay;
-  co_return co_await Refuse("the session's sql_mode, character set and schema could not be read from the backend; connect again");
+  co_return co_await Refuse(std::move(why));
+}
+
+// Asking the session for its settings would change what ROW_COUNT() and the like say.
+bool Session::FactsWouldTell(std::string_view text) const {
+  if (facts_known_) return false;
+  for (const char* word : {"row_count", "found_rows", "warning_count", "error_count"})
+    if (ContainsWord(text, word)) return true;
+  return false;
 }
 
 }  // namespace crossfade::proxy

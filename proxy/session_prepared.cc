@@ -235,6 +235,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   if (NamesRefused(payload)) co_return co_await NoSuchStatement(payload);
   PreparedStatement* statement = FindPrepared(payload);
   if (!facts_known_) {
+    if (FactsWouldTell(statement->text)) co_return co_await NoFacts(kAsksForTheLast);
     const bool learnt = co_await LearnFacts();
     if (!learnt) co_return kEnd;
     if (!facts_known_) co_return co_await NoFacts();
@@ -315,7 +316,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   if (!plan->key_slots.empty()) {
     const bool enough = co_await TakeKeys(plan->key_slots, &keys);
     if (closing_) co_return kEnd;
-    if (!enough) co_return co_await NoKeys();
+    if (!enough) co_return co_await NoKeys(plan->key_slots);
   }
   if (!StillMayWrite(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   thread_->metrics()->rewritten.Add();

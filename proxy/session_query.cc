@@ -118,7 +118,7 @@ awaitable<bool> Session::TakeKeys(const std::vector<rewrite::KeySlot>& slots, st
   while (!closing_) {
     if (thread_->keys()->Take(*pinned_->snapshot, slots, keys, rows)) co_return true;
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    if (left.count() <= 0) co_return false;
+    if (left.count() <= 0 || !thread_->keys()->UsedUp(*pinned_->snapshot, slots).empty()) co_return false;
     thread_->metrics()->waited_for_keys.Add();
     co_await thread_->keys_came()->Wait(std::min<std::chrono::milliseconds>(left, std::chrono::milliseconds(500)));
   }
@@ -184,6 +184,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   }
   std::string_view sql = payload.substr(offset);
   if (!facts_known_) {
+    if (FactsWouldTell(sql)) co_return co_await NoFacts(kAsksForTheLast);
     const bool learnt = co_await LearnFacts();
     if (!learnt) co_return kEnd;
     if (!facts_known_) co_return co_await NoFacts();
@@ -222,7 +223,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   if (!plan->key_slots.empty()) {
     const bool enough = co_await TakeKeys(plan->key_slots, &keys);
     if (closing_) co_return kEnd;
-    if (!enough) co_return co_await NoKeys();
+    if (!enough) co_return co_await NoKeys(plan->key_slots);
   }
   if (!StillMayWrite(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   outgoing_.assign(protocol::kFrameHeader, '\0');  // the header is known once the text is
@@ -241,7 +242,9 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   co_return kRelay;
 }
 
-awaitable<Session::Action> Session::NoKeys() {
+awaitable<Session::Action> Session::NoKeys(const std::vector<rewrite::KeySlot>& slots) {
+  const std::string used_up = thread_->keys()->UsedUp(*pinned_->snapshot, slots);
+  if (!used_up.empty()) co_return co_await Refuse(used_up);
   const bool sent = co_await SendError(AfterCommand(), 1205, "HY000", "crossfade: no new keys could be reserved in time; try restarting transaction");
   co_return sent ? kAnswered : kEnd;
 }

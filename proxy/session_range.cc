@@ -33,10 +33,19 @@ awaitable<Session::Action> Session::SendRanged() {
   ranged.keys.clear();
   const bool enough = co_await TakeKeys(ranged.plan->key_slots, &ranged.keys, ranged.rows);
   if (closing_) co_return kEnd;
-  if (!enough) co_return co_await NoKeys();
+  if (!enough) co_return co_await NoKeys(ranged.plan->key_slots);
   if (!StillMayWrite(*ranged.plan)) {  // it waited for keys
     EndRange(0);
     co_return co_await Refuse(kNoLease);
+  }
+  if (ranged.plan->key_slots[0].variable) {
+    bool done = false;
+    const bool alive = co_await HiddenStatement(fmt::format("SET @{} = {}", rewrite::kRowVariable, ranged.keys[0] - 1), &done);
+    if (!alive) co_return kEnd;
+    if (!done) {
+      EndRange(0);
+      co_return co_await Refuse("the backend did not take the new keys; try again");
+    }
   }
   outgoing_.clear();
   bool fits = true;

@@ -29,8 +29,8 @@ void Context::Touch(const MigratingTable& table, bool write) {
   writes |= table.migrations;
 }
 
-uint32_t Context::NewSlot(const Key& key, KeySlot::Use use, bool exact) {
-  plan->key_slots.push_back({key.migration, key.index, use, exact});
+uint32_t Context::NewSlot(const Key& key, KeySlot::Use use, bool exact, bool variable) {
+  plan->key_slots.push_back({key.migration, key.index, use, exact, variable});
   return static_cast<uint32_t>(plan->key_slots.size() - 1);
 }
 

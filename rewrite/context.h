@@ -44,7 +44,7 @@ struct Context {
   void Note(std::string_view text);
 
   void Touch(const MigratingTable& table, bool write);
-  uint32_t NewSlot(const Key& key, KeySlot::Use use = KeySlot::kOne, bool exact = false);
+  uint32_t NewSlot(const Key& key, KeySlot::Use use = KeySlot::kOne, bool exact = false, bool variable = false);
   // For the report of what breaks once the old side has gone. See old_use.cc.
   void OldValue(const Key& key, ValueShape shape);
   void OldName(const KeyColumn& column);

@@ -51,4 +51,10 @@ std::string QuoteName(std::string_view name) {
   return out + "`";
 }
 
+bool AsksForTheLast(std::string_view word) {
+  for (std::string_view each : {"row_count", "found_rows", "warning_count", "error_count"})
+    if (NameEq(word, each)) return true;
+  return false;
+}
+
 }  // namespace crossfade::rewrite

@@ -65,7 +65,9 @@ struct KeySlot {
   uint32_t key = 0;        // index into Migration::keys
   enum Use : uint8_t { kOne, kFirst, kLast } use = kOne;
   bool exact = false;      // kFirst: as many of the range are used as the statement says it affected
+  bool variable = false;   // kFirst: stands in the user variable kRowVariable, less 1
 };
+inline constexpr char kRowVariable[] = "crossfade_row";
 // The server's answer where a range is too short. Nothing was written then: a longer range is taken.
 bool IsPastRange(uint16_t code, std::string_view message);
 

@@ -53,6 +53,7 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
     if (column.own) {
       if (insert.replace) return context.Refuse(key, fmt::format("REPLACE … SELECT into {}, whose rows keep their new keys", table.name), "insert the rows with VALUES");
       if (!column.key->fresh.empty()) CheckMadeByDefault(context, table, column, "INSERT … SELECT");
+      else if (numbered != nullptr) context.Refuse(key, fmt::format("INSERT … SELECT into {}, which has several new keys", table.name), "insert the rows with VALUES");
       else numbered = &column;
       if (context.refused) return;
       if (fresh >= 0) return context.Refuse(key, fmt::format("{} is given by a query", column.new_name), "insert the rows with VALUES, or leave it out");

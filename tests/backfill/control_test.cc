@@ -117,6 +117,17 @@ TEST_P(Control, KeyBlocksNeverOverlapAndKeepToTheType) {
   Run("UPDATE cf_control.allocators SET next = 4294967290");
   EXPECT_EQ(*ReserveKeys(*db_, *config_, "ik", "P", 6), 4294967290u);
   EXPECT_TRUE(absl::IsResourceExhausted(ReserveKeys(*db_, *config_, "ik", "P", 1).status()));
+  // The last of a type come in parts, each an eighth of what is left.
+  Run("UPDATE cf_control.allocators SET next = 4294967296 - 80");
+  uint64_t granted = 0;
+  EXPECT_TRUE(absl::IsResourceExhausted(ReserveKeys(*db_, *config_, "ik", "P", 1000).status()));
+  EXPECT_EQ(*ReserveKeys(*db_, *config_, "ik", "P", 1000, &granted), 4294967216u);
+  EXPECT_EQ(granted, 10u);
+  EXPECT_EQ(*ReserveKeys(other, *config_, "ik", "P", 1000, &granted), 4294967226u);
+  EXPECT_EQ(granted, 8u);
+  EXPECT_EQ(*ReserveKeys(*db_, *config_, "ik", "P", 62, &granted), 4294967234u);
+  EXPECT_EQ(granted, 62u);
+  EXPECT_TRUE(absl::IsResourceExhausted(ReserveKeys(*db_, *config_, "ik", "P", 1, &granted).status()));
 }
 
 TEST_P(Control, DigestsAddUp) {

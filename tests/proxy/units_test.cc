@@ -123,14 +123,14 @@ TEST_F(KeyPoolTest, OrdersAheadAndNeverGivesAKeyTwice) {
   EXPECT_FALSE(pool.Take(snapshot, one, &keys));
   EXPECT_FALSE(pool.Take(snapshot, one, &keys));
   ASSERT_EQ(orders.size(), 1u) << "one order is enough";
-  pool.Add({"m", "a"}, 101, 10);
+  pool.Add({"m", "a"}, 101, 10, 10);
   std::vector<uint64_t> all;
   for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(pool.Take(snapshot, one, &keys));
     all.push_back(keys[0]);
   }
   EXPECT_EQ(orders.size(), 2u) << "half a block left: the next is on order";
-  pool.Add({"m", "a"}, 501, 10);
+  pool.Add({"m", "a"}, 501, 10, 10);
   for (int i = 0; i < 10; ++i) {
     ASSERT_TRUE(pool.Take(snapshot, one, &keys));
     all.push_back(keys[0]);
@@ -143,9 +143,9 @@ TEST_F(KeyPoolTest, RangesAreWholeAndWhatIsLeftOfThemComesBack) {
   EXPECT_FALSE(pool.Take(snapshot, range, &keys, 20));
   ASSERT_EQ(orders.size(), 1u);
   EXPECT_EQ(orders[0].second, 20u);
-  pool.Add({"m", "a"}, 1, 10);
+  pool.Add({"m", "a"}, 1, 10, 10);
   EXPECT_FALSE(pool.Take(snapshot, range, &keys, 20)) << "there are twenty in no one piece";
-  pool.Add({"m", "a"}, 101, 30);
+  pool.Add({"m", "a"}, 101, 30, 30);
   ASSERT_TRUE(pool.Take(snapshot, range, &keys, 20));
   EXPECT_EQ(keys, (std::vector<uint64_t>{101, 120}));
   pool.GiveBack(snapshot, range[0], 104, 121);
@@ -161,7 +161,7 @@ TEST_F(KeyPoolTest, AStatementWithMoreRowsThanABlock) {
   ASSERT_EQ(orders.size(), 1u);
   EXPECT_EQ(orders[0].first.second, "b");
   EXPECT_GE(orders[0].second, 25u);
-  pool.Add({"m", "b"}, 1, orders[0].second);
+  pool.Add({"m", "b"}, 1, orders[0].second, orders[0].second);
   ASSERT_TRUE(pool.Take(snapshot, many, &keys));
   EXPECT_EQ(keys.size(), 25u);
   EXPECT_EQ(keys.back(), 25u);
@@ -170,7 +170,7 @@ TEST_F(KeyPoolTest, AStatementWithMoreRowsThanABlock) {
 TEST_F(KeyPoolTest, AFailedOrderIsMadeAgain) {
   const std::vector<rewrite::KeySlot> one = {{0, 0}};
   EXPECT_FALSE(pool.Take(snapshot, one, &keys));
-  pool.OrderFailed({"m", "a"});
+  pool.OrderFailed({"m", "a"}, "");
   EXPECT_FALSE(pool.Take(snapshot, one, &keys));
   EXPECT_EQ(orders.size(), 2u);
 }

@@ -138,7 +138,7 @@ struct Ran {
 Ran RunCase(Client& client, const rewrite::GoldenOptions& options, const std::string& case_options, const std::string& sql, const std::string& waiting) {
   std::smatch mode;
   const bool has_mode = std::regex_search(case_options, mode, std::regex("sql_mode=([A-Z_,]*)"));
-  Run(client, fmt::format("SET @p = NULL, sql_mode = '{}', foreign_key_checks = {}", has_mode ? mode[1].str() : "STRICT_TRANS_TABLES,ONLY_FULL_GROUP_BY",
+  Run(client, fmt::format("SET @p = NULL, @crossfade_row = 1000, sql_mode = '{}', foreign_key_checks = {}", has_mode ? mode[1].str() : "STRICT_TRANS_TABLES,ONLY_FULL_GROUP_BY",
                           options.facts.foreign_key_checks ? 1 : 0));
   Run(client, "SET NAMES " + options.facts.charset);
   Run(client, "USE " + options.facts.schema);
