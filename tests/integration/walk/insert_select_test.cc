@@ -172,7 +172,8 @@ TEST_P(InsertSelectTest, TheOrderOfTheQueryIsKept) {
   };
   EXPECT_EQ(rows("shop"), rows("alone"));
   ASSERT_TRUE(client_->Query("SET character_set_results = utf16").ok());
-  EXPECT_EQ(client_->Query(Rows("wide", 100)).affected, 100u);
+  const Reply wide = client_->Query(Rows("wide", 100));
+  EXPECT_EQ(wide.affected, 100u) << wide.error << " " << testing::PrintToString(wide.message);
   // These are numbers here, and strings once they stand in a table.
   EXPECT_EQ(client_->Query("INSERT INTO items (code, label, stock) SELECT DISTINCT 'hex', 'y', 0x31 FROM dup").error, 1235u);
   // A bare name may mean the query's column: it is not guessed.
