@@ -90,7 +90,7 @@ void NumberRows(Context& context, Insert& insert, const MigratingTable& table, c
   const bool exact = !insert.ignore && insert.on_duplicate.empty();
   const std::string first = SlotMark(context.NewSlot(key, KeySlot::kFirst, exact, maria)), last = SlotMark(context.NewSlot(key, KeySlot::kLast));
   const std::string number =
-      maria ? fmt::format("CASE WHEN UUID_SHORT() IS NULL THEN NULL WHEN CAST((@{0} := @{0} + 1) AS UNSIGNED) <= {1} THEN CAST(@{0} AS UNSIGNED) ELSE CAST(@{0} AS UNSIGNED) + {2} END", kRowVariable, last, kPastRange)
+      maria ? fmt::format("CASE WHEN UUID_SHORT() IS NULL THEN NULL WHEN CAST((@{0} := @{0} + 1) AS UNSIGNED) <= {1} THEN CAST(@{0} AS UNSIGNED) ELSE CAST(COALESCE(@{0}, 1) AS UNSIGNED) + {2} END", kRowVariable, last, kPastRange)
             : fmt::format("CASE WHEN UUID_SHORT() IS NULL THEN NULL WHEN {0} + ({1} - 1) <= {2} THEN {0} + ({1} - 1) ELSE {1} + {3} END", first, kRowNumber, last, kPastRange);
   if (!wrapped) {
     context.editor.After(query.selects[0]->items.back().span.end - 1, ", " + number);

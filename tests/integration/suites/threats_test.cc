@@ -140,7 +140,7 @@ TEST_P(Threats, AHiddenWriteIsSeen) {
       const auto run = [&](const std::string& text) {
         Connect(CLIENT_MULTI_STATEMENTS);
         client_->Query("USE deb");
-        client_->Query(fmt::format("SET sql_mode = '{}'", mode));
+        client_->Query(fmt::format("SET sql_mode = '{}', @{} = 16", mode, rewrite::kRowVariable));
         client_->Query(text);
         while (mysql_more_results(client_->raw()) && mysql_next_result(client_->raw()) == 0)
           if (MYSQL_RES* result = mysql_store_result(client_->raw())) mysql_free_result(result);

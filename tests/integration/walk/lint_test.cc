@@ -55,7 +55,7 @@ class LintTest : public testing::TestWithParam<Engine> {
     ASSERT_TRUE(client.ok());
     for (int i = 0; i < 5; ++i) ASSERT_TRUE(client->Query("INSERT INTO Caves VALUES ('cave-" + std::to_string(i) + "', 'a\n;b')").ok());
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(client->Execute("INSERT INTO Bears (name, caveId) VALUES (?, ?)", {"Bo", "cave-" + std::to_string(i)}).ok());
-    ASSERT_TRUE(client->Query("INSERT INTO Caves SELECT CONCAT(id, 'x'), label FROM Caves").ok());
+    ASSERT_TRUE(client->Query("REPLACE INTO Caves SELECT CONCAT(id, 'x'), label FROM Caves").ok());
     ASSERT_TRUE(client->Query("SELECT *\nFROM Caves\nWHERE id = 'cave-1'").ok());
     ASSERT_TRUE(client->Query("USE mysql").ok());
     ASSERT_TRUE(client->Query("SELECT COUNT(*) FROM zoo.Bears").ok());
