@@ -209,7 +209,7 @@ int main(int argc, char** argv) {
   app.add_flag("--parallel", options.parallel, "all schemas with connections at once, else every fifth");
   app.add_flag("--print", options.print, "every statement");
   CLI11_PARSE(app, argc, argv);
-  if (std::getenv("CROSSFADE_LONG") != nullptr && options.total == 0 && options.seeds == 1) {
+  if (std::getenv("CROSSFADE_LONG") != nullptr && options.total == 0 && options.seeds <= 1) {
     options.total = 110'000;
     options.statements = 300;
   }
