@@ -7,7 +7,6 @@
 #include "fmt/format.h"
 #include "protocol/codec.h"
 #include "proxy/session.h"
-#include "proxy/sql_words.h"
 #include "rewrite/names.h"
 
 namespace crossfade::proxy {
@@ -127,10 +126,7 @@ awaitable<Session::Action> Session::NoFacts(std::string why) {
 
 // Asking the session for its settings would change what ROW_COUNT() and the like say.
 bool Session::FactsWouldTell(std::string_view text) const {
-  if (facts_known_) return false;
-  for (const char* word : {"row_count", "found_rows", "warning_count", "error_count"})
-    if (ContainsWord(text, word)) return true;
-  return false;
+  return !facts_known_ && rewrite::AsksForTheLast(text);
 }
 
 }  // namespace crossfade::proxy

@@ -51,9 +51,16 @@ std::string QuoteName(std::string_view name) {
   return out + "`";
 }
 
-bool AsksForTheLast(std::string_view word) {
-  for (std::string_view each : {"row_count", "found_rows", "warning_count", "error_count"})
-    if (NameEq(word, each)) return true;
+bool AsksForTheLast(std::string_view text) {
+  const std::string folded = FoldName(text);
+  for (std::string_view function : {"row_count", "found_rows"}) {
+    for (size_t at = folded.find(function); at != std::string::npos; at = folded.find(function, at + 1)) {
+      const size_t next = folded.find_first_not_of(" \t\r\n", at + function.size());
+      if (next != std::string::npos && folded[next] == '(') return true;
+    }
+  }
+  for (std::string_view variable : {"@@warning_count", "@@error_count", "@@session.warning_count", "@@session.error_count", "@@local.warning_count", "@@local.error_count"})
+    if (folded.find(variable) != std::string::npos) return true;
   return false;
 }
 

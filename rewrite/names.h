@@ -14,7 +14,7 @@ bool NameEq(std::string_view a, std::string_view b);  // equal when folded
 bool HasHighByte(std::string_view text);
 std::string QuoteName(std::string_view name);  // `name`, backticks doubled: right in every sql_mode
 
-// A word by which a statement asks what became of the one before it: ROW_COUNT, FOUND_ROWS, @@warning_count, @@error_count.
-bool AsksForTheLast(std::string_view word);
+// The statement asks what became of the one before it: by ROW_COUNT(), FOUND_ROWS(), @@warning_count or @@error_count.
+bool AsksForTheLast(std::string_view text);
 
 }  // namespace crossfade::rewrite

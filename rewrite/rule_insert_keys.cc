@@ -71,7 +71,11 @@ void NumberRows(Context& context, Insert& insert, const MigratingTable& table, c
     if (wrapped && (kind == TokenKind::kHex || kind == TokenKind::kBit)) return context.Refuse(key, fmt::format("INSERT … SELECT into {} with a hexadecimal or bit literal", table.name), "write a number or a string");
     for (std::string_view each : {"examined", "sql_calc_found_rows"})
       if (NameEq(word, each)) return context.Refuse(key, fmt::format("INSERT … SELECT into {} with {}", table.name, each), "leave it out");
-    if (maria && AsksForTheLast(word)) return context.Refuse(key, fmt::format("INSERT … SELECT into {} asks for the outcome of the statement before it", table.name), "ask for it in a statement of its own");
+  }
+  const auto& tokens = context.tokens.tokens;
+  const std::string_view text = context.tokens.source.substr(tokens[query.span.begin].begin, tokens[query.span.end - 1].end - tokens[query.span.begin].begin);
+  if (maria && AsksForTheLast(text)) {
+    return context.Refuse(key, fmt::format("INSERT … SELECT into {} asks for the outcome of the statement before it", table.name), "ask for it in a statement of its own");
   }
   // A reply that has begun with its columns cannot be taken back.
   if (!insert.returning.empty()) return context.Refuse(key, fmt::format("INSERT … SELECT … RETURNING into {}", table.name), "leave RETURNING out, or insert the rows with VALUES");

@@ -225,6 +225,9 @@ TEST_P(InsertSelectTest, NumbersOfSeveralTablesAndOfAnEarlierMigration) {
 TEST_P(InsertSelectTest, RowCountIsNotSpoiled) {
   Walk("dual_write");
   EXPECT_EQ(client_->Query("INSERT INTO items (code, label, stock) VALUES ('rc', 'x', ROW_COUNT())").error, 1235u);
+  EXPECT_EQ(client_->Query("UPDATE items SET stock = @@warning_count WHERE code = 't1-1'").error, 1235u);
+  // A column of such a name is none of it.
+  EXPECT_EQ(client_->Query("UPDATE items SET error_count = error_count + 1 WHERE code = 't1-1'").error, 1054u);
   ASSERT_TRUE(client_->Query("UPDATE items SET stock = 7 WHERE code IN ('t1-1', 't1-2', 't1-3')").ok());
   EXPECT_EQ(client_->Query("INSERT INTO items (code, label, stock) VALUES ('rc', 'x', ROW_COUNT())").affected, 1u);
   EXPECT_EQ(One("SELECT stock FROM shop.items WHERE code = 'rc'"), "3");
