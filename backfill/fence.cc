@@ -6,6 +6,7 @@
 #include <chrono>
 #include <thread>
 
+#include "backfill/failpoint.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
 #include "spdlog/spdlog.h"
@@ -83,8 +84,10 @@ absl::StatusOr<std::vector<Entry>> KillAll(Connection& connection, const config:
       }
     }
     for (const auto& [proxy, killed] : gone) {
+      CROSSFADE_FAILPOINT("fence.killed", proxy);
       absl::Status forgotten = ForgetConnections(connection, config, proxy, killed);
       if (!forgotten.ok()) return forgotten;
+      CROSSFADE_FAILPOINT("fence.forgotten", proxy);
     }
     if (left.empty() || std::chrono::steady_clock::now() >= until) return left;
     entries = std::move(left);
@@ -155,6 +158,7 @@ absl::StatusOr<std::string> FenceLost(Connection& connection, const config::Conf
   auto lost = connection.Query(LostSql(config) + " LIMIT 1");
   if (!lost.ok()) return lost.status();
   if (lost->rows.empty()) return std::string();
+  CROSSFADE_FAILPOINT("fence.lost", "");
   std::vector<Entry> entries;
   absl::Status status = InTransaction(connection, [&]() -> absl::Status {
     auto epoch = LockEpoch(connection, config, "FOR UPDATE");
@@ -168,6 +172,7 @@ absl::StatusOr<std::string> FenceLost(Connection& connection, const config::Conf
         .status();
   });
   if (!status.ok()) return status;
+  CROSSFADE_FAILPOINT("fence.fenced", "");
   const size_t count = entries.size();
   std::string why;
   auto left = KillAll(connection, config, std::move(entries), &why);

@@ -25,8 +25,8 @@ WORKLOADS = {  # name: (script, connections)
 
 
 class Plan:
-    def __init__(self, seconds, rounds, quick):
-        self.seconds, self.rounds, self.quick = seconds, rounds, quick
+    def __init__(self, seconds, rounds, quick, workloads=""):
+        self.seconds, self.rounds, self.quick, self.workloads = seconds, rounds, quick, workloads
 
 
 def medians(samples):
@@ -54,15 +54,17 @@ def one_run(peer, script, threads, seconds, schema, *arguments):
     run = sysbench(script, peer.port, threads, max(seconds, 3) if crowd else seconds, schema, *arguments, mark=mark)
     spent = costs[-1] - costs[0] if crowd and len(costs) > 1 else peer.cpu_ns() - before
     seconds = len(costs) - 1 if crowd and len(costs) > 1 else run.seconds
-    return {"qps": run.queries / seconds, "cpu_us": spent / 1000 / run.queries, "p50_ms": run.p50, "p99_ms": run.p99}
+    return {"qps": run.queries / seconds, "cpu_us": spent / 1000 / run.queries, "p50_ms": run.p50, "p99_ms": run.p99, "queries": run.queries}
 
 
-def rounds_of(world, plan, peers, script, threads, arguments=(), schema=lambda name: "sbtest"):
+def rounds_of(world, plan, peers, script, threads, arguments=(), schema=lambda name: "sbtest", seen=lambda name, run: None):
     samples = {name: [] for name in peers}
     for turn in range(plan.rounds):
         order = peers if turn % 2 == 0 else list(reversed(peers))
         for name in order:
             samples[name].append(one_run(world.peers[name], script, threads, plan.seconds, schema(name), *arguments))
+            seen(name, samples[name][-1])
+            del samples[name][-1]["queries"]
     return with_ratios(medians(samples))
 
 
@@ -76,7 +78,7 @@ def part_proxies(world, plan):
     schema = lambda name: "sbnew" if name == "rewritten" else "sbtest"
     out = {}
     for workload, (script, threads) in WORKLOADS.items():
-        if plan.quick and workload in ("point select, 1000", "write-only, 16"):
+        if plan.workloads not in workload or (plan.quick and not plan.workloads and workload in ("point select, 1000", "write-only, 16")):
             continue
         arguments = ["--table-size=%d" % ROWS, "--db-ps-mode=disable"]
         out[workload] = rounds_of(world, plan, names, script, threads, arguments, schema)
@@ -97,18 +99,27 @@ def part_states(world, plan):
     names = present(world, ["direct", "relay", "rewritten"])
     schema = lambda name: "zoo" if name == "rewritten" else "plain"
     rows = "--rows=%d" % PARENTS
-    out = {"dual writes, text, 16": rounds_of(world, plan, names, LUA, 16, ["--op=write", rows], schema),
-           "dual writes, prepared, 16": rounds_of(world, plan, names, LUA, 16, ["--op=write", "--prepared=1", rows], schema)}
-    samples = {name: [] for name in names}
-    for _ in range(plan.rounds):
-        for name in names:
-            extra = ["--new=1"] if name == "rewritten" else []
-            samples[name].append(one_run(world.peers[name], LUA, 16, plan.seconds, schema(name), "--op=either", rows, *extra))
-    out["either key, 16"] = with_ratios(medians(samples))
-    if "compared" in world.peers:
+    out = {}
+    if plan.workloads in "dual writes, text, 16":
+        out["dual writes, text, 16"] = rounds_of(world, plan, names, LUA, 16, ["--op=write", rows], schema)
+    if plan.workloads in "dual writes, prepared, 16":
+        out["dual writes, prepared, 16"] = rounds_of(world, plan, names, LUA, 16, ["--op=write", "--prepared=1", rows], schema)
+    if plan.workloads in "either key, 16":
+        samples = {name: [] for name in names}
+        for _ in range(plan.rounds):
+            for name in names:
+                extra = ["--new=1"] if name == "rewritten" else []
+                samples[name].append(one_run(world.peers[name], LUA, 16, plan.seconds, schema(name), "--op=either", rows, *extra))
+                del samples[name][-1]["queries"]
+        out["either key, 16"] = with_ratios(medians(samples))
+    if plan.workloads in "reads, 10 % compared, 16":
         names = present(world, ["direct", "relay", "rewritten", "compared"])
         where = {"direct": "plain", "relay": "plain", "rewritten": "zoo", "compared": "pairs"}
-        out["reads, 10 % compared, 16"] = rounds_of(world, plan, names, LUA, 16, ["--op=read", rows], where.get)
+        before, queries = world.compared("pairs"), [0]
+        table = rounds_of(world, plan, names, LUA, 16, ["--op=read", rows], where.get, lambda name, run: queries.append(run["queries"] * (name == "compared")))
+        time.sleep(3)  # until the last ones are in the control schema
+        table["compared"]["compared_share"] = (world.compared("pairs") - before) / sum(queries)
+        out["reads, 10 % compared, 16"] = table
     return out
 
 
@@ -230,7 +241,7 @@ def part_scale(world, plan):
         before = _plan_cache(peer)
         runs = [one_run(peer, LUA, 16, plan.seconds, "zoo", "--op=shapes", f"--shapes={count}", "--rows=%d" % PARENTS) for _ in range(plan.rounds)]
         after = _plan_cache(peer)
-        figures = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        figures = {key: statistics.median(run[key] for run in runs) for key in runs[0] if key != "queries"}
         hits, misses = (after.get(key, 0) - before.get(key, 0) for key in ("hits", "misses"))
         if hits + misses > 0:
             figures["hit_rate"] = hits / (hits + misses)

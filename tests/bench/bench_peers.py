@@ -89,6 +89,13 @@ class World:
     def sql(self, text):
         subprocess.run(["mariadb", "--no-defaults", "--skip-ssl", "-uroot", "-h127.0.0.1", f"-P{self.port}"], input=text, text=True, check=True, stdout=subprocess.DEVNULL)
 
+    def compared(self, migration):
+        """Reads that were compared so far, as the control schema has them."""
+        done = subprocess.run(["mariadb", "--no-defaults", "--skip-ssl", "-N", "-uroot", "-h127.0.0.1", f"-P{self.port}", "-e",
+                               f"SELECT COALESCE(SUM(compared), 0) FROM cf_compared.comparisons WHERE migration = '{migration}'"],
+                              text=True, check=True, capture_output=True)
+        return int(done.stdout)
+
     def fill(self, rows, parents):
         for schema in ("sbtest", "sbnew", "zoo", "plain", "pairs"):
             self.sql(f"CREATE DATABASE {schema}")

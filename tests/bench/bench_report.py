@@ -5,7 +5,8 @@ import html
 COLUMNS = {"qps": ("queries/s", "{:.0f}"), "qps_over_direct": ("/direct", "{:.2f}"), "cpu_us": ("CPU µs/query", "{:.1f}"),
            "cpu_over_relay": ("CPU/relay", "{:.2f}"), "p50_ms": ("p50 ms", "{:.2f}"), "p99_ms": ("p99 ms", "{:.2f}"),
            "cpu_ms_mb": ("CPU ms/MB", "{:.2f}"), "mb_s": ("MB/s", "{:.0f}"), "per_s": ("a second", "{:.0f}"),
-           "hit_rate": ("plan cache hits", "{:.3f}"), "plans": ("plans kept", "{:.0f}"), "calls": ("calls", "{:.2f}")}
+           "hit_rate": ("plan cache hits", "{:.3f}"), "plans": ("plans kept", "{:.0f}"), "calls": ("calls", "{:.2f}"),
+           "compared_share": ("share compared", "{:.3f}")}
 COLOURS = {"relay": "#9aa0a6", "haproxy": "#c58af9", "router": "#f6aea9", "none": "#8ab4f8", "untouched": "#1a73e8", "rewritten": "#188038"}
 NAMES = {"none": "Crossfade, no migration", "untouched": "Crossfade, 10 migrations, none touched", "rewritten": "Crossfade, rewritten",
          "compared": "Crossfade, 10 % compared", "relay": "relay", "haproxy": "HAProxy", "router": "MySQL Router", "direct": "direct"}

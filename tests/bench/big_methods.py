@@ -33,11 +33,10 @@ class Crossfade(Method):
     def prepare(self):
         self.port, self.admin = free_ports(2)
         self.file = self.world.folder / "crossfade.yaml"
-        limits = "limits: {backfill_idle_share: 0}\n" if self.idle else ""  # beside an application: everything as it comes
-        extra = f"{limits}{self.world.crossfade}\n"
+        limits = ", ".join(["backfill_idle_share: 0"] * self.idle + [self.world.limits] * bool(self.world.limits))  # beside an application: as it comes
         self.file.write_text(
             f'listen:\n  - {{address: "127.0.0.1:{self.port}", backend: b}}\nbackends:\n  b: {{address: "127.0.0.1:{self.database.port}", tls: disabled}}\n'
-            f'control: {{backend: b, user: root, schema: cf}}\nadmin: "127.0.0.1:{self.admin}"\nlog_level: warn\n{extra}'
+            f'control: {{backend: b, user: root, schema: cf}}\nadmin: "127.0.0.1:{self.admin}"\nlog_level: warn\nlimits: {{{limits}}}\nthrottle: {{{self.world.throttle}}}\n'
             'migrations:\n  - name: m\n    schema: bench\n    phase: observe\n    columns:\n      - table: t\n        old: [c]\n'
             '        new:\n          c2: {type: int unsigned, from: "CRC32(c)"}\n')
         self.log = open(self.world.folder / "crossfade.log", "w")
@@ -118,7 +117,7 @@ class PtOsc(Method):
             command += ["--set-vars", "explain_format='TRADITIONAL'"]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            raise RuntimeError(f"pt-online-schema-change: {(done.stdout + done.stderr)[-600:]}")
+            raise RuntimeError(f"pt-online-schema-change: {(done.stdout + done.stderr).strip()[-170:]}")
         return {}
 
 

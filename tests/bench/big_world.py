@@ -91,7 +91,7 @@ class Load:
         self.begun = time.monotonic()
         self.process = subprocess.Popen(
             ["sysbench", HERE / "steady.lua", "--db-driver=mysql", "--mysql-host=127.0.0.1", f"--mysql-port={port}", "--mysql-user=root", "--mysql-ssl=off",
-             "--mysql-db=bench", f"--threads={THREADS}", f"--rate={RATE}", "--time=0", "--events=0", "--histogram=on", "--rand-type=uniform",
+             "--mysql-db=bench", f"--threads={THREADS}", f"--rate={RATE}", "--time=0", "--report-interval=1", "--percentile=99", "--events=0", "--histogram=on", "--rand-type=uniform",
              "--mysql-ignore-errors=1205,1213,1020", f"--rows={rows}", f"--stop={self.stop}", "run"], stdout=self.file, stderr=subprocess.STDOUT)
 
     def end(self):

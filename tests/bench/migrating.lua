@@ -67,7 +67,7 @@ local function either()
 end
 
 local function read()
-   con:query("SELECT name, age FROM bears WHERE cave = '" .. any() .. "'")
+   con:query("SELECT b.name, b.age, c.name FROM bears AS b JOIN caves AS c ON c.id = b.cave WHERE b.cave = '" .. any() .. "'")
 end
 
 local function shapes()

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "backfill/copier.h"
+#include "backfill/fence.h"
 #include "tests/backfill/control_v1.h"
 #include "tests/backfill/workload.h"
 #include "tests/crash/failpoint.h"
@@ -147,6 +148,7 @@ class Crash : public ServerTest {
       auto keys = BackfillComplete(*db_, *config_, "ik"), columns = BackfillComplete(*db_, *config_, "cc");
       return keys.ok() && columns.ok() && *keys && *columns && Value("SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = 'cf_data' AND table_name = 'R' AND column_name = 'p_id'") != "0";
     }));
+    ASSERT_NO_FATAL_FAILURE(LoseAProxy());
     // As a row that an UPDATE of its key moved behind the pass.
     Run("UPDATE R SET p_id = NULL WHERE p IS NOT NULL ORDER BY rid LIMIT 3");
     ASSERT_TRUE(Reach(Phase::kVerify));
@@ -177,6 +179,20 @@ class Crash : public ServerTest {
     EXPECT_GT(load.writes(), 200);
     Judge();
     std::printf("%d deaths of the migrator, %d of the server, %d writes\n", deaths_, server_deaths_, load.writes());
+  }
+  // Its lease runs out with a transaction of its own still open: the fence ends that, whoever dies over it.
+  void LoseAProxy() {
+    std::optional<Connection> lost;
+    ASSERT_TRUE(Until([&] {
+      lost = Open();
+      auto hosts = FindConnections(*db_, {lost->thread_id()});
+      const auto state = State();
+      if (!hosts.ok() || !state || !RenewLease(*db_, *config_, "lost", "there", state->epoch, state->epoch).ok()) return false;
+      auto registered = RegisterConnections(*db_, *config_, "lost", *hosts);
+      return registered.ok() && *registered && lost->Execute("START TRANSACTION").ok() && lost->Execute("UPDATE P SET tag = 'lost' WHERE name = 'k4'").ok();
+    }));
+    ASSERT_TRUE(Until([&] { return Value("SELECT COUNT(*) FROM cf_control.connections WHERE proxy = 'lost'") == "0"; }));
+    EXPECT_TRUE(absl::IsUnavailable(lost->Execute("COMMIT").status()));
   }
   void Belonging(const std::string& key, const std::string& p, const std::string& q) {
     EXPECT_TRUE(Zero(fmt::format("SELECT COUNT(*) FROM R LEFT JOIN P ON P.{} = R.{} WHERE NOT (P.tag <=> R.ptag)", key, p)));
