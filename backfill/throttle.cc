@@ -188,7 +188,8 @@ absl::Status Throttle::ReadLatency(std::vector<ThrottleValue>* values) {
                                              ControlTable(config_, "latency"), kEnoughCommands));
   if (!rows.ok()) return rows.status();
   const auto now = Clock::now();
-  if (rows->rows.empty() || !rows->rows[0][0]) {  // no traffic, nobody to hurt
+  application_ = !rows->rows.empty() && rows->rows[0][0].has_value();
+  if (!application_) {  // no traffic, nobody to hurt
     p99_ = 0;
     risen_ = false;
     pace_ = std::min(1.0, pace_ * 1.05);

@@ -50,6 +50,9 @@ class Throttle {
   ThrottleVerdict Look();
   // 1/2 to 1: how much of its time and size a chunk may have.
   double pace() const { return pace_.load(std::memory_order_relaxed); }
+  // An application works through the proxies, as their p99 tells (where it is looked at): row locks and the bytes of one commit
+  // hold it up for about as long as a chunk lasts.
+  bool application() const { return application_.load(std::memory_order_relaxed); }
   std::vector<ThrottleValue> Values() const;
 
   // Around each chunk.
@@ -90,6 +93,7 @@ class Throttle {
   std::atomic<int> working_{0};
   std::atomic<int64_t> worked_at_{0};
   std::atomic<double> pace_{1};
+  std::atomic<bool> application_{false};
   std::thread thread_;
 
   // The thread's own.

@@ -2,8 +2,10 @@
 // The connection phase. The backend's greeting goes to the client and the client's login to the backend, so the proxy
 // needs no passwords; capabilities are cut to what both sides and the proxy understand. Where only one side is secure,
 // caching_sha2_password's full exchange is bridged: towards the clear side by RSA, towards the secure one in clear.
-#include <boost/asio/connect.hpp>
+#include <sys/socket.h>
+
 #include <boost/asio/ip/tcp.hpp>
+#include <cerrno>
 
 #include "fmt/format.h"
 #include "proxy/prepared_statement.h"
@@ -38,6 +40,29 @@ uint64_t BackendCompression(config::Compression compression) {
 
 Compression MethodOf(uint64_t capability) { return capability == kClientCompress ? Compression::kZlib : Compression::kZstd; }
 
+// On the same machine a connection is there when connect returns: asked once more, it says so, and nothing has to be waited for.
+ErrorCode TryConnect(Socket* socket, const Endpoint& endpoint) {
+  ErrorCode ec;
+  socket->native_non_blocking(true, ec);
+  if (ec) return ec;
+  int error = 0;
+  for (int looks = 0; looks < 2; ++looks) {
+    if (::connect(socket->native_handle(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0) return {};
+    error = errno;
+    if (error == EISCONN && looks > 0) return {};
+    if (error != EINPROGRESS && error != EINTR) break;
+  }
+  if (error == EALREADY || error == EINTR) error = EINPROGRESS;
+  return ErrorCode(error, boost::system::system_category());
+}
+
+ErrorCode ConnectError(Socket* socket) {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  if (::getsockopt(socket->native_handle(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  return ErrorCode(error, boost::system::system_category());
+}
+
 }  // namespace
 
 awaitable<bool> Session::ConnectBackend() {
@@ -57,7 +82,11 @@ awaitable<bool> Session::ConnectBackend() {
     socket.close(ignored);
     socket.open(endpoint.protocol(), ec);
     if (ec) continue;
-    std::tie(ec) = co_await socket.async_connect(endpoint, kAsTuple);
+    ec = TryConnect(&socket, endpoint);
+    if (ec == asio::error::in_progress) {
+      std::tie(ec) = co_await socket.async_wait(asio::socket_base::wait_write, kAsTuple);
+      if (!ec) ec = ConnectError(&socket);
+    }
     if (ending_ != Ending::kNone) break;
     if (!ec) {
       if (!backend.address.is_unix) socket.set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -78,7 +107,7 @@ awaitable<bool> Session::ReadBackend(uint8_t* sequence, std::string* payload) {
     const std::string_view head = backend_.in().empty() ? std::string_view() : backend_.in().data();
     if (head.size() > kFrameHeader && static_cast<uint8_t>(head[kFrameHeader]) == 0xFF) *sequence = ParseFrameHeader(head.data()).sequence;
     if (head.size() > kFrameHeader || (head.size() == kFrameHeader && ParseFrameHeader(head.data()).length == 0)) break;
-    Stream::ReadResult read = co_await backend_.ReadMore();
+    Stream::ReadResult read = greeted_ || !backend_.in().empty() ? co_await backend_.ReadMore() : co_await backend_.Read();  // the first looks, too
     const ErrorCode ec = std::get<0>(read);
     if (ec) co_return Fail(fmt::format("backend: {}", ec.message()));
   }
