@@ -4,6 +4,7 @@
 import pathlib
 import re
 import shutil
+import statistics
 import subprocess
 import time
 
@@ -107,6 +108,8 @@ class Load:
         if code != 0:
             return {"load_failed": out.strip().splitlines()[-1][-200:] if out.strip() else str(code)}
         histogram = [(float(value), int(count)) for value, count in re.findall(r"^\s*([\d.]+) \|\**\s+(\d+)$", out, re.M)]
+        seconds = [float(value) for value in re.findall(r"lat \(ms,99%\): ([\d.]+)", out)]  # a stall of the machine is one of these
         number = lambda pattern: float(re.search(pattern, out)[1])
         return {"tps": number(r"transactions:\s+(\d+)") / number(r"total time:\s+([\d.]+)s"), "p99_ms": _quantile(histogram, 0.99),
+                "p99_second": statistics.median(seconds) if seconds else 0,
                 "max_ms": number(r"max:\s+([\d.]+)"), "errors": number(r"ignored errors:\s+(\d+)")}
