@@ -12,7 +12,7 @@ namespace crossfade::proxy {
 class ChunkPool {
  public:
   static constexpr size_t kSmall = 16 * 1024;   // a command or a short reply
-  static constexpr size_t kLarge = 128 * 1024;  // a stream of rows; more leaves the caches and costs a tenth
+  static constexpr size_t kLarge = 256 * 1024;  // a stream of rows
   ChunkPool() = default;
   ChunkPool(const ChunkPool&) = delete;
   ChunkPool& operator=(const ChunkPool&) = delete;

@@ -33,13 +33,23 @@ def table(title, rows):
     return "\n".join(lines)
 
 
-def text(results):
+def text(results, parts=None):
     out = []
     for part, workloads in results["parts"].items():
+        if parts and part not in parts:
+            continue
         for workload, rows in workloads.items():
             title = workload if part not in ("prepared",) else f"{workload}, prepared"
             out.append(table(title, rows))
     return "\n\n".join(out) + "\n"
+
+
+def into_docs(path, key, text):
+    """Puts `text` between the lines <!-- key --> and <!-- /key --> of a Markdown file, if it has them."""
+    old = path.read_text()
+    head, begin, rest = old.partition(f"<!-- {key} -->\n")
+    if begin:
+        path.write_text(head + begin + text.strip() + "\n" + rest[rest.index(f"<!-- /{key} -->"):])
 
 
 def svg(results):

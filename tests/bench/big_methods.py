@@ -113,8 +113,6 @@ class PtOsc(Method):
     def run(self):
         command = ["pt-online-schema-change", "--execute", "--no-version-check", "--recursion-method=none", "--alter", "ADD COLUMN c2 int unsigned NULL",
                    f"D=bench,t=t,h=127.0.0.1,P={self.database.port},u=root"]
-        if self.world.engine == "mysql":  # 9.x explains as a tree, which it cannot read
-            command += ["--set-vars", "explain_format='TRADITIONAL'"]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"pt-online-schema-change: {(done.stdout + done.stderr).strip()[-170:]}")
