@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <vector>
 
 #include "backfill/store.h"
 #include "fmt/format.h"
@@ -16,20 +17,17 @@ absl::Status ReportComparisons(Connection& connection, const config::Config& con
   for (const ComparisonRow& row : rows) ordered.push_back(&row);
   std::sort(ordered.begin(), ordered.end(),
             [](const ComparisonRow* a, const ComparisonRow* b) { return std::tie(a->migration, a->digest) < std::tie(b->migration, b->digest); });
-  return InTransaction(connection, [&]() -> absl::Status {
-    for (const ComparisonRow* row : ordered) {
-      const std::string digest = connection.Quote(std::string_view(row->digest).substr(0, 16'000)), sample = connection.Quote(std::string_view(row->sample).substr(0, 8'000));
-      // epoch last: the assignments before it ask for what it was.
-      auto added = connection.Execute(fmt::format(
-          "INSERT INTO {0}(migration, hash, digest, compared, mismatches, old_us, new_us, sample, epoch, last_seen) VALUES ({1}, UNHEX(SHA2({2}, 256)), {2}, {3}, {4}, {5}, {6}, {7},"
-          " {8}, UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE compared = IF(epoch < {8}, 0, compared) + {3}, mismatches = IF(epoch < {8}, 0, mismatches) + {4},"
-          " old_us = IF(epoch < {8}, 0, old_us) + {5}, new_us = IF(epoch < {8}, 0, new_us) + {6}, sample = IF({7} = '', sample, {7}), last_seen = UTC_TIMESTAMP(6),"
-          " epoch = GREATEST(epoch, {8})",
-          ControlTable(config, "comparisons"), connection.Quote(row->migration), digest, row->compared, row->mismatches, row->old_us, row->new_us, sample, row->epoch));
-      if (!added.ok()) return added.status();
-    }
-    return absl::OkStatus();
-  });
+  std::vector<std::string> values;
+  for (const ComparisonRow* row : ordered) {
+    const std::string digest = connection.Quote(std::string_view(row->digest).substr(0, 16'000));
+    values.push_back(fmt::format("({}, UNHEX(SHA2({}, 256)), {}, {}, {}, {}, {}, {}, {}, UTC_TIMESTAMP(6))", connection.Quote(row->migration), digest, digest, row->compared,
+                                 row->mismatches, row->old_us, row->new_us, connection.Quote(std::string_view(row->sample).substr(0, 8'000)), row->epoch));
+  }
+  // epoch last: the assignments before it ask for what it was.
+  std::string update;
+  for (const char* sum : {"compared", "mismatches", "old_us", "new_us"}) update += fmt::format("{0} = IF(epoch < VALUES(epoch), 0, {0}) + VALUES({0}), ", sum);
+  return InsertRows(connection, ControlTable(config, "comparisons") + "(migration, hash, digest, compared, mismatches, old_us, new_us, sample, epoch, last_seen)", values,
+                    update + "sample = IF(VALUES(sample) = '', sample, VALUES(sample)), last_seen = VALUES(last_seen), epoch = GREATEST(epoch, VALUES(epoch))");
 }
 
 absl::StatusOr<std::string> JudgeComparisons(Connection& connection, const config::Config& config, const config::Migration& migration, const MigrationRow& row) {

@@ -107,6 +107,14 @@ absl::Status SyncOne(Connection& connection, const config::Config& config, const
 absl::Status SyncDeclared(Connection& connection, const config::Config& config) {
   if (config.migrations.size() > 64) return absl::InvalidArgumentError(std::string("more than 64 migrations"));
   for (const config::Migration& migration : config.migrations) {
+    // Nothing new, as nearly always: then no lock is taken that a process could stop with.
+    auto known = connection.Query(fmt::format("SELECT declared, declared_percent, spec FROM {} WHERE name = {}", ControlTable(config, "migrations"),
+                                              connection.Quote(migration.name)));
+    if (!known.ok()) return known.status();
+    if (!known->rows.empty() && known->rows[0][0] == config::PhaseName(migration.phase) &&
+        std::atof(known->rows[0][1].value_or("0").c_str()) == migration.percent && known->rows[0][2] == SpecText(migration)) {
+      continue;
+    }
     absl::Status status = InTransaction(connection, [&]() -> absl::Status {
       // The epoch's row first, as ChangeEpoch takes it: one order of locks.
       auto lock = connection.Query(fmt::format("SELECT epoch FROM {} WHERE id = 1 FOR UPDATE", ControlTable(config, "state")));

@@ -79,12 +79,12 @@ struct LeaseTerm {
 };
 
 // Renews (or first takes) the lease of proxy `id` for config.limits.lease from now by the database's clock. In one
-// transaction that no change of the epoch can overlap. Its own transaction.
+// statement that no change of the epoch can overlap; a process that stops within leaves no lock. Not within a transaction.
 absl::StatusOr<LeaseTerm> RenewLease(Connection& connection, const config::Config& config, const std::string& id,
                                      const std::string& address, uint64_t acked_epoch, uint64_t oldest_epoch);
 absl::Status EndLease(Connection& connection, const config::Config& config, const std::string& id);
 
-// Reserves `count` consecutive new keys of one key migration; returns the first. Its own transaction. ResourceExhausted: the type
+// Reserves `count` consecutive new keys of one key migration; returns the first. In one statement. ResourceExhausted: the type
 // has not so many left. With `granted`, the last of a type are given in smaller parts, and it says how many these are.
 absl::StatusOr<uint64_t> ReserveKeys(Connection& connection, const config::Config& config, const std::string& migration,
                                      const std::string& table, uint64_t count, uint64_t* granted = nullptr);

@@ -72,13 +72,13 @@ absl::StatusOr<std::vector<Entry>> KillAll(Connection& connection, const config:
     auto there = FindConnections(connection, ids);
     if (!there.ok()) return there.status();
     std::vector<Entry> left;
-    std::map<std::string, std::vector<uint64_t>> gone;
+    std::map<std::string, std::map<uint64_t, std::string>> gone;
     for (const Entry& entry : entries) {
       auto ended = KillOne(connection, *there, entry);
       if (absl::IsUnavailable(ended.status())) return ended.status();
       if (!ended.ok()) *why = std::string(ended.status().message());
       if (ended.ok() && *ended) {
-        gone[entry.proxy].push_back(entry.id);
+        gone[entry.proxy][entry.id] = entry.host;
       } else {
         left.push_back(entry);
       }
@@ -120,31 +120,26 @@ absl::StatusOr<std::map<uint64_t, std::string>> FindConnections(Connection& conn
 
 absl::StatusOr<bool> RegisterConnections(Connection& connection, const config::Config& config, const std::string& proxy,
                                          const std::map<uint64_t, std::string>& hosts) {
-  bool live = false;
-  absl::Status status = InTransaction(connection, [&]() -> absl::Status {
-    auto epoch = LockEpoch(connection, config, "LOCK IN SHARE MODE");
-    if (!epoch.ok()) return epoch.status();
-    auto lease = connection.Query(fmt::format("SELECT {} FROM {} AS p WHERE p.id = {}", LiveLease("p"), ControlTable(config, "proxies"), connection.Quote(proxy)));
-    if (!lease.ok()) return lease.status();
-    live = !lease->rows.empty() && lease->rows[0][0] == "1";
-    if (!live || hosts.empty()) return absl::OkStatus();
-    std::string values;
-    for (const auto& [id, host] : hosts) {
-      values += fmt::format("{}({}, {}, {})", values.empty() ? "" : ", ", connection.Quote(proxy), id, connection.Quote(host));
-    }
-    return connection
-        .Execute(fmt::format("INSERT INTO {}(proxy, connection_id, host) VALUES {} ON DUPLICATE KEY UPDATE host = VALUES(host), leader = 0",
-                             ControlTable(config, "connections"), values))
-        .status();
-  });
-  if (!status.ok()) return status;
-  return live;
+  std::string rows;
+  for (const auto& [id, host] : hosts) {
+    rows += rows.empty() ? fmt::format("SELECT {} AS id, {} AS host", id, connection.Quote(host)) : fmt::format(" UNION ALL SELECT {}, {}", id, connection.Quote(host));
+  }
+  if (rows.empty()) return false;
+  // One statement, so that a process that stops now holds no lock. The epoch's row first, as FenceLost and ChangeEpoch take it.
+  auto registered = connection.Execute(fmt::format(
+      "REPLACE INTO {}(proxy, connection_id, host, leader) SELECT STRAIGHT_JOIN p.id, v.id, v.host, 0 FROM {} AS s JOIN {} AS p JOIN ({}) AS v"
+      " WHERE s.id = 1 AND p.id = {} AND {} LOCK IN SHARE MODE",
+      ControlTable(config, "connections"), ControlTable(config, "state"), ControlTable(config, "proxies"), rows, connection.Quote(proxy), LiveLease("p")));
+  if (!registered.ok()) return registered.status();
+  return *registered > 0;
 }
 
-absl::Status ForgetConnections(Connection& connection, const config::Config& config, const std::string& proxy, const std::vector<uint64_t>& ids) {
-  if (ids.empty()) return absl::OkStatus();
+absl::Status ForgetConnections(Connection& connection, const config::Config& config, const std::string& proxy, const std::map<uint64_t, std::string>& hosts) {
+  if (hosts.empty()) return absl::OkStatus();
+  std::string list;
+  for (const auto& [id, host] : hosts) list += fmt::format("{}({}, {})", list.empty() ? "" : ", ", id, connection.Quote(host));
   return connection
-      .Execute(fmt::format("DELETE FROM {} WHERE proxy = {} AND connection_id IN ({})", ControlTable(config, "connections"), connection.Quote(proxy), IdList(ids)))
+      .Execute(fmt::format("DELETE FROM {} WHERE proxy = {} AND (connection_id, host) IN ({})", ControlTable(config, "connections"), connection.Quote(proxy), list))
       .status();
 }
 

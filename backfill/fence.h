@@ -29,11 +29,13 @@ std::string LiveLease(std::string_view alias);
 absl::StatusOr<std::map<uint64_t, std::string>> FindConnections(Connection& connection, const std::vector<uint64_t>& ids);
 
 // Registers connections of sessions of `proxy`. False: it has no live lease, and nothing was registered.
-// `hosts`: what FindConnections said of them. Its own transaction.
+// `hosts`: what FindConnections said of them. In one statement.
 absl::StatusOr<bool> RegisterConnections(Connection& connection, const config::Config& config, const std::string& proxy,
                                          const std::map<uint64_t, std::string>& hosts);
+// `hosts`: as they were registered. A row of the same id by another host is of a later connection (a server that was started since
+// counts anew), and stays.
 absl::Status ForgetConnections(Connection& connection, const config::Config& config, const std::string& proxy,
-                               const std::vector<uint64_t>& ids);
+                               const std::map<uint64_t, std::string>& hosts);
 
 // Ends what is left of proxies without a lease, and waits a moment for it to be gone. Empty: nothing is left; else what is.
 absl::StatusOr<std::string> FenceLost(Connection& connection, const config::Config& config);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <tuple>
+#include <vector>
 
 #include "backfill/control.h"
 #include "backfill/fence.h"
@@ -56,27 +57,28 @@ absl::StatusOr<std::vector<ProxyRow>> ReadProxies(Connection& connection, const 
 
 absl::StatusOr<LeaseTerm> RenewLease(Connection& connection, const config::Config& config, const std::string& id,
                                      const std::string& address, uint64_t acked_epoch, uint64_t oldest_epoch) {
-  const std::string table = ControlTable(config, "proxies"), name = connection.Quote(id);
+  const std::string state = ControlTable(config, "state"), proxies = ControlTable(config, "proxies"), name = connection.Quote(id);
   const int64_t lease = std::chrono::microseconds(config.limits.lease).count();
+  auto before = connection.Query(fmt::format("SELECT term FROM {} WHERE id = {}", proxies, name));
+  if (!before.ok()) return before.status();
+  // One statement, so that a process that stops now holds no lock: ChangeEpoch takes the state's row before it reads the leases.
+  // `term` first: the assignments behind it change what it asks for.
+  auto renewed = connection.Execute(fmt::format(
+      "INSERT INTO {0}(id, address, acked_epoch, oldest_epoch, started, expires, term) SELECT {1}, {2}, {3}, {4}, UTC_TIMESTAMP(6),"
+      " UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND, 1 FROM {6} AS s WHERE s.id = 1 LOCK IN SHARE MODE ON DUPLICATE KEY UPDATE"
+      " term = term + IF(expires > UTC_TIMESTAMP(6) AND fenced = 0, 0, 1), address = {2}, acked_epoch = {3}, oldest_epoch = {4},"
+      " expires = UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND, fenced = 0",
+      proxies, name, connection.Quote(address), acked_epoch, oldest_epoch, lease, state));
+  if (!renewed.ok()) return renewed.status();
+  if (*renewed == 0) return absl::InternalError(std::string("the control schema has lost its state row"));
+  // The epoch may have changed since: a later one only makes the fence stricter.
+  auto after = connection.Query(fmt::format("SELECT s.epoch, p.term FROM {} AS s JOIN {} AS p ON p.id = {} WHERE s.id = 1", state, proxies, name));
+  if (!after.ok()) return after.status();
+  if (after->rows.empty()) return absl::AbortedError(std::string("the lease was taken away as it was renewed"));
   LeaseTerm term;
-  absl::Status status = InTransaction(connection, [&]() -> absl::Status {
-    // ChangeEpoch takes this row before it reads the leases.
-    auto state = connection.Query(fmt::format(
-        "SELECT s.epoch, COALESCE({}, 0), COALESCE(p.term, 0) FROM {} AS s LEFT JOIN {} AS p ON p.id = {} WHERE s.id = 1 LOCK IN SHARE MODE",
-        LiveLease("p"), ControlTable(config, "state"), table, name));
-    if (!state.ok()) return state.status();
-    if (state->rows.empty()) return absl::InternalError(std::string("the control schema has lost its state row"));
-    term.epoch = Number(state->rows[0][0]);
-    term.unbroken = state->rows[0][1] == "1";
-    term.term = Number(state->rows[0][2]) + (term.unbroken ? 0 : 1);
-    return connection
-        .Execute(fmt::format("INSERT INTO {0}(id, address, acked_epoch, oldest_epoch, started, expires, term) VALUES ({1}, {2}, {3}, {4},"
-                             " UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND, {6}) ON DUPLICATE KEY UPDATE address = {2},"
-                             " acked_epoch = {3}, oldest_epoch = {4}, expires = UTC_TIMESTAMP(6) + INTERVAL {5} MICROSECOND, fenced = 0, term = {6}",
-                             table, name, connection.Quote(address), acked_epoch, oldest_epoch, lease, term.term))
-        .status();
-  });
-  if (!status.ok()) return status;
+  term.epoch = Number(after->rows[0][0]);
+  term.term = Number(after->rows[0][1]);
+  term.unbroken = !before->rows.empty() && Number(before->rows[0][0]) == term.term;
   return term;
 }
 
@@ -101,31 +103,30 @@ absl::Status ReportLatency(Connection& connection, const config::Config& config,
 
 absl::StatusOr<uint64_t> ReserveKeys(Connection& connection, const config::Config& config, const std::string& migration,
                                      const std::string& table, uint64_t count, uint64_t* granted) {
-  const std::string allocators = ControlTable(config, "allocators");
-  const std::string where = fmt::format("migration = {} AND table_name = {}", connection.Quote(migration), connection.Quote(table));
-  uint64_t first = 0;
-  if (granted != nullptr) *granted = count;
-  absl::Status status = InTransaction(connection, [&]() -> absl::Status {
-    auto raised = connection.Execute(fmt::format(
-        "INSERT INTO {}(migration, table_name, next) VALUES ({}, {}, 1 + {}) ON DUPLICATE KEY UPDATE next = next + {}", allocators,
-        connection.Quote(migration), connection.Quote(table), count, count));
+  const uint64_t largest = LargestKey(config, migration, table);
+  // The last of a type come in parts, since others want some too.
+  const auto part = [&](uint64_t first) { return count - 1 <= largest - first ? count : std::max<uint64_t>(1, std::min(count, (largest - first + 1) / 8)); };
+  const std::string taken = granted == nullptr ? std::to_string(count)
+                                               : fmt::format("IF({0} <= {1} - next, {2}, GREATEST(1, LEAST({2}, ({1} - next + 1) DIV 8)))", count - 1, largest, count);
+  const bool ever = granted != nullptr || count - 1 <= largest;
+  const std::string update = fmt::format("UPDATE {} SET next = LAST_INSERT_ID(next) + {} WHERE migration = {} AND table_name = {} AND next <= {}",
+                                         ControlTable(config, "allocators"), taken, connection.Quote(migration), connection.Quote(table),
+                                         granted != nullptr ? largest : largest - (count - 1));
+  // One statement: whoever stops here holds no lock that others wait for.
+  for (int tries = 0; tries < 2 && ever; ++tries) {
+    auto raised = connection.Execute(update);
     if (!raised.ok()) return raised.status();
-    auto next = connection.Query(fmt::format("SELECT next FROM {} WHERE {}", allocators, where));
-    if (!next.ok()) return next.status();
-    if (next->rows.empty()) return absl::InternalError(std::string("the key allocator's row has gone"));
-    first = Number(next->rows[0][0]) - count;
-    const uint64_t largest = LargestKey(config, migration, table);
-    if (first <= largest && count - 1 <= largest - first) return absl::OkStatus();
-    if (granted == nullptr || first > largest) {
-      return absl::ResourceExhaustedError(
-          fmt::format("{}: the new keys of {} are used up: its type holds no more than {}", migration, table, largest));
+    if (*raised > 0) {
+      auto first = connection.Query("SELECT LAST_INSERT_ID()");
+      if (!first.ok()) return first.status();
+      const uint64_t begin = Number(first->rows[0][0]);
+      if (granted != nullptr) *granted = part(begin);
+      return begin;
     }
-    // Not all of what is left: others want some too.
-    *granted = std::max<uint64_t>(1, std::min(count, (largest - first + 1) / 8));
-    return connection.Execute(fmt::format("UPDATE {} SET next = {} WHERE {}", allocators, first + *granted, where)).status();
-  });
-  if (!status.ok()) return status;
-  return first;
+    absl::Status begun = StartKeys(connection, config, migration, table, 0);  // the first of all; else nothing
+    if (!begun.ok()) return begun;
+  }
+  return absl::ResourceExhaustedError(fmt::format("{}: the new keys of {} are used up: its type holds no more than {}", migration, table, largest));
 }
 
 absl::Status StartKeys(Connection& connection, const config::Config& config, const std::string& migration, const std::string& table, uint64_t last) {
@@ -141,33 +142,21 @@ absl::StatusOr<bool> KeysStarted(Connection& connection, const config::Config& c
 }
 
 absl::Status ReportDigests(Connection& connection, const config::Config& config, const std::vector<DigestRow>& digests) {
-  if (digests.empty()) return absl::OkStatus();
-  // One transaction: hundreds of commits would hold up what else this connection does. Always in one order, so that two
-  // proxies cannot deadlock.
-  std::vector<const DigestRow*> ordered;
+  std::vector<const DigestRow*> ordered;  // always in one order, so that two proxies cannot deadlock
   for (const DigestRow& digest : digests) ordered.push_back(&digest);
-  std::sort(ordered.begin(), ordered.end(), [](const DigestRow* a, const DigestRow* b) {
+  std::stable_sort(ordered.begin(), ordered.end(), [](const DigestRow* a, const DigestRow* b) {
     return std::tie(a->migration, a->user, a->digest) < std::tie(b->migration, b->user, b->digest);
   });
-  absl::Status begun = connection.Execute("START TRANSACTION").status();
-  if (!begun.ok()) return begun;
+  std::vector<std::string> values;
   for (const DigestRow* each : ordered) {
     const DigestRow& digest = *each;
     const std::string text = connection.Quote(std::string_view(digest.digest).substr(0, 16'000));
-    const std::string reason = connection.Quote(std::string_view(digest.reason).substr(0, 4'000));
-    const std::string strategy = connection.Quote(digest.strategy);
-    auto counted = connection.Execute(fmt::format(
-        "INSERT INTO {0}(migration, user, hash, digest, strategy, reason, count, first_seen, last_seen) VALUES ({1}, {2}, UNHEX(SHA2({3}, 256)),"
-        " {3}, {4}, {5}, {6}, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE strategy = {4}, reason = {5}, count = count + {6},"
-        " last_seen = UTC_TIMESTAMP(6)",
-        ControlTable(config, "digests"), connection.Quote(digest.migration), connection.Quote(std::string_view(digest.user).substr(0, 128)), text,
-        strategy, reason, digest.count));
-    if (!counted.ok()) {
-      if (!absl::IsUnavailable(counted.status())) (void)connection.Execute("ROLLBACK");
-      return counted.status();
-    }
+    values.push_back(fmt::format("({}, {}, UNHEX(SHA2({}, 256)), {}, {}, {}, {}, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))", connection.Quote(digest.migration),
+                                 connection.Quote(std::string_view(digest.user).substr(0, 128)), text, text, connection.Quote(digest.strategy),
+                                 connection.Quote(std::string_view(digest.reason).substr(0, 4'000)), digest.count));
   }
-  return connection.Execute("COMMIT").status();
+  return InsertRows(connection, ControlTable(config, "digests") + "(migration, user, hash, digest, strategy, reason, count, first_seen, last_seen)", values,
+                    "strategy = VALUES(strategy), reason = VALUES(reason), count = count + VALUES(count), last_seen = VALUES(last_seen)");
 }
 
 }  // namespace crossfade::backfill

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <vector>
 
 #include "backfill/store.h"
 #include "fmt/format.h"
@@ -28,18 +29,15 @@ absl::Status ReportOldUses(Connection& connection, const config::Config& config,
   std::sort(ordered.begin(), ordered.end(), [](const OldUseRow* a, const OldUseRow* b) {
     return std::tie(a->migration, a->user, a->address, a->digest) < std::tie(b->migration, b->user, b->address, b->digest);
   });
-  return InTransaction(connection, [&]() -> absl::Status {
-    for (const OldUseRow* use : ordered) {
-      const std::string digest = connection.Quote(std::string_view(use->digest).substr(0, 16'000)), what = connection.Quote(std::string_view(use->what).substr(0, 4'000));
-      auto counted = connection.Execute(fmt::format(
-          "INSERT INTO {0}(migration, user, address, hash, digest, what, count, first_seen, last_seen) VALUES ({1}, {2}, {3}, UNHEX(SHA2({4}, 256)), {4}, {5}, {6},"
-          " UTC_TIMESTAMP(6), UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE what = {5}, count = count + {6}, last_seen = UTC_TIMESTAMP(6)",
-          ControlTable(config, "old_uses"), connection.Quote(use->migration), connection.Quote(std::string_view(use->user).substr(0, 128)),
-          connection.Quote(std::string_view(use->address).substr(0, 64)), digest, what, use->count));
-      if (!counted.ok()) return counted.status();
-    }
-    return absl::OkStatus();
-  });
+  std::vector<std::string> values;
+  for (const OldUseRow* use : ordered) {
+    const std::string digest = connection.Quote(std::string_view(use->digest).substr(0, 16'000));
+    values.push_back(fmt::format("({}, {}, {}, UNHEX(SHA2({}, 256)), {}, {}, {}, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))", connection.Quote(use->migration),
+                                 connection.Quote(std::string_view(use->user).substr(0, 128)), connection.Quote(std::string_view(use->address).substr(0, 64)), digest, digest,
+                                 connection.Quote(std::string_view(use->what).substr(0, 4'000)), use->count));
+  }
+  return InsertRows(connection, ControlTable(config, "old_uses") + "(migration, user, address, hash, digest, what, count, first_seen, last_seen)", values,
+                    "what = VALUES(what), count = count + VALUES(count), last_seen = VALUES(last_seen)");
 }
 
 absl::StatusOr<Quiet> ReadQuiet(Connection& connection, const config::Config& config, const config::Migration& migration) {

@@ -83,6 +83,18 @@ absl::Status InTransaction(Connection& connection, const std::function<absl::Sta
   return status;
 }
 
+absl::Status InsertRows(Connection& connection, const std::string& into, const std::vector<std::string>& rows, const std::string& update) {
+  constexpr size_t kMostBytes = 256 * 1024, kMostRows = 200;
+  for (size_t i = 0; i < rows.size();) {
+    std::string sql = fmt::format("INSERT INTO {} VALUES ", into);
+    const size_t begin = i;
+    for (; i < rows.size() && i - begin < kMostRows && (i == begin || sql.size() + rows[i].size() < kMostBytes); ++i) sql += (i == begin ? "" : ", ") + rows[i];
+    absl::Status added = connection.Execute(sql + " ON DUPLICATE KEY UPDATE " + update).status();
+    if (!added.ok()) return added;
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<bool> Drained(Connection& connection, const config::Config& config, uint64_t epoch, std::string* waiting_for) {
   auto behind = connection.Query(fmt::format(
       "SELECT id, acked_epoch, oldest_epoch FROM {} AS p WHERE {} AND (acked_epoch < {} OR oldest_epoch < {}) ORDER BY id",

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -37,6 +38,10 @@ absl::Status SetMessage(Connection& connection, const config::Config& config, co
 
 // Runs `body` in a transaction; rolled back if it fails.
 absl::Status InTransaction(Connection& connection, const std::function<absl::Status()>& body);
+
+// INSERT INTO `into` VALUES `rows` ON DUPLICATE KEY UPDATE `update`, many rows in one statement. None of it is a transaction that a
+// process could stop in, with rows locked that other proxies report to.
+absl::Status InsertRows(Connection& connection, const std::string& into, const std::vector<std::string>& rows, const std::string& update);
 
 // True once every live proxy works under `epoch` and nothing older is in flight; else `*waiting_for` says who is awaited.
 absl::StatusOr<bool> Drained(Connection& connection, const config::Config& config, uint64_t epoch, std::string* waiting_for);

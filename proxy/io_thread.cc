@@ -110,7 +110,7 @@ void IoThread::KillDone(uint64_t session, bool killed) {
 void IoThread::ConnectionRegistered(uint64_t session, uint64_t connection) {
   asio::post(io_, [this, session, connection] {
     if (Session* found = Find(session); found != nullptr) found->Registered();
-    else server_->control()->lease().Closed(connection, snapshots_.current()->epoch, false);  // it ended meanwhile, and wrote nothing
+    else server_->control()->lease().Closed(session, connection, snapshots_.current()->epoch, false);  // it ended meanwhile, and wrote nothing
     registered_.Notify();
   });
 }

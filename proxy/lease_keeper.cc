@@ -75,9 +75,9 @@ void LeaseKeeper::Register(uint32_t io_thread, uint64_t session, uint64_t connec
   wake_.notify_all();
 }
 
-void LeaseKeeper::Closed(uint64_t connection, uint64_t epoch, bool busy) {
+void LeaseKeeper::Closed(uint64_t session, uint64_t connection, uint64_t epoch, bool busy) {
   const std::lock_guard lock(mutex_);
-  ended_.push_back({connection, epoch, busy});
+  ended_.push_back({session, connection, epoch, busy});
 }
 
 absl::Status LeaseKeeper::Round(const config::Config& config, bool* behind) {
@@ -136,10 +136,8 @@ absl::Status LeaseKeeper::FillOrders(const config::Config& config) {
     const std::lock_guard lock(mutex_);
     std::erase_if(ended_, [&](const Ended& ended) { return hosts->count(ended.connection) != 0; });
   }
-  for (const auto& [id, host] : *hosts) {
-    busy_.erase(id);
-    hosts_[id] = host;
-  }
+  for (const auto& [id, host] : *hosts) busy_.erase(id);
+  for (const Order& order : orders) owners_[order.connection] = {order.session, (*hosts)[order.connection]};
   for (const Order& order : orders) server_->threads()[order.io_thread]->ConnectionRegistered(order.session, order.connection);
   return absl::OkStatus();
 }
@@ -153,6 +151,9 @@ absl::Status LeaseKeeper::Forget(const config::Config& config) {
   {
     const std::lock_guard lock(mutex_);
     for (const Ended& ended : ended_) {
+      // Its id is another session's by now: that one's row stays, and what this one had begun has ended with its server.
+      const auto owner = owners_.find(ended.connection);
+      if (owner == owners_.end() || owner->second.session != ended.session) continue;
       if (ended.busy) busy_[ended.connection] = ended.epoch;
       else gone.push_back(ended.connection);
     }
@@ -163,21 +164,23 @@ absl::Status LeaseKeeper::Forget(const config::Config& config) {
   if (there.ok()) {
     for (uint64_t id : busy) {
       const auto at = there->find(id);
-      if (at == there->end() || at->second != hosts_[id]) gone.push_back(id);
+      if (at == there->end() || at->second != owners_[id].host) gone.push_back(id);
     }
   }
+  std::map<uint64_t, std::string> rows;
+  for (uint64_t id : gone) rows[id] = owners_[id].host;
   absl::Status status = there.status();
-  if (status.ok()) status = backfill::ForgetConnections(*connection_, config, id_, gone);
+  if (status.ok()) status = backfill::ForgetConnections(*connection_, config, id_, rows);
   if (!status.ok()) {
     const std::lock_guard lock(mutex_);
     for (uint64_t id : gone) {
-      if (busy_.count(id) == 0) ended_.push_back({id, 0, false});
+      if (busy_.count(id) == 0) ended_.push_back({owners_[id].session, id, 0, false});
     }
     return status;
   }
   for (uint64_t id : gone) {
     busy_.erase(id);
-    hosts_.erase(id);
+    owners_.erase(id);
   }
   return absl::OkStatus();
 }

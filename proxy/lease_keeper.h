@@ -40,7 +40,7 @@ class LeaseKeeper {
   void Register(uint32_t io_thread, uint64_t session, uint64_t connection);
   // The session of a registered one has ended. `busy`: with a statement under way, which the server may still finish: the
   // drain waits for it as for any work under `epoch`.
-  void Closed(uint64_t connection, uint64_t epoch, bool busy);
+  void Closed(uint64_t session, uint64_t connection, uint64_t epoch, bool busy);
   const std::string& id() const { return id_; }
   bool Valid() const;
   uint64_t fence() const { return fence_.load(std::memory_order_acquire); }
@@ -62,14 +62,15 @@ class LeaseKeeper {
   bool stop_ = false, news_ = false;
   struct Order { uint32_t io_thread; uint64_t session, connection; };
   std::vector<Order> orders_;
-  struct Ended { uint64_t connection, epoch; bool busy; };
+  struct Ended { uint64_t session, connection, epoch; bool busy; };
   std::vector<Ended> ended_;
 
   std::optional<backfill::Connection> connection_;
   uint64_t acked_ = 0, oldest_ = 0;  // as last told
   uint64_t term_ = 0;  // of the lease, as the database counts
   int64_t next_renewal_ = 0, next_look_ = 0;
-  std::unordered_map<uint64_t, std::string> hosts_;  // of registered connections
+  struct Owner { uint64_t session; std::string host; };
+  std::unordered_map<uint64_t, Owner> owners_;  // of registered connections; the later one's where an id came twice
   std::unordered_map<uint64_t, uint64_t> busy_;      // ended ones whose statement may go on -> its epoch
   std::string last_error_;
   std::atomic<int64_t> until_{0};  // BootTime

@@ -34,7 +34,7 @@ void Session::EndRegistration() {
   if (!registered_ || !OnControlServer(thread_->server()->config(), listener_->backend->spec)) return;
   const bool busy = tracker_.state() == protocol::ReplyTracker::State::kMore;
   const uint64_t epoch = (pinned_ != nullptr ? pinned_ : thread_->snapshots()->current())->epoch;
-  thread_->server()->control()->lease().Closed(backend_thread_, epoch, busy);
+  thread_->server()->control()->lease().Closed(id_, backend_thread_, epoch, busy);
 }
 
 }  // namespace crossfade::proxy

@@ -85,6 +85,13 @@ Relay::~Relay() {
 
 std::string Relay::address() const { return fmt::format("127.0.0.1:{}", port_); }
 
+bool Relay::HoldsNow(const std::string& sent) {
+  const std::lock_guard lock(mutex_);
+  if (hold_behind_.empty() || sent.find(hold_behind_) == std::string::npos) return false;
+  hold_behind_.clear();
+  return true;
+}
+
 void Relay::Run() {
   std::vector<Pair> pairs;
   while (!stop_) {
@@ -108,10 +115,15 @@ void Relay::Run() {
       for (int i = 0; i < 2; ++i) {
         if ((polled[1 + 2 * p + i].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !pairs[p].ended[i]) pairs[p].Read(i);
       }
+      const bool holds = HoldsNow(pairs[p].waiting[0]);
       for (int i = 0; i < 2; ++i) {
         if (!pairs[p].waiting[i].empty() || pairs[p].ended[i]) pairs[p].Write(i);
       }
+      if (!holds) continue;
+      held_ = true;
+      break;
     }
+    if (held_) continue;
     std::erase_if(pairs, [](const Pair& pair) {
       if (pair.over()) pair.Close();
       return pair.over();

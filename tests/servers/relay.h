@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -22,12 +23,21 @@ class Relay {
 
   void Cut() { cut_ = true; }            // closes what is open; whoever connects until Join is closed at once
   void Hold() { held_ = true; }          // nothing moves any more; connections stay as they are
+  // Holds once a client has sent this text: that packet still arrives, and its answer does not.
+  void HoldBehind(std::string text) {
+    const std::lock_guard lock(mutex_);
+    hold_behind_ = std::move(text);
+  }
+  bool held() const { return held_; }
   void Join() { cut_ = held_ = false; }  // as before; what was held goes on its way
 
  private:
   Relay() = default;
   void Run();
+  bool HoldsNow(const std::string& sent);
 
+  std::mutex mutex_;
+  std::string hold_behind_;  // empty: nothing
   int listener_ = -1, port_ = 0, target_ = 0;
   std::atomic<bool> cut_{false}, held_{false}, stop_{false};
   std::thread thread_;

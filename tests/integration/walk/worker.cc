@@ -95,9 +95,10 @@ void Load::Worker::Lose() {
   while (std::chrono::steady_clock::now() < end) {
     auto direct = Client::Connect({.port = load_->options_.direct_port});
     if (direct.ok()) {
-      // A server that was started since counts its connections anew.
-      const Reply uptime = direct->Query("SHOW GLOBAL STATUS LIKE 'Uptime'");
+      // A server that was started since counts its connections anew. The time is taken before it is asked: it may take its time to
+      // answer, and what runs for the lost connection is over only where it is.
       const auto since = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - connected_at_).count();
+      const Reply uptime = direct->Query("SHOW GLOBAL STATUS LIKE 'Uptime'");
       if (uptime.ok() && std::stoll(*uptime.rows[0][1]) < since) return;
       const Reply alive = direct->Query(fmt::format("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {}", server_thread_));
       if (alive.ok() && alive.rows[0][0] == "0") return;
