@@ -2,6 +2,7 @@
 // Control state + file + catalog -> the snapshot that plans are made against.
 #include "backfill/catalog_loader.h"
 #include "backfill/control.h"
+#include "backfill/relatives.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
 
@@ -34,6 +35,10 @@ absl::StatusOr<std::shared_ptr<const rewrite::Snapshot>> LoadSnapshot(Connection
     found->percent = row.percent;
     found->held = row.held;
     found->swapped = row.swapped;
+    if (!row.held) continue;
+    auto relatives = Relatives(connection, TablesOf(found->spec));
+    if (!relatives.ok()) return relatives.status();
+    found->relatives = *std::move(relatives);
   }
   auto catalog = LoadCatalog(connection, config.migrations);
   if (!catalog.ok()) return catalog.status();

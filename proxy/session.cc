@@ -283,7 +283,14 @@ awaitable<void> Session::Serve() {
 
     std::string_view bytes = client_.in().data().substr(0, size);
     const rewrite::Snapshot* snapshot = (pinned_ != nullptr ? pinned_ : thread_->snapshots()->current())->snapshot.get();
-    if (snapshot != nullptr) Begin();
+    if (snapshot != nullptr) {
+      Begin();
+      if (pinned_->snapshot->gate != nullptr) {
+        const bool go_on = co_await WaitAtGate(command, payload);
+        if (!go_on) co_return;
+        snapshot = pinned_->snapshot.get();
+      }
+    }
     if (!IsPlain(command, payload, snapshot)) {
       const Action action = co_await Special(payload);
       if (action == kEnd) co_return;
@@ -367,6 +374,7 @@ bool Session::IsPlain(Command command, std::string_view payload, const rewrite::
     case Command::kStmtExecute:
       if (prepare_refused_ && NamesRefused(payload)) return false;
       if (prepared_.empty()) return true;
+      if (payload.size() > 5 && (payload[5] & 7) != 0) comparable_ = false;  // a cursor: a hidden transaction would close it
       if (PreparedTouches(payload)) return false;
       if (PreparedStatement* statement = FindPrepared(payload); statement == nullptr) {
         facts_known_ = false;

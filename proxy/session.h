@@ -15,6 +15,7 @@
 //   session_hidden.cc    replies that are changed: what a migration added to the schema is left out
 //   session_dynamic.cc   PREPARE and EXECUTE as SQL
 //   session_compare.cc   reads run on both sides and compared
+//   session_gate.cc      statements on tables that foreign keys tie to held ones wait with them
 //   session_fence.cc     its connection is registered before the first write to a migrating table
 //   session_facts.cc     what the session's text means: sql_mode, character set, schema
 // Everything a client sends that names no migrating table goes on as the bytes it came in.
@@ -152,7 +153,13 @@ class Session {
   // session_compare.cc
   void WatchText(std::string_view text);
   awaitable<bool> RunSide(const std::string& sql, SideResult* result);
-  awaitable<bool> CompareSides(std::string_view sql, const rewrite::Plan& plan);
+  rewrite::MigrationSet ToCompare(const rewrite::Plan& plan) const;
+  awaitable<bool> CompareExecution(const PreparedStatement& statement, const protocol::Execute& execute, const rewrite::Plan& plan);
+  awaitable<bool> CompareSides(std::string_view sql, const rewrite::Plan& plan, rewrite::MigrationSet asked);
+
+  // session_gate.cc
+  awaitable<bool> WaitAtGate(protocol::Command command, std::string_view payload);
+  bool NamesRelative(protocol::Command command, std::string_view payload);
 
   // session_fence.cc
   awaitable<Action> Register();

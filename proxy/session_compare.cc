@@ -5,13 +5,17 @@
 //   outside of a transaction: SET TRANSACTION, START TRANSACTION READ ONLY, old side, new side, COMMIT
 //   inside one at REPEATABLE READ: old side, new side
 //
-// Only in sessions whose every text was seen since they began: one that said anything of locks, transactions to come, XA, GTIDs
-// or procedures is left alone from then on.
+// Executions of prepared statements are compared as texts with their values written out. Only in sessions whose every text was seen
+// since they began: one that said anything of locks, transactions to come, XA, GTIDs or procedures, or has opened a cursor, is left
+// alone from then on.
 #include <algorithm>
+#include <optional>
 #include <random>
 
 #include "fmt/format.h"
 #include "proxy/comparisons.h"
+#include "proxy/execution_text.h"
+#include "proxy/prepared_statement.h"
 #include "proxy/session.h"
 #include "proxy/sql_words.h"
 #include "rewrite/comparable.h"
@@ -66,19 +70,32 @@ awaitable<bool> Session::RunSide(const std::string& sql, SideResult* result) {
   co_return true;
 }
 
-// False: the session ends.
-awaitable<bool> Session::CompareSides(std::string_view sql, const rewrite::Plan& plan) {
-  if (!comparable_ || plan.writes || plan.touched.none() || plan.strategy == rewrite::Strategy::kRefuse || !plan.replies.empty()) co_return true;
-  const std::shared_ptr<const rewrite::Snapshot> snapshot = pinned_->snapshot;
+// The migrations whose share this read falls into.
+rewrite::MigrationSet Session::ToCompare(const rewrite::Plan& plan) const {
   rewrite::MigrationSet asked;
-  size_t first = 0;
-  for (size_t i = snapshot->migrations.size(); i-- > 0;) {
-    const rewrite::MigrationState& migration = snapshot->migrations[i];
-    if (!plan.touched[i] || migration.phase != config::Phase::kCutover || migration.spec.compare_reads.share <= Roll()) continue;
-    asked.set(i);
-    first = i;
+  if (!comparable_ || plan.writes || plan.touched.none() || plan.strategy == rewrite::Strategy::kRefuse || !plan.replies.empty()) return asked;
+  const rewrite::Snapshot& snapshot = *pinned_->snapshot;
+  for (size_t i = 0; i < snapshot.migrations.size(); ++i) {
+    const rewrite::MigrationState& migration = snapshot.migrations[i];
+    if (plan.touched[i] && migration.phase == config::Phase::kCutover && migration.spec.compare_reads.share > Roll()) asked.set(i);
   }
-  if (asked.none()) co_return true;
+  return asked;
+}
+
+awaitable<bool> Session::CompareExecution(const PreparedStatement& statement, const protocol::Execute& execute, const rewrite::Plan& plan) {
+  const rewrite::MigrationSet asked = ToCompare(plan);
+  if (asked.none() || !statement.long_data.empty() || !statement.long_data_sent.empty()) co_return true;
+  // Its text was read as the session's settings were then.
+  if (facts_->schema != statement.facts.schema || facts_->sql_mode != statement.facts.sql_mode || facts_->charset != statement.facts.charset) co_return true;
+  const std::optional<std::string> text = ExecutionText(statement.text, *facts_, pinned_->snapshot->catalog.dialect, execute);
+  if (!text.has_value()) co_return true;
+  facts_->new_cohort = Cohort();
+  co_return co_await CompareSides(*text, plan, asked);
+}
+
+// False: the session ends.
+awaitable<bool> Session::CompareSides(std::string_view sql, const rewrite::Plan& plan, rewrite::MigrationSet asked) {
+  const std::shared_ptr<const rewrite::Snapshot> snapshot = pinned_->snapshot;
   const rewrite::Dialect& dialect = snapshot->catalog.dialect;
   const rewrite::Comparable how = rewrite::IsComparable(sql, *facts_, dialect);
   if (!how.yes) co_return true;
@@ -117,7 +134,7 @@ awaitable<bool> Session::CompareSides(std::string_view sql, const rewrite::Plan&
   if (!alive) co_return false;
   if (!results[0].ok || !results[1].ok) co_return true;
   backfill::ComparisonRow row;
-  row.migration = snapshot->migrations[first].spec.name;
+  row.migration = snapshot->migrations[rewrite::First(asked)].spec.name;
   row.digest = plan.digest;
   row.epoch = snapshot->epoch;
   row.compared = 1;

@@ -272,6 +272,10 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   if (action != kRelay) co_return action;
 
   if (parsed->new_types) KeepTypes(parsed->types, statement);
+  if (comparable_) {
+    const bool alive = co_await CompareExecution(*statement, *parsed, *plan);
+    if (!alive) co_return kEnd;
+  }
   if (!plan->replies.empty()) {
     parsed->flags = 0;  // no cursor: the rows come with this reply, in which they are changed
     const bool edited = co_await EditExecution(plan, statement, *parsed);

@@ -203,8 +203,11 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   Action action = co_await Admit(sql, nullptr, facts_.get(), &plan);
   if (action != kRelay) co_return action;
   if (comparable_) {
-    const bool alive = co_await CompareSides(sql, *plan);
-    if (!alive) co_return kEnd;
+    const rewrite::MigrationSet asked = ToCompare(*plan);
+    if (asked.any()) {
+      const bool alive = co_await CompareSides(sql, *plan, asked);
+      if (!alive) co_return kEnd;
+    }
   }
   if (!plan->replies.empty()) {
     const bool edited = co_await EditReplies(plan, sql, payload, /*binary=*/false);

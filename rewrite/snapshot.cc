@@ -54,6 +54,7 @@ std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<Migrati
     }
   }
   snapshot->touch = std::make_shared<const TouchSet>(MakeTouchSet(*snapshot, /*dynamic=*/true));
+  snapshot->gate = MakeGate(*snapshot);
   snapshot->hidden = MakeHidden(*snapshot);
   return snapshot;
 }

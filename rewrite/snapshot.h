@@ -32,6 +32,7 @@ struct MigrationState {
   std::vector<ParsedColumns> parsed;  // of spec.columns, one for each; made by MakeSnapshot
   bool held = false;       // the statement gate: statements on its tables wait for the next snapshot
   bool swapped = false;    // contract: the final names are in place, nothing is left to rewrite
+  std::vector<std::string> relatives;  // while it is held: other tables that foreign keys tie to its own
 
   bool DualWrites() const {
     return phase >= config::Phase::kDualWrite && phase <= config::Phase::kCutover;
@@ -54,6 +55,7 @@ struct Snapshot {
   std::vector<MigrationState> migrations;  // at most so many as MigrationSet has bits
   Catalog catalog;
   std::shared_ptr<const TouchSet> touch;       // made by MakeSnapshot
+  std::shared_ptr<const TouchSet> gate;        // made by MakeSnapshot: what names a relative of a held migration; null: nothing waits for them
   std::shared_ptr<const HiddenSchema> hidden;  // made by MakeSnapshot: see hidden.h
   // The same with the migrations in verify and cutover in `retire`: what will be refused then. Null: none is there.
   std::shared_ptr<const Snapshot> retired;

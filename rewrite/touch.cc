@@ -151,6 +151,17 @@ TouchSet MakeTouchSet(const Snapshot& snapshot, bool dynamic) {
   return TouchSet(names, snapshot.catalog.lower_case_table_names != 0);
 }
 
+std::shared_ptr<const TouchSet> MakeGate(const Snapshot& snapshot) {
+  std::vector<std::string> names;
+  for (const MigrationState& migration : snapshot.migrations) {
+    if (migration.held) names.insert(names.end(), migration.relatives.begin(), migration.relatives.end());
+  }
+  if (names.empty()) return nullptr;
+  names.emplace_back("execute");  // what these run is not in the text
+  names.emplace_back("call");
+  return std::make_shared<const TouchSet>(names, snapshot.catalog.lower_case_table_names != 0);
+}
+
 bool MightTouch(const Snapshot& snapshot, std::string_view sql) {
   return snapshot.touch != nullptr && snapshot.touch->Matches(sql);
 }

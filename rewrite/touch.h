@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,5 +42,7 @@ class TouchSet {
 // The words of `snapshot` that name tables of unfinished migrations; with `dynamic` also PREPARE and IMMEDIATE.
 struct Snapshot;
 TouchSet MakeTouchSet(const Snapshot& snapshot, bool dynamic);
+// Those of statements that may take a held table's metadata lock though they name a relative alone. Null: none does.
+std::shared_ptr<const TouchSet> MakeGate(const Snapshot& snapshot);
 
 }  // namespace crossfade::rewrite

@@ -37,6 +37,21 @@ TEST(Touch, NothingOnceFinished) {
 
 TEST(Touch, ObservedTablesAreFound) { EXPECT_TRUE(MightTouch(*In(config::Phase::kObserve), "SELECT * FROM Bears")); }
 
+TEST(Touch, TheGateHoldsRelativesOfHeldMigrationsAlone) {
+  EXPECT_EQ(In(config::Phase::kDualWrite)->gate, nullptr);
+  std::vector<MigrationState> migrations(2);
+  migrations[0].relatives = {"shipments", "Order Lines"};
+  migrations[1].relatives = {"strangers"};
+  EXPECT_EQ(MakeSnapshot(1, migrations, {})->gate, nullptr);
+  migrations[0].held = true;
+  const auto gate = MakeSnapshot(1, migrations, {})->gate;
+  ASSERT_NE(gate, nullptr);
+  for (const char* sql : {"INSERT INTO Shipments VALUES (1)", "DELETE FROM `order lines`", "CALL p()", "EXECUTE s"}) EXPECT_TRUE(gate->Matches(sql)) << sql;
+  for (const char* sql : {"COMMIT", "ROLLBACK", "SELECT 1", "INSERT INTO strangers VALUES (1)"}) EXPECT_FALSE(gate->Matches(sql)) << sql;
+  migrations[0].relatives.clear();
+  EXPECT_EQ(MakeSnapshot(1, migrations, {})->gate, nullptr);
+}
+
 // U+212A is a 'k' to a server that folds table names.
 TEST(Touch, FoldedLettersOutsideAscii) {
   EXPECT_TRUE(MightTouch(*In(config::Phase::kDualWrite, 1), "SELECT * FROM pac\xE2\x84\xAA" "ages"));

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an execution of a prepared statement asks, as one text: each parameter written as a literal of its own type and value. For
+// reads that are compared; what could not be written so exactly has no text.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "protocol/statement.h"
+#include "rewrite/planner.h"
+
+namespace crossfade::proxy {
+
+// NULL, integers, strings (not binary ones), DOUBLE, DATE and DATETIME. nullopt: another type, data sent in pieces, a value or a
+// text that grows beyond 64 KiB, a string in a character set whose bytes may read as a backslash, or no such number of parameters.
+std::optional<std::string> ExecutionText(std::string_view sql, const rewrite::SessionFacts& facts, const rewrite::Dialect& dialect, const protocol::Execute& execute);
+
+}  // namespace crossfade::proxy
