@@ -64,6 +64,9 @@ absl::Status ReadOne(Connection& connection, const config::Config& config, const
     }
     status->refused.push_back(std::move(digest));
   }
+  absl::Status cutover = ReadComparedReads(connection, config, status->row, &status->compared);
+  if (cutover.ok()) cutover = ReadOldUses(connection, config, status->row, &status->old_uses);
+  if (!cutover.ok()) return cutover;
   auto events = connection.Query(fmt::format(
       "SELECT at, severity, text FROM {}.events WHERE migration = {} ORDER BY id DESC LIMIT 10", schema, name));
   if (!events.ok()) return events.status();
@@ -183,6 +186,8 @@ std::string ToJson(const StatusReport& report) {
       one["refused"].push_back({{"digest", digest.digest}, {"reason", digest.reason}, {"user", digest.user}, {"count", digest.count},
                                 {"first_seen", digest.first_seen}, {"last_seen", digest.last_seen}, {"accepted", digest.accepted}});
     }
+    one["compared_reads"] = ToJson(migration.compared);
+    one["old_uses"] = ToJson(migration.old_uses);
     one["events"] = json::array();
     for (const Event& event : migration.events) {
       one["events"].push_back({{"at", event.at}, {"severity", event.severity}, {"text", event.text}});
@@ -245,6 +250,8 @@ std::string ToText(const StatusReport& report, int bar_width) {
       out += fmt::format("  refused {} times from {} to {} (user {}{}): {}\n    {}\n", digest.count, digest.first_seen.substr(0, 19), digest.last_seen.substr(0, 19),
                          digest.user, digest.accepted ? ", accepted" : "", digest.digest, digest.reason);
     }
+    out += ToText(migration.compared);
+    out += ToText(migration.old_uses);
     if (!migration.events.empty()) out += fmt::format("  last event {}: {}\n", migration.events[0].at, migration.events[0].text);
   }
   return out;

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "backfill/control.h"
+#include "backfill/status_cutover.h"
 #include "backfill/throttle.h"
 
 namespace crossfade::backfill {
@@ -33,6 +34,8 @@ struct MigrationStatus {
   std::vector<TableProgress> tables;
   LastVerification verification;
   std::vector<DigestRow> refused;  // most frequent first, at most 20
+  ComparedReads compared;
+  OldUses old_uses;
   std::vector<Event> events;       // newest first, at most 10
   double Fraction() const;         // 0 to 1, of the backfill
   double Rate() const;             // rows a second

@@ -46,6 +46,17 @@ async function refresh() {
     line.textContent = m.name + ': ' + m.phase + ' ';
     const bar = line.appendChild(document.createElement('progress'));
     bar.value = m.fraction || 0;
+    const say = (text) => { line.appendChild(document.createElement('br')); line.append(text); };
+    const reads = m.compared_reads, uses = m.old_uses;
+    if (reads) {
+      say(reads.compared + ' reads compared, ' + reads.mismatches + ' differ (' + reads.mismatch_percent.toPrecision(2) + ' %); old side ' +
+          (reads.old_us / 1000).toFixed(2) + ' ms, new side ' + (reads.new_us / 1000).toFixed(2) + ' ms');
+      for (const d of reads.digests) if (d.mismatches) say('differs ' + d.mismatches + ' of ' + d.compared + ' times: ' + d.digest);
+    }
+    if (uses && uses.shapes) {
+      say('old side used ' + uses.count + ' times, last ' + uses.last_seen + ':');
+      for (const u of uses.uses) say(u.user + ' from ' + u.address + ', ' + u.count + ' times, last ' + u.last_seen + ': ' + u.what);
+    }
   }
 }
 refresh(); setInterval(refresh, 2000);

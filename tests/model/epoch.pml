@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The epoch protocol as a model for spin: proxies with leases, sessions that write, a leader that changes the epoch.
-// Each atomic block is one transaction of the database, or one step of a process that nothing can split; between them any
+// Each atomic block is one statement or transaction of the database, or one step of a process that nothing can split; between them any
 // process may stop for as long as it likes, which is what SIGSTOP, a held network and a clock that jumps come to. Names are the
 // code's: RenewLease, RegisterConnections (backfill/leases.cc, fence.cc), Published, MayWrite (proxy/), FenceLost, Drained,
 // ChangeEpoch (backfill/).
@@ -47,9 +47,9 @@ proctype Keeper(byte p) {
      atomic {                                                             /* RenewLease */
        broken = !lease[p];
        unheard[p] = unheard[p] || broken;
-       lease[p] = true; acked[p] = told_acked; oldest[p] = told_oldest;
-       epoch_then = epoch
+       lease[p] = true; acked[p] = told_acked; oldest[p] = told_oldest
      }
+     epoch_then = epoch;                                                  /* read behind it: a later one only makes the fence stricter */
      if
      :: skip -> atomic {
 #ifndef NO_TERM

@@ -107,6 +107,60 @@ TEST_P(CompareReads, WhatDiffersIsCountedAndSendsItBack) {
   EXPECT_EQ(Value("SELECT COUNT(*) > 0 FROM crossfade.comparisons WHERE sample LIKE '%on the new%'"), "1") << Value("SELECT sample FROM crossfade.comparisons LIMIT 1");
 }
 
+// Executions of prepared statements: counted with the texts of the same shape, and the client sees nothing of it.
+TEST_P(CompareReads, PreparedOnesAreComparedToo) {
+  Start("    compare_reads: {share: 100}\n");
+  auto proxied = Open(proxy_->port()), direct = Open(server_->port());
+  ASSERT_TRUE(proxied->Query("USE shop").ok() && direct->Query("USE shop").ok());
+  struct Case { std::string sql; std::vector<servers::Parameter> values; };
+  const std::vector<Case> cases = {
+      {"SELECT label, stock FROM items WHERE code = ?", {std::string("t1-1")}},
+      {"SELECT o.quantity, i.label FROM orders o JOIN items i ON i.code = o.item WHERE o.id = ? AND i.label <> ?", {int64_t{3}, std::string("it's \\ a 'label'")}},
+      {"SELECT COUNT(*) FROM orders o JOIN items i ON i.code = o.item WHERE o.quantity > ? AND o.quantity <> -?", {int64_t{-5}, int64_t{-7}}},
+      {"SELECT o.id, i.label FROM orders o JOIN items i ON i.code = o.item WHERE o.owner = ? ORDER BY o.id LIMIT ?", {int64_t{2}, int64_t{10}}},
+      {"SELECT COUNT(*) FROM orders o JOIN items i ON i.code = o.item WHERE ? IS NULL", {nullptr}},
+      {"SELECT i.stock / 0, ? FROM items i WHERE i.code = 't1-2'", {std::string("")}},
+      {"SELECT o.quantity FROM orders o JOIN items i ON i.code = o.item WHERE o.id = ? FOR UPDATE", {int64_t{3}}}};
+  for (int round = 0; round < 2; ++round) {
+    if (round == 1) ASSERT_TRUE(proxied->Query("BEGIN").ok() && direct->Query("BEGIN").ok());
+    for (const Case& each : cases) {
+      if (round == 1 && each.sql.ends_with("FOR UPDATE")) continue;  // the two would wait for each other
+      std::unique_ptr<servers::Statement> a, b;
+      ASSERT_TRUE(proxied->Prepare(each.sql, &a).ok() && direct->Prepare(each.sql, &b).ok()) << each.sql;
+      for (int times = 0; times < 2; ++times) {
+        const Reply of_a = a->Execute(each.values), of_b = b->Execute(each.values);
+        EXPECT_EQ(of_a.error, of_b.error) << each.sql << ": " << of_a.message;
+        EXPECT_EQ(of_a.rows, of_b.rows) << each.sql;
+        EXPECT_EQ(of_a.warnings, of_b.warnings) << each.sql;
+        EXPECT_EQ(of_a.status & 3, of_b.status & 3) << each.sql;
+      }
+      for (const char* sql : {"SHOW WARNINGS", "SELECT FOUND_ROWS(), ROW_COUNT()"}) {
+        if (&each == &cases[5] || sql[1] == 'E') EXPECT_EQ(proxied->Query(sql).rows, direct->Query(sql).rows) << sql << " behind " << each.sql;
+      }
+    }
+    ASSERT_TRUE(proxied->Query("ROLLBACK").ok() && direct->Query("ROLLBACK").ok());
+  }
+  EXPECT_EQ(WaitFor("SELECT SUM(compared) >= 12 FROM crossfade.comparisons", "1"), "1") << Value("SELECT GROUP_CONCAT(digest, ': ', compared) FROM crossfade.comparisons");
+  EXPECT_EQ(Value("SELECT SUM(mismatches) FROM crossfade.comparisons"), "0") << Value("SELECT GROUP_CONCAT(sample) FROM crossfade.comparisons");
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM crossfade.comparisons WHERE digest LIKE '%FOR UPDATE%'"), "0");
+  // Text and executions of one shape are one row.
+  ASSERT_TRUE(proxied->Query("SELECT o.quantity, i.label FROM orders o JOIN items i ON i.code = o.item WHERE o.id = 7 AND i.label <> 'x'").ok());
+  EXPECT_EQ(WaitFor("SELECT MAX(compared) FROM crossfade.comparisons WHERE digest LIKE '%quantity%label%<>%'", "5"), "5");
+  // What differs is seen through them as well, and `status` says so.
+  ASSERT_TRUE(direct_->Query("UPDATE shop.orders SET item_ref = (SELECT MAX(item_no) FROM shop.items) WHERE id BETWEEN 1 AND 900").ok());
+  std::unique_ptr<servers::Statement> statement;
+  ASSERT_TRUE(proxied->Prepare("SELECT i.label, o.id FROM orders o JOIN items i ON i.code = o.item WHERE o.id = ?", &statement).ok());
+  for (int64_t id = 1; id <= 100; ++id) ASSERT_TRUE(statement->Execute({id}).ok());
+  EXPECT_EQ(WaitFor("SELECT SUM(mismatches) > 0 FROM crossfade.comparisons", "1"), "1");
+  servers::CommandResult status = proxy_->Run("status", {"shop"});
+  EXPECT_NE(status.output.find("reads compared "), std::string::npos) << status.output;
+  EXPECT_NE(status.output.find(" on the old side, "), std::string::npos) << status.output;
+  EXPECT_NE(status.output.find("differ under epoch"), std::string::npos) << status.output;
+  status = proxy_->Run("status", {"shop", "--json"});
+  EXPECT_NE(status.output.find("\"mismatch_percent\""), std::string::npos) << status.output;
+  EXPECT_NE(status.output.find("on the new"), std::string::npos) << status.output;
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, CompareReads, testing::Values(Engine::kMariaDb, Engine::kMySql), [](const auto& info) { return servers::EngineName(info.param); });
 
 }  // namespace

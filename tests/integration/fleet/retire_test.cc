@@ -50,6 +50,10 @@ TEST_P(Retire, AsksForQuietAndSaysWhoWouldBreak) {
   const Reply prepared = client->Execute("SELECT label FROM items WHERE code = ?", {std::string("t1-2")});
   EXPECT_TRUE(prepared.ok()) << prepared.message;
   std::this_thread::sleep_for(std::chrono::milliseconds(2500));  // until it is reported
+  CommandResult status_text = proxy.Run("status", {"shop"}), status_json = proxy.Run("status", {"shop", "--json"});
+  EXPECT_NE(status_text.output.find("by 3 statement shape(s)"), std::string::npos) << status_text.output;
+  EXPECT_NE(status_text.output.find("root from 127.0.0.1, 1 times"), std::string::npos) << status_text.output;
+  EXPECT_NE(status_json.output.find("\"old_uses\""), std::string::npos) << status_json.output;
   CommandResult asked = proxy.Run("phase", {"shop", "retire"});
   EXPECT_EQ(asked.exit_code, 1);
   EXPECT_NE(asked.output.find("3 statement shape(s) still use the old side"), std::string::npos) << asked.output;

@@ -29,6 +29,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kProxies = 3;
 constexpr char kLimits[] =
     "  chunk_rows: 100\n  key_block: 100\n  control_poll: 50ms\n  lease: 1s\n  hold_limit: 1s\n  backfill_idle_share: 0.5\n  verify_chunk_rows: 2000\n";
+constexpr char kCompare[] = "    compare_reads: {share: 20, mismatch_limit: 50}\n";
 
 class Fleet : public testing::TestWithParam<Engine> {
  protected:
@@ -53,7 +54,7 @@ class Fleet : public testing::TestWithParam<Engine> {
       auto relay = servers::Relay::Start(server_->port());
       ASSERT_TRUE(relay.ok()) << relay.status();
       member.relay = *std::move(relay);
-      auto proxy = CrossfadeProcess::Start({.backend = member.relay->address(), .migrations = walk::ShopMigration(), .limits = kLimits});
+      auto proxy = CrossfadeProcess::Start({.backend = member.relay->address(), .migrations = walk::ShopMigration() + kCompare, .limits = kLimits});
       ASSERT_TRUE(proxy.ok()) << proxy.status();
       member.proxy = *std::move(proxy);
     }
@@ -170,6 +171,9 @@ TEST_P(Fleet, NothingDivergesWhateverHappens) {
   fmt::print("{} changes of phase, {} troubles, {} restarts, {} operations, {} transactions, {} connections lost, epoch {}\n", changes, troubles_, restarts, report.operations,
              report.transactions, report.lost, Value("SELECT epoch FROM crossfade.state"));
   EXPECT_GT(report.operations, 100u);
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM crossfade.drift"), "0") << Value("SELECT GROUP_CONCAT(found_at, ' ', text) FROM crossfade.drift");
+  fmt::print("{} reads compared\n", Value("SELECT COALESCE(SUM(compared), 0) FROM crossfade.comparisons"));
+  EXPECT_EQ(Value("SELECT COALESCE(SUM(mismatches), 0) FROM crossfade.comparisons"), "0") << Value("SELECT GROUP_CONCAT(sample) FROM crossfade.comparisons");
   if (whole) EXPECT_GE(std::stoi(changes), 250);
   ExpectComplete();
   auto direct = Client::Connect({.port = server_->port()});
