@@ -105,7 +105,6 @@ absl::Status SyncOne(Connection& connection, const config::Config& config, const
 }  // namespace
 
 absl::Status SyncDeclared(Connection& connection, const config::Config& config) {
-  if (config.migrations.size() > 64) return absl::InvalidArgumentError(std::string("more than 64 migrations"));
   for (const config::Migration& migration : config.migrations) {
     // Nothing new, as nearly always: then no lock is taken that a process could stop with.
     auto known = connection.Query(fmt::format("SELECT declared, declared_percent, spec FROM {} WHERE name = {}", ControlTable(config, "migrations"),

@@ -19,7 +19,7 @@ namespace crossfade::proxy {
 namespace {
 
 constexpr size_t kPiece = size_t{1} << 20;
-constexpr rewrite::Strategy kStrategies[] = {rewrite::Strategy::kUntouched, rewrite::Strategy::kOneStatement, rewrite::Strategy::kRefuse};
+constexpr rewrite::Strategy kStrategies[] = {rewrite::Strategy::kUntouched, rewrite::Strategy::kOneStatement, rewrite::Strategy::kRowImage, rewrite::Strategy::kRefuse};
 
 absl::StatusOr<std::shared_ptr<const rewrite::Snapshot>> SnapshotOf(const LintOptions& options, const std::string& config_path, config::Config* config,
                                                                     std::string* sql_mode) {

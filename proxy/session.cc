@@ -21,10 +21,6 @@ using protocol::ReplyTracker;
 namespace {
 constexpr int kChunksBeforeYield = 16;  // of one reply, so that other sessions have their turn
 
-// Errors after which a transaction may be over: a changed record under snapshot isolation (MariaDB), a lock wait that
-// timed out (innodb_rollback_on_timeout), a deadlock.
-bool MayEndTransaction(uint16_t error) { return error == 1020 || error == 1205 || error == 1213; }
-
 // MySQL answers 1835 to commands without a reply that are cut short; MariaDB says nothing to them either.
 bool AnsweredAllTheSame(Command command, size_t size) {
   return (command == Command::kStmtClose && size < 5) || (command == Command::kStmtSendLongData && size < 7);
@@ -291,13 +287,17 @@ awaitable<void> Session::Serve() {
         snapshot = pinned_->snapshot.get();
       }
     }
-    if (!IsPlain(command, payload, snapshot)) {
+    if (last_image_ != nullptr || !IsPlain(command, payload, snapshot)) {
       const Action action = co_await Special(payload);
       if (action == kEnd) co_return;
       if (action == kAnswered) {
         if (command == Command::kStmtPrepare) prepare_refused_ = true;
         outgoing_.clear();
         CommandDone();
+        if (kill_ != Kill::kNone) {
+          const bool go_on = co_await KillSettled();
+          if (!go_on) co_return;
+        }
         continue;
       }
       if (!outgoing_.empty()) bytes = outgoing_;

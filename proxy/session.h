@@ -12,6 +12,7 @@
 //   session_prepared.cc  prepared statements that do
 //   session_bulk.cc      MariaDB's bulk execution of them
 //   session_range.cc     INSERT … SELECT whose rows are numbered from a range of new keys
+//   session_image.cc     an UPDATE in steps, whose new side is made of the rows as they are stored (strategy B)
 //   session_hidden.cc    replies that are changed: what a migration added to the schema is left out
 //   session_dynamic.cc   PREPARE and EXECUTE as SQL
 //   session_compare.cc   reads run on both sides and compared
@@ -76,6 +77,9 @@ class Session {
   using Action = int;
   static constexpr Action kEnd = 0, kRelay = 1, kAnswered = 2;  // the session ends; send outgoing_; done with this command
   static constexpr Action kAgain = 3;                           // plan it once more: another snapshot is pinned
+  // Errors after which a transaction may be over: a changed record under snapshot isolation (MariaDB), a lock wait that
+  // timed out (innodb_rollback_on_timeout), a deadlock.
+  static bool MayEndTransaction(uint16_t error) { return error == 1020 || error == 1205 || error == 1213; }
   static constexpr char kNearFrame[] = "the statement is so near to a multiple of 16 MiB that its rewritten form needs another packet; send it in smaller parts";
   static constexpr char kAsksForTheLast[] = "the statement asks what became of the one before it, right behind a change of the session's settings, which have to be read in between; ask for it in a statement of its own";
   static constexpr char kNoLease[] = "the lease on the control schema has run out, so writes to migrating tables are held back; try again";
@@ -147,7 +151,7 @@ class Session {
   awaitable<Action> NoFacts(std::string why = "the session's sql_mode, character set and schema could not be read from the backend; connect again");
   bool FactsWouldTell(std::string_view text) const;
   awaitable<bool> LearnTransactionState();
-  awaitable<bool> HiddenCommand(std::string_view payload, protocol::ReplyTracker* tracker, std::string* reply);
+  awaitable<bool> HiddenCommand(std::string_view payload, protocol::ReplyTracker* tracker, std::string* reply, uint64_t most = 1 << 20, bool* whole = nullptr);
   awaitable<bool> HiddenQuery(std::string_view sql, std::vector<std::string>* first_row, bool* ok);
 
   // session_compare.cc
@@ -190,6 +194,21 @@ class Session {
   awaitable<Action> RangeReply();
   void EndRange(uint64_t used);
   void RangeDone();
+
+  // session_image.cc
+  struct ImageStep;
+  // What a statement in steps left to be told, beyond its reply.
+  struct LastImage {
+    bool told = false;  // it failed, or warned
+    std::string shown;  // the reply to SHOW WARNINGS; empty: not known
+  };
+  awaitable<Action> RunImage(const std::shared_ptr<const rewrite::Plan>& plan, std::string_view sql);
+  awaitable<Action> ExecuteImage(PreparedStatement* statement, const protocol::Execute& execute, const rewrite::SessionFacts& facts);
+  awaitable<bool> RunImageStep(std::string_view sql, uint64_t most, ImageStep* step);
+  awaitable<bool> ShowWarnings(std::string* reply, const char* limit = "");
+  awaitable<bool> EndImage(bool own, bool savepoint, bool keep);
+  awaitable<Action> ImageReply(const ImageStep& step, bool own);
+  awaitable<Action> AfterImage(std::string_view payload);
 
   // session_prepared.cc
   awaitable<Action> Prepare(std::string_view payload);
@@ -285,6 +304,7 @@ class Session {
   std::string fault_;
   std::unique_ptr<rewrite::SessionFacts> facts_;
   std::unique_ptr<protocol::ReplyEditor> editor_;  // the reply to this command is changed
+  std::unique_ptr<LastImage> last_image_;          // the command before this one was run in steps
   std::unique_ptr<RangedStatement> ranged_;         // this command runs with a range of new keys
   // By the client's id; kept only where migrations are declared.
   std::map<uint32_t, std::unique_ptr<PreparedStatement>> prepared_;

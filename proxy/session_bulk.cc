@@ -142,6 +142,7 @@ awaitable<Session::Action> Session::BulkExecute(std::string_view payload, Prepar
 
   uint32_t id = statement->id;
   std::vector<uint64_t> keys;
+  if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await Refuse("bulk execution of an UPDATE that takes several steps; execute it once for each row");
   if (rewritten && plan->Ranged()) co_return co_await Refuse("bulk execution of an INSERT … SELECT whose rows get new keys; execute it once for each row");
   if (rewritten) {
     const Action prepared = co_await Variant(statement, plan, facts, &id);

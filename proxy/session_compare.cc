@@ -43,28 +43,13 @@ void Session::WatchText(std::string_view text) {
 }
 
 awaitable<bool> Session::RunSide(const std::string& sql, SideResult* result) {
-  thread_->metrics()->hidden_statements.Add();
   const auto begun = Clock::now();
-  uint8_t sequence = 0;
   const std::string command = QueryCommand(sql);
-  const bool sent = co_await WriteMessage(&backend_, &sequence, command);
-  if (!sent) co_return false;
   ReplyTracker tracker;
-  tracker.Start(ReplyTracker::Kind::kGeneric, capabilities_, sequence);
-  tracker.set_status(status_);
   std::string reply;
   bool whole = true;
-  while (tracker.state() == ReplyTracker::State::kMore) {
-    if (backend_.in().empty()) {
-      Stream::ReadResult read = co_await backend_.ReadMore();
-      if (std::get<0>(read)) co_return Fail("the backend closed during a hidden statement");
-    }
-    const size_t size = tracker.Feed(backend_.in().data());
-    whole = whole && reply.size() + size <= limits().compared_bytes;
-    if (whole) reply.append(backend_.in().data().substr(0, size));
-    backend_.in().Consume(size);
-  }
-  if (tracker.state() != ReplyTracker::State::kDone || !backend_.in().empty()) co_return Fail("malformed reply to a hidden statement");
+  const bool alive = co_await HiddenCommand(command, &tracker, &reply, limits().compared_bytes, &whole);
+  if (!alive) co_return false;
   result->microseconds = std::chrono::duration<double, std::micro>(Clock::now() - begun).count();
   if (whole && !tracker.is_error()) ParseSide(reply, capabilities_, result);
   co_return true;

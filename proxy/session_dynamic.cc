@@ -215,6 +215,7 @@ awaitable<Session::Action> Session::SqlVariant(const rewrite::Plan& plan, const 
 
 awaitable<Session::Action> Session::ExecuteVariant(std::string_view head, const rewrite::DynamicSql& dynamic, const std::shared_ptr<const rewrite::Plan>& plan,
                                                    const rewrite::SessionFacts& facts, SqlPrepared* prepared) {
+  if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await Refuse("EXECUTE of an UPDATE that takes several steps; send the statement as it is");
   if (plan->Ranged()) co_return co_await Refuse("EXECUTE of an INSERT … SELECT whose rows get new keys; send the statement as it is");
   std::string name;
   const Action ready = co_await SqlVariant(*plan, facts, prepared, &name);

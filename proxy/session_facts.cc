@@ -12,8 +12,9 @@
 namespace crossfade::proxy {
 using protocol::ReplyTracker;
 
-// Sends a command of the proxy's own and reads its whole reply, unseen by the client.
-awaitable<bool> Session::HiddenCommand(std::string_view payload, ReplyTracker* tracker, std::string* reply) {
+// Sends a command of the proxy's own and reads its whole reply, unseen by the client. `*whole`, where it is asked for: it has no
+// more than `most` bytes, else *reply is its beginning; where not, a larger one ends the session.
+awaitable<bool> Session::HiddenCommand(std::string_view payload, ReplyTracker* tracker, std::string* reply, uint64_t most, bool* whole) {
   thread_->metrics()->hidden_statements.Add();
   uint8_t sequence = 0;
   const bool sent = co_await WriteMessage(&backend_, &sequence, payload);
@@ -27,9 +28,11 @@ awaitable<bool> Session::HiddenCommand(std::string_view payload, ReplyTracker* t
     }
     const std::string_view bytes = backend_.in().data();
     const size_t size = tracker->Feed(bytes);
-    reply->append(bytes.substr(0, size));
+    const bool fits = reply->size() + size <= most;
+    if (!fits && whole == nullptr) co_return Fail("an unreasonable reply to a hidden statement");
+    if (!fits) *whole = false;
+    if (fits && (whole == nullptr || *whole)) reply->append(bytes.substr(0, size));
     backend_.in().Consume(size);
-    if (reply->size() > 1 << 20) co_return Fail("an unreasonable reply to a hidden statement");
   }
   if (tracker->state() != ReplyTracker::State::kDone || !backend_.in().empty()) co_return Fail("malformed reply to a hidden statement");
   co_return true;

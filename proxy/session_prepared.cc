@@ -301,6 +301,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
     co_return co_await Refuse("the migration entered another phase while a parameter was sent in pieces; execute the statement again");
   }
 
+  if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await ExecuteImage(statement, *parsed, facts);
   uint32_t id = statement->FindVariant(plan);
   if (id == 0) {
     const Action prepared = co_await Variant(statement, plan, facts, &id);

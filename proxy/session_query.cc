@@ -12,9 +12,6 @@
 namespace crossfade::proxy {
 using protocol::Command;
 
-namespace {
-}  // namespace
-
 void Session::Pin() {
   if (pinned_ == nullptr) pinned_ = thread_->snapshots()->Pin();
 }
@@ -214,6 +211,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     if (!edited) co_return kEnd;
   }
   if (plan->strategy == rewrite::Strategy::kUntouched) co_return kRelay;
+  if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await RunImage(plan, sql);
 
   if (plan->Ranged()) {
     RangedStatement ranged;
@@ -253,6 +251,11 @@ awaitable<Session::Action> Session::NoKeys(const std::vector<rewrite::KeySlot>& 
 }
 
 awaitable<Session::Action> Session::Special(std::string_view payload) {
+  if (last_image_ != nullptr) {
+    const Action action = co_await AfterImage(payload);
+    if (action != kAgain) co_return action;
+    if (IsPlain(static_cast<Command>(last_command_), payload, pinned_ != nullptr ? pinned_->snapshot.get() : nullptr)) co_return kRelay;
+  }
   switch (static_cast<Command>(last_command_)) {
     case Command::kQuit: {
       closing_ = true;

@@ -104,7 +104,7 @@ struct TableRef {
 
 struct Select {
   Span span;
-  bool values_constructor = false;  // VALUES ROW(...), ... (each row an item, a kRow) or TABLE t (in from)
+  bool values_constructor = false;  // VALUES ROW(...), ... (each row an item, a kRow) or TABLE t (the word is the item, a kStar)
   bool distinct = false;
   std::vector<SelectItem> items;
   Span items_span;
@@ -218,6 +218,8 @@ struct Statement {
   std::vector<std::pair<TableRef*, bool>> locks;  // kLockTables, where all of it is understood: true: to write
   Load* load = nullptr;      // kLoad; nullptr: LOAD XML, LOAD INDEX and the like
   Statement* inner = nullptr;
+  std::vector<Expr*> exprs;  // kDo, kCall, kSet of user variables: where all of it is understood (`taken_apart`)
+  bool taken_apart = false;
   std::vector<Name> names;   // kinds not taken apart: every identifier-like word, for the touch test
   bool literal_text = false; // kPrepare, kExecuteImmediate: the text is a literal, `text`
   std::string_view text;

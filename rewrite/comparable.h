@@ -20,4 +20,9 @@ struct Comparable {
 
 Comparable IsComparable(std::string_view sql, const SessionFacts& facts, const Dialect& dialect);
 
+// A function of its arguments alone, or a word that may stand before a parenthesis.
+bool IsPlainFunction(std::string_view word);
+// … or of the time, which the servers take once for each statement.
+bool IsClockFunction(std::string_view word);
+
 }  // namespace crossfade::rewrite

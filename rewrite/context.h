@@ -35,6 +35,8 @@ struct Context {
   std::vector<const MigratingTable*> targets;  // of the statement under way: tables that it changes
   bool updates = false;    // … it is an UPDATE
   bool alone = true;       // … it is the whole text
+  bool wrapped = false;    // … it stands in another one: EXPLAIN, ANALYZE, SET STATEMENT
+  bool explained = false;  // … which does not run it
   const char* alias = "cf";  // of our own subqueries: a name that the text does not use
 
   // Refuses the text. `why` and `advice` without a final stop.

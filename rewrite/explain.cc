@@ -5,8 +5,29 @@
 #include <map>
 
 #include "fmt/format.h"
+#include "rewrite/row_image.h"
 
 namespace crossfade::rewrite {
+
+namespace {
+
+constexpr uint64_t kShownRows = 10'000;  // the default of limits.row_image_rows
+
+std::string ExplainImage(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql) {
+  const absl::StatusOr<std::string> select = RenderImageSelect(plan, facts, dialect, sql, kShownRows);
+  ImageRows rows;
+  std::vector<std::string> row;  // one with the key 1, or 0x01
+  for (const RowImage::Target& target : plan.image->targets)
+    for (const RowImage::Kind kind : target.kinds) row.push_back(kind == RowImage::Kind::kNumber ? "1" : "01");
+  if (!ImageRows::Of(*plan.image, {row}, &rows)) return "";
+  const absl::StatusOr<std::string> text = RenderImageStatement(plan, facts, dialect, sql, nullptr);
+  if (!select.ok() || !text.ok()) return fmt::format("sent: {}\n", std::string((select.ok() ? text : select).status().message()));
+  std::string out = fmt::format("1. locks the rows: {}\n2. the statement; in a transaction at READ COMMITTED with these keys in place of TRUE: {}\n", *select, *text);
+  for (const std::string& repair : rows.Repairs(kShownRows)) out += fmt::format("3. makes the new side of these rows (shown: one, whose key is 1): {}\n", repair);
+  return out;
+}
+
+}  // namespace
 
 std::string Explain(const Snapshot& snapshot, const SessionFacts& facts, std::string_view sql) {
   Planner planner(0);
@@ -15,6 +36,7 @@ std::string Explain(const Snapshot& snapshot, const SessionFacts& facts, std::st
   switch (plan->strategy) {
     case Strategy::kUntouched: out += "untouched: sent as it is\n"; break;
     case Strategy::kOneStatement: out += "A: one statement, rewritten\n"; break;
+    case Strategy::kRowImage: out += "B: in steps, the new side made of the stored rows\n"; break;
     case Strategy::kRefuse: out += "C: refused with error 1235\n"; break;
   }
   if (!plan->reason.empty()) out += fmt::format("why: {}\n", plan->reason);
@@ -34,6 +56,7 @@ std::string Explain(const Snapshot& snapshot, const SessionFacts& facts, std::st
     const absl::StatusOr<std::string> text = Render(*plan, facts, snapshot.catalog.dialect, sql, numbers);
     out += fmt::format("sent: {}\n", text.ok() ? *text : std::string(text.status().message()));
   }
+  if (plan->strategy == Strategy::kRowImage) out += ExplainImage(*plan, facts, snapshot.catalog.dialect, sql);
   return out;
 }
 

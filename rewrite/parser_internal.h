@@ -172,6 +172,8 @@ class Parser {
   void ParseSetStatement(Statement* statement);
   void ParsePrepare(Statement* statement);
   void ParseExecute(Statement* statement);
+  void ParseInPassing(Statement* statement);
+  bool ParsePassed(Statement* statement);
   StatementKind Classify() const;
   bool IsStoredProgram() const;
   void CollectNames(Statement* statement, bool whole_text);

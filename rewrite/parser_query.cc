@@ -76,8 +76,12 @@ Select* Parser::ParseTerm() {
     ParseSelectCore(select);
   } else if (StartsQuery(pos_) && Is(Kw::kValues)) {
     ParseValuesConstructor(select);
-  } else if (StartsQuery(pos_) && Accept(Kw::kTable)) {
+  } else if (StartsQuery(pos_) && Is(Kw::kTable)) {
     select->values_constructor = true;
+    Expr* star = Make(ExprKind::kStar, pos_);  // in place of SELECT * FROM
+    Next();
+    select->items.push_back({From(begin), Close(star), {}});
+    select->items_span = From(begin);
     select->from.push_back(ParseTableName());
   } else {
     Fail();

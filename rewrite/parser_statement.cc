@@ -29,7 +29,12 @@ Statement* Parser::ParseStatement() {
           break;
         }
         statement->kind = StatementKind::kSet;
-        CollectNames(statement, false);
+        ParseInPassing(statement);
+        break;
+      case Kw::kDo:
+      case Kw::kCall:
+        statement->kind = Is(Kw::kDo) ? StatementKind::kDo : StatementKind::kCall;
+        ParseInPassing(statement);
         break;
       case Kw::kPrepare:
         ParsePrepare(statement);
@@ -193,6 +198,41 @@ void Parser::ParseExecute(Statement* statement) {
   CollectNames(statement, false);
 }
 
+// DO e [AS name], …; CALL name[(e, …)]; SET @v = e, …. False: another one, or not understood.
+bool Parser::ParsePassed(Statement* statement) {
+  const Kw verb = Word();
+  Next();
+  if (verb == Kw::kCall) {
+    ParseTableName();
+    if (!AcceptOp("(")) return true;
+    if (!IsOp(")")) ParseExprList(&statement->exprs);
+    ExpectOp(")");
+    return true;
+  }
+  do {
+    if (verb == Kw::kSet) {
+      if (!IsKind(TokenKind::kUserVar)) return false;
+      Next();
+      if (!AcceptOp(":=")) ExpectOp("=");
+    }
+    statement->exprs.push_back(ParseExpr());
+    if (verb == Kw::kDo && Accept(Kw::kAs)) ExpectName();
+  } while (AcceptOp(","));
+  return true;
+}
+
+// What reads a table in passing. Its words are collected too: what is not understood may name one.
+void Parser::ParseInPassing(Statement* statement) {
+  const uint32_t begin = pos_;
+  CollectNames(statement, false);
+  const uint32_t end = pos_;
+  pos_ = begin;
+  statement->taken_apart = ParsePassed(statement) && !failed_ && pos_ == end;
+  if (!statement->taken_apart) statement->exprs.clear();
+  failed_ = false;
+  pos_ = end;
+}
+
 // CREATE or ALTER of something with a body, in which ';' may stand.
 bool Parser::IsStoredProgram() const {
   if (!Is(Kw::kCreate) && !Is(Kw::kAlter)) return false;
@@ -220,8 +260,6 @@ StatementKind Parser::Classify() const {
     case Kw::kUse: return StatementKind::kUse;
     case Kw::kShow: return StatementKind::kShow;
     case Kw::kDeallocate: return StatementKind::kDeallocate;
-    case Kw::kCall: return StatementKind::kCall;
-    case Kw::kDo: return StatementKind::kDo;
     case Kw::kHandler: return StatementKind::kHandler;
     case Kw::kLoad: return StatementKind::kLoad;
     case Kw::kTruncate: return StatementKind::kTruncate;

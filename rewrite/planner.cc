@@ -169,6 +169,9 @@ bool PlanLiteral(const Request& request, const World& world, const Statement& st
     if (!immediate && !inner.shape_params.empty()) return true;  // the values decide
     context->refused = true;
     context->plan->reason = inner.reason;
+  } else if (inner.strategy == Strategy::kRowImage) {
+    if (immediate) context->Refuse(request.snapshot.migrations[First(inner.touched)].spec, "EXECUTE IMMEDIATE of an UPDATE that takes several steps", "send the statement as it is");
+    else context->Note("the text is rewritten when it is executed");
   } else if (inner.strategy == Strategy::kOneStatement) {
     if (immediate) ImmediateEdits(inner, dynamic, request, statement, context);
     else context->Note("the text is rewritten when it is executed");
@@ -207,6 +210,7 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
     }
     const bool only = parsed->statements.size() == 1;
     context.alone = only;
+    context.wrapped = context.explained = false;
     if (!world.AnyDual() || !PlanLiteral(request, world, *statement, only, &context)) ApplyRules(context, reader, *statement);
     if (facts_unsure && context.active)
       for (const MigratingTable& table : world.tables())
@@ -229,6 +233,10 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
     plan->replies.clear();
     plan->params.clear();
     plan->key_slots.clear();
+    plan->image.reset();
+  } else if (plan->image != nullptr) {
+    plan->strategy = Strategy::kRowImage;
+    plan->reason = context.why;
   } else if (!plan->edits.empty()) {
     plan->strategy = Strategy::kOneStatement;
     plan->reason = context.why;

@@ -54,9 +54,10 @@ bool ReadsAsNumber(std::string_view text);   // '2.0' and '1e3' too, which an in
 enum class Strategy : uint8_t {
   kUntouched,     // the original bytes
   kOneStatement,  // A: one edited statement
+  kRowImage,      // B: the rows are locked and noted, the client's statement is run on them, and their new side made of what it stored
   kRefuse,        // C: error 1235 with `reason`
 };
-std::string_view StrategyName(Strategy strategy);  // "untouched", "A", "C"
+std::string_view StrategyName(Strategy strategy);  // "untouched", "A", "B", "C"
 
 // A fresh new key that the text needs, one for each row of an INSERT. An INSERT … SELECT, whose rows nobody has counted, needs
 // the first and the last of a range.
@@ -76,6 +77,8 @@ struct ParamSource {
   enum Kind : uint8_t { kClient, kNewKey } kind = kClient;
   uint32_t index = 0;  // the client's parameter, or the index into Plan::key_slots
 };
+
+struct RowImage;  // see row_image.h
 
 struct Plan {
   Strategy strategy = Strategy::kUntouched;
@@ -98,10 +101,11 @@ struct Plan {
 
   // The edits, in tokens of the client's text so that a cached plan fits any text of the same shape:
   // replace tokens [begin, end) by `text`, in which "\x01<n>\x02" stands for token n of the source verbatim
-  // and "\x03<n>\x02" for key slot n.
+  // "\x03<n>\x02" for key slot n, and "\x05<n>\x02" for the rows of target n of `image`.
   struct Edit { uint32_t begin = 0, end = 0; std::string text; };
   std::vector<Edit> edits;        // ascending, not overlapping; begin == end inserts behind the token before begin
   std::vector<ReplyEdit> replies;  // the server's replies are to be changed so
+  std::shared_ptr<const RowImage> image;  // kRowImage
   bool prepared = false;          // PlanPrepared: key slots are '?'
   bool Ranged() const;            // key_slots has a range
 };

@@ -134,5 +134,7 @@ class Reader {
 
 // Parentheses round one expression.
 Expr& Unwrap(Expr& expr);
+// A column of that name stands in it, subqueries aside.
+bool Mentions(const Expr& expr, std::string_view column);
 
 }  // namespace crossfade::rewrite

@@ -6,14 +6,21 @@
 #include "rewrite/cache.h"
 #include "rewrite/lexer.h"
 #include "rewrite/planner.h"
+#include "rewrite/row_image.h"
 
 namespace crossfade::rewrite {
 namespace {
 
-bool Expand(const std::string& text, const TokenList& tokens, bool prepared, const std::vector<uint64_t>& keys, std::string* out) {
+// What stands for the marks of a template that are not of the client's text.
+struct Filling {
+  const std::vector<uint64_t>* keys = nullptr;
+  const std::vector<std::string>* rows = nullptr;
+};
+
+bool Expand(const std::string& text, const TokenList& tokens, bool prepared, const Filling& filling, std::string* out) {
   for (size_t i = 0; i < text.size(); ++i) {
     size_t plain = i;
-    while (plain < text.size() && text[plain] != '\x01' && text[plain] != '\x03') ++plain;
+    while (plain < text.size() && text[plain] != '\x01' && text[plain] != '\x03' && text[plain] != '\x05') ++plain;
     out->append(text, i, plain - i);
     i = plain;
     if (i == text.size()) break;
@@ -24,12 +31,15 @@ bool Expand(const std::string& text, const TokenList& tokens, bool prepared, con
     if (text[i] == '\x01') {
       if (n >= tokens.tokens.size()) return false;
       *out += tokens.Text(n);
+    } else if (text[i] == '\x05') {
+      if (filling.rows == nullptr || n >= filling.rows->size()) return false;
+      *out += (*filling.rows)[n];
     } else if (prepared) {
       *out += '?';
     } else {
-      if (n >= keys.size()) return false;
+      if (filling.keys == nullptr || n >= filling.keys->size()) return false;
       char number[20];
-      const auto written = std::to_chars(number, number + sizeof number, keys[n]);
+      const auto written = std::to_chars(number, number + sizeof number, (*filling.keys)[n]);
       out->append(number, written.ptr);
     }
     i = end;
@@ -37,28 +47,9 @@ bool Expand(const std::string& text, const TokenList& tokens, bool prepared, con
   return true;
 }
 
-}  // namespace
-
-absl::StatusOr<std::string> Render(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
-                                   const std::vector<uint64_t>& keys) {
-  if (plan.strategy != Strategy::kOneStatement) return std::string(sql);
-  TokenList tokens;
-  absl::Status status = Lex(sql, facts, dialect, &tokens);
-  if (!status.ok())
-    return absl::InternalError("the text does not fit its plan: " + std::string(status.message()));
-  std::string out;
-  status = RenderTokens(plan, tokens, keys, &out);
-  if (!status.ok()) return status;
-  return out;
-}
-
-absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, std::string* to) {
+absl::Status RenderFilled(const Plan& plan, const TokenList& tokens, const Filling& filling, std::string* to) {
   const std::string_view sql = tokens.source;
   std::string& out = *to;
-  if (plan.strategy != Strategy::kOneStatement) {
-    out += sql;
-    return absl::OkStatus();
-  }
   out.reserve(out.size() + sql.size() + 128 * plan.edits.size());
   size_t at = 0;  // byte of the source
   for (const Plan::Edit& edit : plan.edits) {
@@ -69,12 +60,61 @@ absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::
     const size_t begin = insertion && edit.begin > 0 ? tokens.tokens[edit.begin - 1].end : tokens.tokens[edit.begin].begin;
     if (begin < at) return absl::InternalError("the edits of a plan overlap");
     out += sql.substr(at, begin - at);
-    if (!Expand(edit.text, tokens, plan.prepared, keys, &out))
-      return absl::InternalError(fmt::format("a plan needs {} new keys, {} were given", plan.key_slots.size(), keys.size()));
+    if (!Expand(edit.text, tokens, plan.prepared, filling, &out))
+      return absl::InternalError(fmt::format("a plan needs {} new keys, {} were given", plan.key_slots.size(), filling.keys == nullptr ? 0 : filling.keys->size()));
     at = insertion ? begin : tokens.tokens[edit.end - 1].end;
   }
   out += sql.substr(at);
   return absl::OkStatus();
+}
+
+absl::Status LexAgain(const SessionFacts& facts, const Dialect& dialect, std::string_view sql, TokenList* tokens) {
+  const absl::Status status = Lex(sql, facts, dialect, tokens);
+  return status.ok() ? status : absl::InternalError("the text does not fit its plan: " + std::string(status.message()));
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> Render(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
+                                   const std::vector<uint64_t>& keys) {
+  if (plan.strategy != Strategy::kOneStatement) return std::string(sql);
+  TokenList tokens;
+  absl::Status status = LexAgain(facts, dialect, sql, &tokens);
+  if (!status.ok()) return status;
+  std::string out;
+  status = RenderTokens(plan, tokens, keys, &out);
+  if (!status.ok()) return status;
+  return out;
+}
+
+absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, std::string* to) {
+  if (plan.strategy != Strategy::kOneStatement) {
+    *to += tokens.source;
+    return absl::OkStatus();
+  }
+  return RenderFilled(plan, tokens, {&keys, nullptr}, to);
+}
+
+absl::StatusOr<std::string> RenderImageSelect(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql, uint64_t most) {
+  TokenList tokens;
+  const absl::Status status = LexAgain(facts, dialect, sql, &tokens);
+  if (!status.ok()) return status;
+  std::string out;
+  if (!Expand(plan.image->select, tokens, false, {}, &out)) return absl::InternalError("the text does not fit its plan");
+  // With a limit of its own, whatever sql_select_limit is.
+  if (!plan.image->limited) out += fmt::format(" LIMIT {}", most + 1);
+  return out + plan.image->locking;
+}
+
+absl::StatusOr<std::string> RenderImageStatement(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql, const ImageRows* only) {
+  TokenList tokens;
+  absl::Status status = LexAgain(facts, dialect, sql, &tokens);
+  if (!status.ok()) return status;
+  const std::vector<std::string> conditions = only != nullptr ? only->Conditions() : std::vector<std::string>(plan.image->targets.size(), "TRUE");
+  std::string out;
+  status = RenderFilled(plan, tokens, {nullptr, &conditions}, &out);
+  if (!status.ok()) return status;
+  return out;
 }
 
 }  // namespace crossfade::rewrite

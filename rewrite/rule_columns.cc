@@ -3,6 +3,8 @@
 // statement: an INSERT's values see the columns before them as stored, a single-table SET assigns from left to right. From
 // `cutover` on the application may write the new columns instead, and the old ones are made of them. See rules.h.
 #include <algorithm>
+#include <cstdlib>
+#include <optional>
 
 #include "fmt/format.h"
 #include "rewrite/names.h"
@@ -17,9 +19,44 @@ bool Names(const std::vector<std::string>& names, std::string_view name) {
   return false;
 }
 
+// How many digits behind the point, or of a second, a type keeps: of numbers and of moments. nullopt: it is neither.
+struct Fraction {
+  bool moment = false;
+  int digits = 0;
+};
+std::optional<Fraction> FractionOf(const std::string& declared) {
+  const std::string type = FoldName(declared);
+  const auto is = [&](std::string_view begin) { return type.starts_with(begin); };
+  const auto argument = [&](char before, int none) {
+    const size_t open = type.find('('), close = type.find(')'), at = type.find(before, open == std::string::npos ? 0 : open);
+    return open == std::string::npos || at == std::string::npos || at > close ? none : std::atoi(type.c_str() + at + 1);
+  };
+  if (is("datetime") || is("timestamp") || (is("time") && !is("times"))) return Fraction{true, argument('(', 0)};
+  if (is("date")) return Fraction{true, -1};
+  if (is("decimal") || is("numeric") || is("dec") || is("fixed")) return Fraction{false, argument(',', 0)};
+  if (is("double") || is("real")) return Fraction{false, 400};
+  if (is("float")) return Fraction{false, 300};
+  if (is("int") || is("tinyint") || is("smallint") || is("mediumint") || is("bigint") || is("bool") || is("year") || is("bit")) return Fraction{false, 0};
+  return std::nullopt;
+}
+
+// A value of the new column that the old one would round, without an error even in a strict mode: the sides would differ.
+bool Rounds(const MigratingTable* table, const ColumnSet& set) {
+  for (const std::string& name : set.spec->old_columns) {
+    const Column* old = table == nullptr || table->table == nullptr ? nullptr : table->table->FindColumn(name);
+    const std::optional<Fraction> keeps = old == nullptr ? std::nullopt : FractionOf(old->type);
+    for (const config::NewColumn& fresh : set.spec->new_columns) {
+      const std::optional<Fraction> given = FractionOf(fresh.type);
+      if (keeps && given && keeps->moment == given->moment && given->digits > keeps->digits) return true;
+    }
+  }
+  return false;
+}
+
 // What is made of what, for a statement that gives some of the set's columns; nullptr: nothing. Refuses what gives both
 // sides or a part of the new one.
-const std::vector<ParsedColumns::Made>* Made(Context& context, const ColumnSet& set, const std::string* old, const std::vector<std::string>& fresh) {
+const std::vector<ParsedColumns::Made>* Made(Context& context, const MigratingTable* table, const ColumnSet& set, const std::string* old,
+                                             const std::vector<std::string>& fresh) {
   const std::string* lost = set.WithoutBack();
   if (fresh.empty()) {
     if (lost == nullptr || !set.new_only) return &set.parsed->from;
@@ -32,6 +69,8 @@ const std::vector<ParsedColumns::Made>* Made(Context& context, const ColumnSet& 
     context.Refuse(set, fmt::format("{} is written together with {}", fresh[0], *old), "write one side");
   } else if (lost == nullptr && ((context.facts.sql_mode & kStrict) == 0 || context.ignore)) {
     context.Refuse(set, fmt::format("{} is written where values are cut to fit, which the old column may need", fresh[0]), "use a strict sql_mode, without IGNORE");
+  } else if (lost == nullptr && Rounds(table, set)) {
+    context.Refuse(set, fmt::format("{} may be written with more digits than the old column keeps", fresh[0]), fmt::format("write {}, up to the change of names in contract", set.spec->old_columns[0]));
   } else if (lost != nullptr && !set.new_only) {
     context.Refuse(set, fmt::format("{} cannot be made of {}", *lost, fresh[0]), fmt::format("write {}, or say in the file how: back", *lost));
   } else if (lost != nullptr) {
@@ -99,7 +138,7 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
       if (set->IsNew(column)) fresh.push_back(column);
     }
     CheckKeyWritten(context, *set);
-    const std::vector<ParsedColumns::Made>* made = Made(context, *set, old, fresh);
+    const std::vector<ParsedColumns::Made>* made = Made(context, &table, *set, old, fresh);
     if (made == nullptr) continue;
     // What ON DUPLICATE KEY UPDATE assigns counts as given.
     const bool fails = fresh.empty() && !on_duplicate && LacksValue(context, table, *set, columns);
@@ -183,15 +222,24 @@ void ColumnAssignments::Finish(Context& context, const std::vector<Assignment>& 
   for (const Entry& entry : entries_) {
     const ColumnSet& columns = *entry.set;
     CheckValues(context, columns);
-    if (use.reads_itself) context.Refuse(columns, "an UPDATE of a migrating column in which a subquery reads the same table", "read it in a statement of its own");
-    if (!use.single && entry.old.empty() && entry.fresh.empty()) {
-      context.Refuse(columns, "an UPDATE of several tables moves rows that are being copied", "update one table, with the others in subqueries");
+    std::string why, advice = "update one table, with the others in subqueries";
+    if (use.reads_itself) {
+      why = "an UPDATE of a migrating column in which a subquery reads the same table";
+      advice = "read it in a statement of its own";
+    } else if (!use.single) {
+      why = entry.old.empty() && entry.fresh.empty() ? "an UPDATE of several tables moves rows that are being copied" : "an UPDATE of several tables assigns a migrating column";
+    } else if ((context.facts.sql_mode & (kSimultaneousAssignment | kOracle)) != 0) {
+      why = "sql_mode SIMULTANEOUS_ASSIGNMENT hides the new value of a column";
+      advice = "use another sql_mode";
     }
-    if (!use.single) context.Refuse(columns, "an UPDATE of several tables assigns a migrating column", "update one table, with the others in subqueries");
-    if ((context.facts.sql_mode & (kSimultaneousAssignment | kOracle)) != 0)
-      context.Refuse(columns, "sql_mode SIMULTANEOUS_ASSIGNMENT hides the new value of a column", "use another sql_mode");
-    const std::vector<ParsedColumns::Made>* made = Made(context, columns, entry.old.empty() ? nullptr : &entry.old, entry.fresh);
+    const std::vector<ParsedColumns::Made>* made = Made(context, entry.source->table, columns, entry.old.empty() ? nullptr : &entry.old, entry.fresh);
     if (made == nullptr) continue;
+    if (!why.empty()) {
+      if (use.image == nullptr) context.Refuse(columns, why, advice);
+      else for (const ParsedColumns::Made& each : *made) use.image->push_back({entry.source, each.column, each.expression.Text("crossfade_row"), "", columns.spec_migration, why, advice});
+      NoteMade(context, columns, made);
+      continue;
+    }
     for (const ParsedColumns::Made& each : *made) {
       const std::string column = QuoteName(entry.source->alias) + "." + QuoteName(each.column);
       std::string value = each.expression.Text(entry.source->alias);

@@ -65,11 +65,6 @@ std::string OwnValue(Context& context, Insert& insert, const Target& target, con
 }
 
 // Subqueries, which have names of their own, are not looked into.
-bool Mentions(const Expr& expr, std::string_view column) {
-  if (expr.kind == ExprKind::kColumn && NameEq(expr.parts.back().text, column)) return true;
-  return std::any_of(expr.children.begin(), expr.children.end(), [&](const Expr* child) { return Mentions(*child, column); });
-}
-
 // A new key that the application gives: what it is must be plain.
 void GivenKey(Context& context, const KeyColumn& column, Expr* value) {
   bool is_value = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // INSERT … SELECT into a table with references. An INSERT … SELECT has no forward references, so the lookup of the new
-// reference repeats the item of the select list; that is only done where the item is a plain column or value and is
-// stored as it is. See rules.h, docs/rewriting.md.
+// reference repeats the item of the select list; that is only done where the item is a plain column or value, or a string made
+// of such, and is stored as it is. See rules.h, docs/rewriting.md.
 #include <algorithm>
 
 #include "fmt/format.h"
@@ -9,6 +9,32 @@
 #include "rewrite/rules.h"
 
 namespace crossfade::rewrite {
+
+namespace {
+
+// A string made of columns and literals by functions that say the same twice, and warn of nothing. Names without a table get one in
+// *editor: inside a lookup they could be the parent's.
+bool QualifyPlain(Context& context, Reader& reader, Expr& item, const Scope& scope, Editor* editor) {
+  static constexpr std::string_view kFunctions[] = {"concat", "concat_ws", "coalesce", "ifnull", "upper", "lower", "ucase", "lcase", "trim", "ltrim", "rtrim",
+                                                    "substring", "substr", "left", "right", "replace", "lpad", "rpad", "reverse", "md5", "hex"};
+  switch (item.kind) {
+    case ExprKind::kColumn: {
+      const Bound bound = reader.Resolve(item, scope);
+      if (item.parts.size() != 1 || context.editor.Touched(item.span)) return true;
+      const Source* source = bound.source == nullptr && scope.sources.size() == 1 ? &scope.sources[0] : bound.source;
+      if (source != nullptr) editor->Replace(item.span, QuoteName(source->alias) + "." + NameMark(context.tokens, item.span.begin));
+      return source != nullptr;
+    }
+    case ExprKind::kString: return !context.WarnsEachTime(item);
+    case ExprKind::kInteger: return true;
+    case ExprKind::kFunction:
+      return item.parts.empty() && std::any_of(std::begin(kFunctions), std::end(kFunctions), [&](std::string_view name) { return NameEq(item.text, name); }) &&
+             std::all_of(item.children.begin(), item.children.end(), [&](Expr* child) { return QualifyPlain(context, reader, Unwrap(*child), scope, editor); });
+    default: return false;
+  }
+}
+
+}  // namespace
 
 std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Expr& item, const Scope& scope, const Column* stored) {
   const bool strict = (context.facts.sql_mode & kStrict) != 0;
@@ -27,6 +53,10 @@ std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Exp
   }
   bool is_value = false;
   if (item.kind == ExprKind::kNull || (item.kind == ExprKind::kParam && context.ShapeOf(item, &is_value) == ValueShape::kNull)) return "NULL";
+  if (strict && item.kind == ExprKind::kFunction && key.old_shape == ValueShape::kString) {
+    Editor editor = context.editor;
+    return QualifyPlain(context, reader, item, scope, &editor) ? AsStored(stored, editor.Emit(item.span)) : "";
+  }
   if (!strict || !context.ComparesAs(item, key.old_shape)) return "";
   if (item.kind == ExprKind::kParam && key.old_shape == ValueShape::kString) return AsStored(stored, context.editor.Emit(item.span));
   return context.editor.Emit(item.span);

@@ -154,18 +154,6 @@ Output Reader::VisitSelect(Select& select, const Scope* outer, const Ctes* ctes,
   for (TableRef* ref : select.from) From(*ref, &scope, ctes, &conditions);
   VisitConditions(conditions, scope, ctes);
   Output output = Items(select.items, scope, ctes, use);
-  if (select.values_constructor && !select.from.empty()) {  // TABLE t: a star without a select list
-    for (const Source& source : scope.sources)
-      if (source.table != nullptr)
-        for (const KeyColumn& key : source.table->keys)
-          if (key.key->new_reader && !(key.own && key.key->own_stays))
-            ctx_.Refuse(*key.key, "TABLE shows the old columns", "use SELECT with the columns' names");
-    for (const Source& source : scope.sources)
-      if (source.table != nullptr)
-        for (const ColumnSet* set : source.table->sets)
-          if (set->new_reader) ctx_.Refuse(*set, "TABLE shows the old columns", "use SELECT with the columns' names");
-    output.opaque = true;
-  }
   if (select.where != nullptr) VisitCondition(*select.where, scope, ctes);
   const bool grouping = grouping_;
   grouping_ = true;
@@ -322,6 +310,11 @@ Output Reader::VisitOldQuery(Query& query, const QueryUse& use) {
   Output output = VisitQuery(query, nullptr, nullptr, use);
   prefer_old_ = before;
   return output;
+}
+
+bool Mentions(const Expr& expr, std::string_view column) {
+  return (expr.kind == ExprKind::kColumn && NameEq(expr.parts.back().text, column)) ||
+         std::any_of(expr.children.begin(), expr.children.end(), [&](const Expr* child) { return Mentions(*child, column); });
 }
 
 Expr& Unwrap(Expr& expr) {

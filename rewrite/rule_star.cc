@@ -129,7 +129,8 @@ Output Reader::Star(SelectItem& item, const Scope& scope, const QueryUse& use) {
     ctx_.Refuse(*why, "* over a NATURAL or USING join", "name the columns");
     return output;
   }
-  ctx_.editor.Replace(item.expr->span, text);
+  const bool table = NameEq(ctx_.Word(item.expr->span.begin), "table") && item.expr->span.end == item.expr->span.begin + 1;  // TABLE t
+  ctx_.editor.Replace(item.expr->span, table ? "SELECT " + text + " FROM" : text);
   ctx_.Note("* is the columns of the original schema");
   return output;
 }

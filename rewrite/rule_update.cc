@@ -49,17 +49,20 @@ void RuleUpdate(Context& context, Reader& reader, Statement& statement) {
   use.reads_itself = ReadsItself(context, reader, update);
   use.single = update.tables.size() == 1 && update.tables[0]->kind == TableRef::kTable && !use.reads_itself;
   use.ignore = context.ignore = update.ignore;
+  std::vector<ImageNeed> needs;
+  use.image = &needs;
   const bool in_order = Assign(context, reader, update.set, scope, ctes, use);
   // MySQL from 8.0.21 and MariaDB from 11.1 on may join a subquery of WHERE with the table, and then compute all assignments
   // from the row as it was. With ORDER BY or LIMIT they do not (MySQL manual, Optimizing Subqueries with Semijoin
   // Transformations).
   const bool joins = context.dialect.version >= (context.dialect.flavor == Flavor::kMySql ? 80021u : 110100u);
-  if (in_order && joins && update.where != nullptr && HasQuery(*update.where) && update.order_by.empty() && update.limit == nullptr) {
+  if (in_order && use.single && needs.empty() && joins && update.where != nullptr && HasQuery(*update.where) && update.order_by.empty() && update.limit == nullptr) {
     context.editor.After(statement.span.end - 1, " LIMIT 18446744073709551615");
     context.Note("without a join of the subquery");
   }
   if (update.where != nullptr) reader.VisitCondition(*update.where, scope, ctes);
   reader.OrderBy(update.order_by, scope, nullptr, ctes);
+  if (!needs.empty()) PlanRowImage(context, reader, statement, scope, needs);
 }
 
 void RuleDelete(Context& context, Reader& reader, Statement& statement) {

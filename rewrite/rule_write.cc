@@ -148,7 +148,8 @@ bool AssignsTo(Reader& reader, const std::vector<Assignment>& set, const Scope& 
 
 // The references of rows that may leave the backfill behind go along; `seen`: those that are assigned anyway.
 bool TakeReferences(Context& context, Reader& reader, const std::vector<Assignment>& set, const Scope& scope, const std::vector<std::pair<const Source*, std::string>>& moved,
-                    const std::vector<const KeyColumn*>& seen, bool single) {
+                    const std::vector<const KeyColumn*>& seen, const AssignUse& use) {
+  const bool single = use.single;
   if (moved.empty()) return false;
   std::string same;
   bool sure = single && (context.facts.sql_mode & kSimultaneousAssignment) == 0;
@@ -167,7 +168,7 @@ bool TakeReferences(Context& context, Reader& reader, const std::vector<Assignme
       if (RefersToItself(*source->table, column)) continue;
       const MigratingTable* parent = context.world.Find(column.key->schema, column.key->spec->table);
       if (!single && (parent == nullptr || AssignsTo(reader, set, scope, *parent))) {
-        context.Refuse(*column.key, "an UPDATE of several tables moves rows that are being copied", "update one table, with the others in subqueries");
+        NeedReference(context, *source, column, "an UPDATE of several tables moves rows that are being copied", "update one table, with the others in subqueries", use.image);
         continue;
       }
       const std::string table = QuoteName(source->alias) + ".";
@@ -192,18 +193,23 @@ void AssignInSeveral(Context& context, Reader& reader, const std::vector<Assignm
                      const Source& source, const Scope& scope, const Ctes* ctes, const AssignUse& use) {
   const Key& key = *column.key;
   Expr& value = Unwrap(*assignment.value);
+  bool visited = false;
   const auto refuse = [&] {
-    if (use.reads_itself) return context.Refuse(key, fmt::format("an UPDATE of {} in which a subquery reads the same table", column.old_name), "read it in a statement of its own");
-    context.Refuse(key, fmt::format("an UPDATE of several tables assigns {}", column.old_name), "update one table, with the others in subqueries");
+    if (!visited) (void)ValueForOld(context, reader, key, value, scope, ctes);
+    if (use.reads_itself) NeedReference(context, source, column, fmt::format("an UPDATE of {} in which a subquery reads the same table", column.old_name), "read it in a statement of its own", use.image);
+    else NeedReference(context, source, column, fmt::format("an UPDATE of several tables assigns {}", column.old_name), "update one table, with the others in subqueries", use.image);
   };
   size_t times = 0;
   for (const Assignment& other : set) {
     if (NameEq(other.column->parts.back().text, column.old_name)) ++times;
-    if (value.kind == ExprKind::kColumn && NameEq(other.column->parts.back().text, value.parts.back().text)) return refuse();
+    if (Mentions(value, other.column->parts.back().text)) return refuse();
   }
   const MigratingTable* parent = context.world.Find(key.schema, key.spec->table);
   if (times != 1 || parent == nullptr || AssignsTo(reader, set, scope, *parent)) return refuse();
+  // With the lookup in it MariaDB goes over a table of its own, in which rows that IGNORE leaves alone stay counted.
+  if (use.ignore && context.dialect.flavor == Flavor::kMariaDb) return refuse();
   const Column* stored = source.table->table != nullptr ? source.table->table->FindColumn(column.old_name) : nullptr;
+  visited = true;
   if (ValueForOld(context, reader, key, value, scope, ctes)) return refuse();
   const std::string repeated = RepeatInLookup(context, reader, key, value, scope, stored);
   if (repeated.empty()) return refuse();
@@ -423,7 +429,8 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
       continue;
     }
     if ((context.facts.sql_mode & (kSimultaneousAssignment | kOracle)) != 0) {
-      context.Refuse(key, "sql_mode SIMULTANEOUS_ASSIGNMENT hides the new value of a reference", "use another sql_mode");
+      (void)ValueForOld(context, reader, key, value, scope, ctes);
+      NeedReference(context, *bound.source, column, "sql_mode SIMULTANEOUS_ASSIGNMENT hides the new value of a reference", "use another sql_mode", use.image);
       continue;
     }
     for (const KeyColumn* earlier : seen)
@@ -433,7 +440,7 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
     AssignBoth(context, reader, assignment, column, *bound.source, scope, ctes, use, &aliased);
     in_order = true;
   }
-  in_order = TakeReferences(context, reader, set, scope, moved, seen, use.single) || in_order;
+  in_order = TakeReferences(context, reader, set, scope, moved, seen, use) || in_order;
   columns.Finish(context, set, use);
   return in_order || !columns.empty();
 }

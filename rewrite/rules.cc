@@ -78,6 +78,8 @@ void RuleSelect(Context&, Reader& reader, Statement& statement) {
 void RuleInner(Context& context, Reader& reader, Statement& statement) {
   if (statement.inner == nullptr) return RuleHarmless(context, reader, statement);
   const bool before = context.plan->writes;
+  context.wrapped = true;
+  context.explained = statement.kind == StatementKind::kExplain && !statement.analyze;
   if (statement.kind == StatementKind::kSetStatement) {
     for (uint32_t i = statement.span.begin; i < statement.inner->span.begin; ++i) {
       const std::string_view word = context.Word(i);
@@ -97,7 +99,18 @@ void RuleHarmless(Context& context, Reader&, Statement& statement) {
   for (const MigratingTable* table : Mentioned(context, statement)) context.plan->touched |= table->migrations;
 }
 
-void RuleMention(Context& context, Reader&, Statement& statement) {
+void RuleMention(Context& context, Reader& reader, Statement& statement) {
+  if (statement.taken_apart) {
+    const Scope nothing;
+    for (Expr* expr : statement.exprs) {
+      const Tag tag = reader.Visit(*expr, nothing, nullptr);
+      // What a routine does with it is not seen here: it was written for the old one.
+      if (statement.kind == StatementKind::kCall && tag.key != nullptr && tag.side == Side::kNew)
+        context.Refuse(*tag.key, "CALL is given a key, which is the new one for this connection", "read it in a statement of its own");
+    }
+    for (const MigratingTable* table : Mentioned(context, statement)) context.plan->touched |= table->migrations;
+    return;
+  }
   for (const MigratingTable* table : Mentioned(context, statement)) {
     context.Touch(*table, false);
     for (const KeyColumn& key : table->keys)

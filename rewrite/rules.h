@@ -58,6 +58,21 @@ void CheckLeftToDefaults(Context& context, const MigratingTable& table, const st
 bool MadeByDefault(const MigratingTable& table, const KeyColumn& column);
 void CheckMadeByDefault(Context& context, const MigratingTable& table, const KeyColumn& column, std::string_view verb);
 
+// What strategy B has to make of the rows of `source`, because no assignment of the statement can. See rule_row_image.cc.
+struct ImageNeed {
+  const Source* source;
+  std::string column;                 // that is made
+  std::string value;                  // of the row kImageRow
+  std::string join;                   // … and of this, which is joined with it; empty: nothing
+  const config::Migration* migration;
+  std::string why, advice;            // of the refusal, where B does not fit either
+};
+inline constexpr char kImageRow[] = "`crossfade_row`";
+// Adds what a reference, or the set of columns, takes.
+void NeedReference(Context& context, const Source& source, const KeyColumn& column, std::string why, std::string advice, std::vector<ImageNeed>* needs);
+// Of an UPDATE whose other rules have been applied.
+void PlanRowImage(Context& context, Reader& reader, const Statement& statement, const Scope& scope, const std::vector<ImageNeed>& needs);
+
 // SET of UPDATE and ON DUPLICATE KEY UPDATE. `source`: the table written; `single`: left-to-right assignment is sure.
 struct AssignUse {
   const Insert* insert = nullptr;              // ON DUPLICATE KEY UPDATE of it
@@ -66,6 +81,7 @@ struct AssignUse {
   bool single = true;
   bool reads_itself = false;  // why it is not
   bool ignore = false;
+  std::vector<ImageNeed>* image = nullptr;  // UPDATE: what it does not fit goes here, and is not refused
 };
 
 // … and what a SET has to assign at its end.

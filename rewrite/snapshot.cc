@@ -145,6 +145,7 @@ std::string_view StrategyName(Strategy strategy) {
   switch (strategy) {
     case Strategy::kUntouched: return "untouched";
     case Strategy::kOneStatement: return "A";
+    case Strategy::kRowImage: return "B";
     case Strategy::kRefuse: return "C";
   }
   return "?";

@@ -87,6 +87,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!MightTouch(snapshot, sql)) Require(plan->strategy == Strategy::kUntouched && plan->touched == 0, "touched", plan->reason);
   if (plan->strategy == Strategy::kRefuse) Require(!plan->reason.empty() && plan->edits.empty(), "a refusal");
   if (plan->strategy == Strategy::kUntouched) Require(plan->edits.empty() && plan->key_slots.empty(), "untouched");
+  Require((plan->strategy == Strategy::kRowImage) == (plan->image != nullptr), "row image");
   if (plan->strategy == Strategy::kOneStatement) Rendered(*plan, *again, facts, snapshot.catalog.dialect, sql);
   return 0;
 }

@@ -67,7 +67,7 @@ inline GoldenOptions ParseOptions(const std::string& text) {
     const auto shape = [](char c) {
       return c == 's' ? ValueShape::kString : c == 'i' ? ValueShape::kInteger : c == 'n' ? ValueShape::kNull : ValueShape::kUnknown;
     };
-    if (name == "dialect") options.dialect = value == "mariadb" ? Dialect{Flavor::kMariaDb, 101119} : options.dialect;
+    if (name == "dialect") options.dialect = value == "mariadb" ? Dialect{Flavor::kMariaDb, 101119} : value == "mysql57" ? Dialect{Flavor::kMySql, 50744} : options.dialect;
     else if (name == "schema") options.facts.schema = value;
     else if (name == "sql_mode") options.facts.sql_mode = ParseSqlMode(value);
     else if (name == "fk") options.facts.foreign_key_checks = value != "0";

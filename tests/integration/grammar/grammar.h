@@ -17,6 +17,9 @@ struct Mode {
   bool both_sides = false, either_key = false, new_cohort = false, retired = false;
 };
 
+// A file with these lines, which both servers can read; named after what is in it, gone with the process. See files.cc.
+std::string KeepFile(const std::string& lines);
+
 class Grammar {
  public:
   Grammar(const Model& model, uint64_t seed) : model_(model), random_(seed) {}
@@ -63,6 +66,9 @@ class Grammar {
   void Assignment(const Table& table, const Column& column, const std::string& alias, bool one_row);
   void Delete(const Table& table);
   void JoinWrite();
+  void JoinAssign(const Table& child, const Table& parent, const std::string& on, const Column& reference);
+  void DerivedAssign(const Table& child, const Column& reference);
+  std::string Computed(const Column& column, const std::string& other);
   void Load(const Table& table);
 
   // reads.cc

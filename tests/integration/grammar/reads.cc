@@ -71,6 +71,12 @@ void Grammar::SelectJoin() {
   const Table& parent = *model_.Find(key.table);
   statement_.label = "select join";
   const std::string equal = random_.Chance(50) ? fmt::format("p.{} = c.{}", key.column, reference.name) : fmt::format("c.{} = p.{}", reference.name, key.column);
+  if (random_.Chance(10)) {
+    T(fmt::format("SELECT c.u, d.u, {0} FROM {1} c {2} {1} d USING ({0})", reference.name, Name(*child), random_.OneOf({"JOIN", "LEFT JOIN"})));
+    statement_.items = {{}, {}, Of(reference)};
+    statement_.label += " using";
+    return Where(*child, "c");
+  }
   T("SELECT ");
   Items(parent, "p", false);
   T(", ");

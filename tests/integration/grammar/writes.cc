@@ -325,7 +325,12 @@ void Grammar::JoinWrite() {
     (void)table;
     T(fmt::format("{0}.u = {0}.u", alias));
   };
-  switch (random_.Below(6)) {
+  switch (random_.Below(10)) {
+    case 6:
+    case 7:
+      return JoinAssign(*child, parent, on, reference);
+    case 8:
+      return DerivedAssign(*child, reference);
     case 0:
       statement_.label = "update join";
       T(fmt::format("UPDATE {} p JOIN {} c{} SET ", Name(parent), Name(*child), on));
@@ -366,9 +371,101 @@ void Grammar::JoinWrite() {
   KeyComparison(*keys[0], "p.");
 }
 
+// A value of `column` made of the number of another table's row, of what other columns hold, or of nothing.
+std::string Grammar::Computed(const Column& column, const std::string& other) {
+  switch (column.values) {
+    case Values::kInteger: return random_.Chance(50) ? fmt::format("{} % 30", other) : fmt::format("IFNULL({}, 0)", other);
+    case Values::kDecimal: return fmt::format("{} * 1.5", other);
+    case Values::kText: return fmt::format("CONCAT('j', {})", other);
+    default: return Literal(SomeValue(random_, column), column, model_);
+  }
+}
+
+// Columns that migrate are assigned in an UPDATE of two tables: strategy B.
+void Grammar::JoinAssign(const Table& child, const Table& parent, const std::string& on, const Column& reference) {
+  statement_.label = "update join columns";
+  std::vector<std::pair<std::string, const Column*>> mapped;
+  for (const auto& [alias, table] : {std::pair{"c", &child}, std::pair{"p", &parent}})
+    for (const Column* column : Columns(*table, Role::kMapped))
+      if (!column->unique) mapped.emplace_back(alias, column);
+  const bool outer = random_.Chance(30);
+  T(fmt::format("UPDATE {} c {} {} p{}", Name(child), outer ? "LEFT JOIN" : "JOIN", Name(parent), on));
+  if (outer) T(fmt::format(" AND p.u < {}", random_.Between(1, model_.rows)));
+  T(" SET ");
+  const bool key = mapped.empty() || random_.Chance(40);
+  const bool textual = !model_.keys[reference.key].integer && !model_.keys[reference.key].bytes;
+  bool first = true;
+  if (key && !mode_.retired && !(child.primary.front() == reference.name)) {
+    MayRefuse("a reference of a changed kind");
+    T(fmt::format("c.{} = ", reference.name));
+    if (textual && !mode_.new_cohort) T(fmt::format("{}(c.{})", random_.OneOf({"TRIM", "LOWER"}), reference.name));
+    else V(KeyValue(reference.key, true));
+    statement_.computes = true;
+    first = false;
+  }
+  const int count = mapped.empty() ? 0 : random_.Between(1, 2);
+  std::vector<const Column*> done;
+  for (int i = 0; i < count; ++i) {
+    const auto& [alias, column] = random_.Pick(mapped);
+    if (std::find(done.begin(), done.end(), column) != done.end()) continue;
+    done.push_back(column);
+    if (Hidden(*column)) MayRefuse("an old column without a way back");
+    T(fmt::format("{}{}.{} = ", first ? "" : ", ", alias, column->name));
+    if (random_.Chance(30)) V(ValueFor(child, *column));
+    else T(Computed(*column, std::string(std::string_view(alias) == "c" ? "p" : "c") + ".u"));
+    first = false;
+  }
+  if (first) T("c.u = c.u");
+  T(" WHERE ");
+  Condition(child, "c");
+}
+
+// … from a derived table.
+void Grammar::DerivedAssign(const Table& child, const Column& reference) {
+  statement_.label = "update join derived";
+  std::vector<const Column*> mapped = Columns(child, Role::kMapped);
+  std::erase_if(mapped, [](const Column* column) { return column->unique; });
+  const std::string r = reference.name;
+  T(fmt::format("UPDATE {0} c JOIN (SELECT MIN(u) AS low, COUNT(*) AS n FROM {0} GROUP BY {1}) d ON d.low = c.u SET ", Name(child), r));
+  if (mapped.empty()) {
+    T("c.u = c.u");
+  } else {
+    const Column& column = *random_.Pick(mapped);
+    if (Hidden(column)) MayRefuse("an old column without a way back");
+    T(fmt::format("c.{} = {}", column.name, Computed(column, "d.n")));
+  }
+  Where(child, "c");
+}
+
+// A file of the server's, with rows of what an INSERT gives.
 void Grammar::Load(const Table& table) {
-  // A file of the server's, with two rows of what the table's other columns are.
-  Insert(table, false);
+  statement_.label = "load data";
+  statement_.prepared = false;
+  statement_.any_error = true;  // its warnings and errors count rows otherwise
+  MayRefuse("LOAD DATA");
+  std::string lines, columns;
+  std::vector<const Column*> given;
+  for (const Column& column : table.columns) {
+    const bool keyish = column.role == Role::kKey || column.role == Role::kReference;
+    if (column.automatic || (keyish && model_.keys[column.key].bytes)) continue;
+    if (!keyish && column.role != Role::kIdentity && random_.Chance(20) && (column.nullable || !column.standard.empty()) && !Hidden(column)) continue;
+    columns += (given.empty() ? "" : ", ") + column.name;
+    given.push_back(&column);
+  }
+  for (int row = random_.Between(1, 4); row > 0; --row) {
+    for (const Column* column : given) {
+      std::string cell = SomeValue(random_, *column);
+      if (column->role == Role::kIdentity) cell = std::to_string(random_.Chance(80) ? next_u_++ : random_.Between(1, 60));
+      else if (column->key >= 0) cell = random_.Pick(model_.keys[column->key].pool);
+      for (char& c : cell)
+        if (c == '\\' || c == '\t' || c == '\n') c = 'x';
+      if (column->nullable && random_.Chance(10)) cell = "\\N";
+      lines += (column == given.front() ? "" : "\t") + cell;
+    }
+    lines += "\n";
+  }
+  const bool ignore = random_.Chance(20);
+  T(fmt::format("LOAD DATA INFILE '{}' {}INTO TABLE {} CHARACTER SET utf8mb4 ({})", KeepFile(lines), ignore ? "IGNORE " : "", Name(table), columns));
 }
 
 }  // namespace crossfade::grammar

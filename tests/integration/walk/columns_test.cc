@@ -15,10 +15,8 @@
 #include <thread>
 
 #include "fmt/format.h"
+#include "tests/integration/walk/fixture.h"
 #include "tests/integration/twin/random.h"
-#include "tests/servers/client.h"
-#include "tests/servers/crossfade_process.h"
-#include "tests/servers/server.h"
 
 namespace crossfade::walk {
 namespace {
@@ -45,15 +43,10 @@ constexpr char kDiffers[] =
     "SELECT COUNT(*) FROM billing.customer WHERE NOT (digits <=> CAST(NULLIF(REGEXP_REPLACE(phone, '[^0-9]', ''), '') AS UNSIGNED))"
     " OR NOT (CAST(remark AS BINARY) <=> CAST(CONVERT(note USING utf8mb4) AS BINARY)) OR NOT (CAST(name AS BINARY) <=> CAST(CONCAT(first, ' ', last) AS BINARY))";
 
-class ColumnsTest : public testing::TestWithParam<Engine> {
+class ColumnsTest : public WalkFixture {
  protected:
   void SetUp() override {
-    auto server = Server::Start(GetParam());
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    auto direct = Client::Connect({.port = server_->port()});
-    ASSERT_TRUE(direct.ok());
-    direct_ = std::make_unique<Client>(*std::move(direct));
+    StartServer();
     Do("CREATE DATABASE billing DEFAULT CHARACTER SET utf8mb4");
     Do("CREATE TABLE billing.customer (id int NOT NULL AUTO_INCREMENT PRIMARY KEY, phone varchar(30) NULL,"
        " note varchar(60) CHARACTER SET latin1 NOT NULL, first varchar(40) NOT NULL DEFAULT '', last varchar(40) NOT NULL DEFAULT 'x',"
@@ -64,22 +57,7 @@ class ColumnsTest : public testing::TestWithParam<Engine> {
     }
     Do("SET NAMES utf8mb4");
     Do("INSERT INTO billing.customer VALUES " + rows);
-    auto proxy = CrossfadeProcess::Start({.backend = server_->address(), .migrations = kMigration,
-                                          .limits = "  chunk_rows: 100\n  control_poll: 50ms\n  backfill_idle_share: 0.5\n"});
-    ASSERT_TRUE(proxy.ok()) << proxy.status();
-    proxy_ = *std::move(proxy);
-  }
-  void TearDown() override {
-    if (HasFailure() && proxy_ != nullptr) fmt::print("the proxy's log ends so:\n{}", servers::LastLines(proxy_->log(), 15));
-  }
-  void Do(const std::string& sql) {
-    const Reply reply = direct_->Query(sql);
-    ASSERT_TRUE(reply.ok()) << reply.message << ": " << sql.substr(0, 200);
-  }
-  std::string One(const std::string& sql) {
-    const Reply reply = direct_->Query(sql);
-    EXPECT_TRUE(reply.ok()) << reply.message << ": " << sql;
-    return !reply.ok() || reply.rows.empty() ? "no row" : reply.rows[0][0].value_or("NULL");
+    StartProxy(kMigration, "  chunk_rows: 100\n  control_poll: 50ms\n  backfill_idle_share: 0.5\n", "billing");
   }
   void Walk(const char* phase, int percent = -1) {
     const absl::Status walked = proxy_->WalkTo("contact", phase, percent);
@@ -141,9 +119,6 @@ class ColumnsTest : public testing::TestWithParam<Engine> {
     stop_ = true;
   }
 
-  std::unique_ptr<Server> server_;
-  std::unique_ptr<Client> direct_;
-  std::unique_ptr<CrossfadeProcess> proxy_;
   std::atomic<bool> stop_{false};
   std::atomic<int> writes_{0};
   std::mutex mutex_;

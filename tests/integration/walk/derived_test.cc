@@ -14,9 +14,7 @@
 #include <vector>
 
 #include "fmt/format.h"
-#include "tests/servers/client.h"
-#include "tests/servers/crossfade_process.h"
-#include "tests/servers/server.h"
+#include "tests/integration/walk/fixture.h"
 
 namespace crossfade::walk {
 namespace {
@@ -49,15 +47,10 @@ constexpr char kWrong[] =
 
 std::string Id(int n) { return fmt::format("{:08x}-1111-4222-8333-{:012x}", n * 7919, n); }
 
-class DerivedTest : public testing::TestWithParam<Engine> {
+class DerivedTest : public WalkFixture {
  protected:
   void SetUp() override {
-    auto server = Server::Start(GetParam());
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    auto direct = Client::Connect({.port = server_->port()});
-    ASSERT_TRUE(direct.ok());
-    direct_ = std::make_unique<Client>(*std::move(direct));
+    StartServer();
     for (const char* sql :
          {"CREATE DATABASE depot DEFAULT CHARACTER SET utf8mb4",
           "CREATE TABLE depot.parts (id char(36) NOT NULL PRIMARY KEY, name varchar(20) NOT NULL UNIQUE, successor char(36) NULL, KEY by_successor (successor))",
@@ -73,29 +66,7 @@ class DerivedTest : public testing::TestWithParam<Engine> {
       Do(fmt::format("INSERT INTO depot.moves (part, what) VALUES ('{}', 'in'), (NULL, 'count')", Id(i * 2)));
     }
     Do("INSERT INTO depot.stock VALUES (UPPER('" + Id(6) + "'), 0, 9)");  // finds its part in another spelling too
-    auto proxy = CrossfadeProcess::Start({.backend = server_->address(), .migrations = kMigration, .limits = "  chunk_rows: 50\n  control_poll: 50ms\n"});
-    ASSERT_TRUE(proxy.ok()) << proxy.status();
-    proxy_ = *std::move(proxy);
-    auto client = Client::Connect({.port = proxy_->port(), .database = "depot"});
-    ASSERT_TRUE(client.ok());
-    client_ = std::make_unique<Client>(*std::move(client));
-  }
-  void TearDown() override {
-    if (HasFailure() && proxy_ != nullptr) fmt::print("the proxy's log ends so:\n{}", servers::LastLines(proxy_->log(), 15));
-  }
-  void Do(const std::string& sql) {
-    const Reply reply = direct_->Query(sql);
-    ASSERT_TRUE(reply.ok()) << reply.message << ": " << sql.substr(0, 200);
-  }
-  std::string One(const std::string& sql) {
-    const Reply reply = direct_->Query(sql);
-    EXPECT_TRUE(reply.ok()) << reply.message << ": " << sql;
-    return !reply.ok() || reply.rows.empty() ? "no row" : reply.rows[0][0].value_or("NULL");
-  }
-  void Write(const std::string& sql, uint64_t affected) {
-    const Reply reply = client_->Query(sql);
-    EXPECT_TRUE(reply.ok()) << reply.message << ": " << sql;
-    EXPECT_EQ(reply.affected, affected) << sql;
+    StartProxy(kMigration, "  chunk_rows: 50\n  control_poll: 50ms\n", "depot");
   }
   void Walk(const char* phase, int percent = -1) {
     for (const char* migration : {"bytes", "wide"}) {
@@ -104,9 +75,6 @@ class DerivedTest : public testing::TestWithParam<Engine> {
     }
   }
 
-  std::unique_ptr<Server> server_;
-  std::unique_ptr<Client> direct_, client_;
-  std::unique_ptr<CrossfadeProcess> proxy_;
 };
 
 TEST_P(DerivedTest, ToTheEnd) {

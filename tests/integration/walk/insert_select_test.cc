@@ -8,9 +8,8 @@
 #include <string>
 
 #include "fmt/format.h"
+#include "tests/integration/walk/fixture.h"
 #include "tests/integration/walk/load.h"
-#include "tests/servers/crossfade_process.h"
-#include "tests/servers/server.h"
 
 namespace crossfade::walk {
 namespace {
@@ -23,37 +22,18 @@ using servers::Server;
 
 constexpr char kLimits[] = "  chunk_rows: 500\n  control_poll: 50ms\n  key_block: 1000\n  backfill_idle_share: 0\n  insert_select_rows: 5000\n";
 
-class InsertSelectTest : public testing::TestWithParam<Engine> {
+class InsertSelectTest : public WalkFixture {
  protected:
   void SetUp() override {
-    auto server = Server::Start(GetParam());
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    auto direct = Client::Connect({.port = server_->port()});
-    ASSERT_TRUE(direct.ok());
-    direct_ = std::make_unique<Client>(*std::move(direct));
+    StartServer();
     for (const std::string& sql : CreateShop()) Do(sql);
     Do("CREATE TABLE shop.numbers (n int NOT NULL PRIMARY KEY)");
     std::string values;
     for (int i = 1; i <= 6000; ++i) values += fmt::format("{}({})", i > 1 ? "," : "", i);
     Do("INSERT INTO shop.numbers VALUES " + values);
-    auto proxy = CrossfadeProcess::Start({.backend = server_->address(), .migrations = ShopMigration(), .limits = kLimits});
-    ASSERT_TRUE(proxy.ok()) << proxy.status();
-    proxy_ = *std::move(proxy);
-    auto client = Client::Connect({.port = proxy_->port(), .database = "shop"});
-    ASSERT_TRUE(client.ok());
-    client_ = std::make_unique<Client>(*std::move(client));
+    StartProxy(ShopMigration(), kLimits, "shop");
   }
 
-  void Do(const std::string& sql) {
-    const Reply reply = direct_->Query(sql);
-    ASSERT_TRUE(reply.ok()) << reply.message << ": " << sql.substr(0, 200);
-  }
-  std::string One(const std::string& sql) {
-    const Reply reply = direct_->Query(sql);
-    if (!reply.ok() || reply.rows.empty()) return reply.message;
-    return reply.rows[0][0].value_or("NULL");
-  }
   void Walk(const std::string& phase, int percent = -1) {
     const absl::Status status = proxy_->WalkTo("shop", phase, percent);
     ASSERT_TRUE(status.ok()) << status;
@@ -67,9 +47,6 @@ class InsertSelectTest : public testing::TestWithParam<Engine> {
     EXPECT_EQ(One(fmt::format("SELECT COUNT(*) FROM shop.items WHERE code LIKE '{}%'", prefix)), std::to_string(count));
   }
 
-  std::unique_ptr<Server> server_;
-  std::unique_ptr<CrossfadeProcess> proxy_;
-  std::unique_ptr<Client> direct_, client_;
 };
 
 TEST_P(InsertSelectTest, RowsCountThemselvesInEachPhase) {

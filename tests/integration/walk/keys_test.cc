@@ -15,9 +15,7 @@
 #include <vector>
 
 #include "fmt/format.h"
-#include "tests/servers/client.h"
-#include "tests/servers/crossfade_process.h"
-#include "tests/servers/server.h"
+#include "tests/integration/walk/fixture.h"
 
 namespace crossfade::walk {
 namespace {
@@ -53,15 +51,10 @@ constexpr char kTruth[] =
     "SELECT m.nick, m.note, s.nick, (SELECT GROUP_CONCAT(v.day ORDER BY v.day) FROM club.visits v WHERE v.member = m.id), p.text FROM club.members m"
     " LEFT JOIN club.members s ON s.id = m.sponsor LEFT JOIN club.profiles p ON p.member = m.id ORDER BY m.nick";
 
-class KeysTest : public testing::TestWithParam<Engine> {
+class KeysTest : public WalkFixture {
  protected:
   void SetUp() override {
-    auto server = Server::Start(GetParam());
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    auto direct = Client::Connect({.port = server_->port()});
-    ASSERT_TRUE(direct.ok());
-    direct_ = std::make_unique<Client>(*std::move(direct));
+    StartServer();
     for (const char* sql :
          {"CREATE DATABASE club DEFAULT CHARACTER SET utf8mb4",
           "CREATE TABLE club.members (id char(36) NOT NULL PRIMARY KEY, nick varchar(20) NOT NULL UNIQUE, note varchar(60) NULL, sponsor char(36) NULL,"
@@ -82,29 +75,7 @@ class KeysTest : public testing::TestWithParam<Engine> {
       Do(fmt::format("INSERT INTO club.visits (day, member) VALUES ({0}, 'id-{0:03}'), ({0} + 1, 'id-{0:03}')", i));
       if (i % 3 == 0) Do(fmt::format("INSERT INTO club.profiles VALUES ('id-{0:03}', 'profile {0}')", i));
     }
-    auto proxy = CrossfadeProcess::Start({.backend = server_->address(), .migrations = kMigration, .limits = "  chunk_rows: 50\n  control_poll: 50ms\n"});
-    ASSERT_TRUE(proxy.ok()) << proxy.status();
-    proxy_ = *std::move(proxy);
-    auto client = Client::Connect({.port = proxy_->port(), .database = "club"});
-    ASSERT_TRUE(client.ok());
-    client_ = std::make_unique<Client>(*std::move(client));
-  }
-  void TearDown() override {
-    if (HasFailure() && proxy_ != nullptr) fmt::print("the proxy's log ends so:\n{}", servers::LastLines(proxy_->log(), 15));
-  }
-  void Do(const std::string& sql) {
-    const Reply reply = direct_->Query(sql);
-    ASSERT_TRUE(reply.ok()) << reply.message << ": " << sql.substr(0, 200);
-  }
-  std::string One(const std::string& sql) {
-    const Reply reply = direct_->Query(sql);
-    EXPECT_TRUE(reply.ok()) << reply.message << ": " << sql;
-    return !reply.ok() || reply.rows.empty() ? "no row" : reply.rows[0][0].value_or("NULL");
-  }
-  void Write(const std::string& sql, uint64_t affected) {
-    const Reply reply = client_->Query(sql);
-    EXPECT_TRUE(reply.ok()) << reply.message << ": " << sql;
-    EXPECT_EQ(reply.affected, affected) << sql;
+    StartProxy(kMigration, "  chunk_rows: 50\n  control_poll: 50ms\n", "club");
   }
   // A file with these lines, as the server reads it.
   static std::string File(const std::string& lines) {
@@ -117,9 +88,6 @@ class KeysTest : public testing::TestWithParam<Engine> {
     ASSERT_TRUE(walked.ok()) << walked;
   }
 
-  std::unique_ptr<Server> server_;
-  std::unique_ptr<Client> direct_, client_;
-  std::unique_ptr<CrossfadeProcess> proxy_;
 };
 
 TEST_P(KeysTest, InPrimaryKeysAndToThemselvesToTheEnd) {

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// Strategy B (rewrite/row_image.h): an UPDATE whose new side no assignment can be sure of. Its rows are locked and noted, it is run on
+// them, and what it stored is read into their new side, all in one transaction: the client's, or one of its own. The client
+// sees the reply to its own statement alone, and what it asks of that afterwards is answered as if nothing had come behind it, or
+// refused.
+//
+//   outside of a transaction: SET TRANSACTION, SET autocommit = 0, SELECT … FOR UPDATE, the statement, UPDATE …, COMMIT, SET autocommit = 1
+//   inside one: SELECT … FOR UPDATE, SAVEPOINT, the statement, UPDATE …, RELEASE SAVEPOINT
+//
+// START TRANSACTION is not used: it would end LOCK TABLES. From REPEATABLE READ on the SELECT locks the gaps too, and the statement is
+// the client's own. Inside of a transaction at a lower level other rows may come to fit meanwhile: there it gets the keys that were noted.
+#include "fmt/format.h"
+#include "protocol/codec.h"
+#include "proxy/comparisons.h"
+#include "proxy/execution_text.h"
+#include "proxy/prepared_statement.h"
+#include "proxy/session.h"
+#include "proxy/sql_words.h"
+#include "rewrite/names.h"
+#include "rewrite/row_image.h"
+
+namespace crossfade::proxy {
+using protocol::Command;
+using protocol::ReplyTracker;
+
+namespace {
+
+constexpr size_t kRepaired = 500;  // rows, by one statement
+constexpr size_t kMostShown = 1 << 20;  // bytes of SHOW WARNINGS
+
+// Errors of the moment, which the client's own statement would have met as well: a lock wait, a deadlock, a statement that was ended.
+bool OfTheMoment(uint16_t code) { return code == 1020 || code == 1205 || code == 1213 || code == 1317 || code == 3024 || code == 1969 || code == 3572; }
+
+bool AsksOfDiagnostics(std::string_view text) {
+  return rewrite::AsksForTheLast(text) || (ContainsWord(text, "show") && (ContainsWord(text, "warnings") || ContainsWord(text, "errors"))) || ContainsWord(text, "diagnostics");
+}
+
+// Up to such a statement MariaDB keeps what there was to tell.
+bool MayUseTables(std::string_view text) {
+  for (const char* word : {"from", "into", "insert", "replace", "update", "table", "tables", "call", "show", "execute", "load", "truncate", "use"})
+    if (ContainsWord(text, word)) return true;
+  return false;
+}
+
+// SHOW WARNINGS and nothing else.
+bool IsShowWarnings(std::string_view text) {
+  std::string folded;
+  for (const char c : rewrite::FoldName(text)) {
+    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ';';
+    if (!blank) folded += c;
+    else if (!folded.empty() && folded.back() != ' ') folded += ' ';
+  }
+  while (!folded.empty() && folded.back() == ' ') folded.pop_back();
+  return folded == "show warnings";
+}
+
+// The reply to SHOW WARNINGS, as it is outside of the transaction in which it was asked for: EOF and OK packets have the status at
+// the same place.
+void SetStatus(uint16_t status, std::string* reply) {
+  for (size_t at = 0; at + protocol::kFrameHeader <= reply->size();) {
+    const size_t length = protocol::ParseFrameHeader(reply->data() + at).length;
+    at += protocol::kFrameHeader;
+    if (length >= 5 && length < 64 && static_cast<uint8_t>((*reply)[at]) == 0xFE) {
+      (*reply)[at + 3] = static_cast<char>(status & 0xFF);
+      (*reply)[at + 4] = static_cast<char>(status >> 8);
+    }
+    at += length;
+  }
+}
+
+}  // namespace
+
+struct Session::ImageStep {
+  ReplyTracker tracker;
+  std::string reply;
+  bool whole = true;
+  bool failed() const { return tracker.is_error(); }
+};
+
+awaitable<bool> Session::RunImageStep(std::string_view sql, uint64_t most, ImageStep* step) {
+  *step = ImageStep();
+  const std::string command = QueryCommand(sql);
+  co_return co_await HiddenCommand(command, &step->tracker, &step->reply, most, &step->whole);
+}
+
+awaitable<bool> Session::ShowWarnings(std::string* reply, const char* limit) {
+  ImageStep step;
+  const std::string sql = std::string("SHOW WARNINGS") + limit;
+  const bool alive = co_await RunImageStep(sql, kMostShown, &step);
+  if (alive && step.whole && !step.failed()) *reply = std::move(step.reply);
+  co_return alive;
+}
+
+// What was done since the rows were locked is taken back, and a transaction of our own is over.
+awaitable<bool> Session::EndImage(bool own, bool savepoint, bool keep) {
+  bool done = true;
+  bool alive = true;
+  if (own && !keep) alive = co_await HiddenStatement("ROLLBACK AND NO CHAIN NO RELEASE", &done);
+  if (own && alive) alive = co_await HiddenStatement("SET autocommit = 1", &done);
+  // A deadlock has ended the transaction and all its savepoints: then these fail, and nothing is left to be undone.
+  if (!own && savepoint && !keep) alive = co_await HiddenStatement("ROLLBACK TO SAVEPOINT crossfade_image", &done);
+  if (!own && savepoint && alive) alive = co_await HiddenStatement("RELEASE SAVEPOINT crossfade_image", &done);
+  if (own && alive && !done) co_return Fail("autocommit could not be set to what it was");
+  co_return alive;
+}
+
+// Sends the client the reply to its own statement, or the error that stands in its place.
+awaitable<Session::Action> Session::ImageReply(const ImageStep& step, bool own) {
+  if (step.failed()) {
+    if (MayEndTransaction(step.tracker.error_code()) && (status_ & protocol::kStatusInTrans) != 0) {
+      const bool alive = co_await LearnTransactionState();
+      if (!alive) co_return kEnd;
+    }
+    const std::string payload(step.tracker.last_packet());
+    uint8_t sequence = AfterCommand();
+    tracker_.set_status(status_);
+    const bool sent = co_await WriteMessage(&client_, &sequence, payload);
+    co_return sent ? kAnswered : kEnd;
+  }
+  protocol::OkPacket ok;
+  if (!protocol::ParseOk(step.tracker.last_packet(), capabilities_, &ok)) {
+    (void)Fail("malformed reply to a statement run in steps");
+    co_return kEnd;
+  }
+  const uint16_t transaction = protocol::kStatusInTrans | protocol::kStatusAutocommit;
+  if (own) ok.status = static_cast<uint16_t>((ok.status & ~transaction) | (status_ & transaction));
+  ok.session_state = {};
+  const std::string payload = protocol::BuildOk(ok, capabilities_);
+  uint8_t sequence = AfterCommand();
+  tracker_.set_status(ok.status);
+  const bool sent = co_await WriteMessage(&client_, &sequence, payload);
+  co_return sent ? kAnswered : kEnd;
+}
+
+awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite::Plan>& plan, std::string_view sql) {
+  const rewrite::Dialect dialect = pinned_->snapshot->catalog.dialect;
+  const rewrite::SessionFacts facts = *facts_;
+  const uint64_t most = limits().row_image_rows;
+  const absl::StatusOr<std::string> select = rewrite::RenderImageSelect(*plan, facts, dialect, sql, most);
+  if (!select.ok()) co_return co_await Refuse(std::string(select.status().message()));
+  thread_->metrics()->rewritten.Add();
+  const bool own = (status_ & protocol::kStatusInTrans) == 0 && (status_ & protocol::kStatusAutocommit) != 0;
+  bool done = true, alive = true;
+  std::vector<std::string> level;
+  const std::string ask = fmt::format("SELECT CAST({} AS BINARY) LIMIT 1", dialect.flavor == rewrite::Flavor::kMariaDb ? "@@tx_isolation" : "@@transaction_isolation");
+  alive = co_await HiddenQuery(ask, &level, &done);
+  if (!alive) co_return kEnd;
+  if (!done || level.size() != 1) co_return co_await Refuse("the isolation level, which a statement that takes several steps depends on, could not be read");
+  const bool serializable = level[0] == "SERIALIZABLE", gaps = own || serializable || level[0] == "REPEATABLE-READ";
+  if (own && !serializable) alive = co_await HiddenStatement("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", &done);
+  if (!alive) co_return kEnd;
+  if (own && done) alive = co_await HiddenStatement("SET autocommit = 0", &done);
+  if (!alive) co_return kEnd;
+  if (!done) co_return co_await Refuse("autocommit could not be switched off for a statement that takes several steps; begin a transaction");
+
+  ImageStep step;
+  alive = co_await RunImageStep(*select, limits().compared_bytes, &step);
+  if (!alive) co_return kEnd;
+  if (!own && !step.failed()) status_ = step.tracker.status();  // with autocommit off, that began a transaction
+  SideResult found;
+  if (!step.failed() && step.whole) ParseSide(step.reply, capabilities_, &found);
+  const bool told = step.failed() && OfTheMoment(step.tracker.error_code());
+  rewrite::ImageRows rows;
+  const bool few = found.ok && found.rows.size() <= most && rewrite::ImageRows::Of(*plan->image, found.rows, &rows);
+  if (!step.failed() && !few) {
+    alive = co_await EndImage(own, /*savepoint=*/false, /*keep=*/false);
+    if (!alive) co_return kEnd;
+    if (step.whole && found.rows.size() <= most) co_return co_await Refuse("the keys of the rows that the UPDATE finds could not be read");
+    co_return co_await Refuse(fmt::format("the UPDATE finds more than limits.row_image_rows ({}) rows, whose new side has to be made one after the other; send it in parts", most));
+  }
+  if (told) {
+    alive = co_await EndImage(own, false, false);
+    if (!alive) co_return kEnd;
+    co_return co_await ImageReply(step, own);
+  }
+  // What is wrong with the statement its own error says, in the server's words.
+  ImageStep asked;
+  const bool wrong = step.failed();
+  if (wrong) {
+    asked = std::move(step);
+    (void)rewrite::ImageRows::Of(*plan->image, {}, &rows);
+  }
+  const absl::StatusOr<std::string> text = rewrite::RenderImageStatement(*plan, facts, dialect, sql, wrong || !gaps ? &rows : nullptr);
+  std::string why = !text.ok() ? std::string(text.status().message()) : StillMayWrite(*plan) ? "" : kNoLease;
+  if (why.empty() && !own) alive = co_await HiddenStatement("SAVEPOINT crossfade_image", &done);
+  if (!alive) co_return kEnd;
+  if (!done) why = "the UPDATE takes several steps, and no savepoint can be set here (as in an XA transaction) to take them back to";
+  if (!why.empty()) {
+    alive = co_await EndImage(own, false, false);
+    if (!alive) co_return kEnd;
+    co_return co_await Refuse(std::move(why));
+  }
+  alive = co_await RunImageStep(*text, kMostShown, &step);
+  if (!alive) co_return kEnd;
+  auto last = std::make_unique<LastImage>();
+  last->told = step.failed() || step.tracker.warnings() > 0;
+  if (last->told) alive = co_await ShowWarnings(&last->shown);
+  if (!alive) co_return kEnd;
+  bool good = !step.failed() && !wrong, warned = false;
+  if (good) {
+    for (const std::string& repair : rows.Repairs(kRepaired)) {
+      ImageStep made;
+      alive = co_await RunImageStep(repair, kMostShown, &made);
+      if (!alive) co_return kEnd;
+      if (!made.failed()) {
+        warned = warned || made.tracker.warnings() > 0;
+        continue;
+      }
+      step = std::move(made);
+      good = false;
+      *last = {true, {}};
+      alive = co_await ShowWarnings(&last->shown);
+      if (!alive) co_return kEnd;
+      break;
+    }
+  } else if (!step.failed()) {
+    step = std::move(asked);
+  }
+  if (warned && !last->told) {  // the client's statement did not
+    last->told = true;
+    alive = co_await ShowWarnings(&last->shown, " LIMIT 0");
+    if (!alive) co_return kEnd;
+  }
+  if (own && good) {
+    // Where several servers have to agree, this is where they do not. It also uses up what SET TRANSACTION had said for this statement.
+    ImageStep committed;
+    alive = co_await RunImageStep("COMMIT AND NO CHAIN NO RELEASE", kMostShown, &committed);
+    if (alive && committed.failed()) {
+      step = std::move(committed);
+      good = false;
+      *last = {true, {}};
+      alive = co_await ShowWarnings(&last->shown);
+    }
+  }
+  if (alive) alive = co_await EndImage(own, /*savepoint=*/true, good);
+  if (!alive) co_return kEnd;
+  const Action action = co_await ImageReply(step, own);
+  if (action == kEnd) co_return kEnd;
+  SetStatus(tracker_.status(), &last->shown);
+  last_image_ = std::move(last);
+  co_return action;
+}
+
+// The same of a prepared statement, whose values are written into its text: the rows that it is run on stand in that too.
+awaitable<Session::Action> Session::ExecuteImage(PreparedStatement* statement, const protocol::Execute& execute, const rewrite::SessionFacts& facts) {
+  statement->types_elsewhere = true;
+  const bool pieces = !statement->long_data.empty();
+  statement->long_data.clear();
+  const bool same = facts_->schema == facts.schema && facts_->sql_mode == facts.sql_mode && facts_->charset == facts.charset;
+  if (!same) co_return co_await Refuse("the schema, sql_mode or character set has changed since this statement was prepared; prepare it again");
+  const rewrite::Snapshot& snapshot = *pinned_->snapshot;
+  const std::optional<std::string> text = pieces ? std::nullopt : ExecutionText(statement->text, facts, snapshot.catalog.dialect, execute);
+  if (!text) co_return co_await Refuse("the UPDATE takes several steps, and one of its parameters cannot be written as a literal of the same kind; send it as a text");
+  const std::shared_ptr<const rewrite::Plan> plan = thread_->planner()->PlanQuery(snapshot, facts, *text);
+  if (plan->strategy == rewrite::Strategy::kRefuse) co_return co_await Refuse(plan->reason);
+  if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await RunImage(plan, *text);
+  // As a literal its value may be sure enough for one statement.
+  const absl::StatusOr<std::string> rendered = rewrite::Render(*plan, facts, snapshot.catalog.dialect, *text, {});
+  if (!rendered.ok() || !plan->key_slots.empty()) co_return co_await Refuse("the statement has another plan with its values in it; send it as a text");
+  thread_->metrics()->rewritten.Add();
+  outgoing_.clear();
+  const bool fits = protocol::AppendFrames(QueryCommand(*rendered), 0, &outgoing_) == command_frames_;
+  if (fits) co_return kRelay;
+  outgoing_.clear();
+  co_return co_await Refuse(kNearFrame);
+}
+
+// The command behind such a statement. kAgain: it asks for nothing of it.
+awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
+  std::string_view text;
+  switch (static_cast<Command>(last_command_)) {
+    case Command::kPing:
+    case Command::kStatistics: co_return kAgain;
+    case Command::kQuery: text = payload.substr(std::min(TextOffset(payload), payload.size())); break;
+    case Command::kStmtExecute:
+      if (const PreparedStatement* statement = FindPrepared(payload); statement != nullptr) text = statement->text;
+      break;
+    default: break;
+  }
+  if (text.empty() || !AsksOfDiagnostics(text)) {
+    if (!mariadb_ || !last_image_->told || text.empty() || MayUseTables(text)) last_image_.reset();
+    co_return kAgain;
+  }
+  const bool counts = ContainsWord(text, "row_count") || ContainsWord(text, "found_rows");
+  if (!last_image_->told && !counts) co_return kRelay;  // the last step had nothing to tell either
+  if (static_cast<Command>(last_command_) == Command::kQuery && IsShowWarnings(text) && !last_image_->shown.empty()) {
+    const ErrorCode ec = co_await client_.Write(last_image_->shown);
+    co_return ec ? kEnd : kAnswered;
+  }
+  co_return co_await Refuse("the statement asks what became of an UPDATE that took several steps; of these only its own reply and a plain SHOW WARNINGS tell");
+}
+
+}  // namespace crossfade::proxy
