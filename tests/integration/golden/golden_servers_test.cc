@@ -196,6 +196,13 @@ bool Runs(const GoldenCase& test, const rewrite::GoldenOptions& options, Engine 
          (semicolon == std::string::npos || semicolon + 1 == test.sql.size());
 }
 
+// Whatever the cohort, a reply has the columns that the application knows.
+std::vector<std::string> Names(const Reply& reply) {
+  std::vector<std::string> names;
+  for (const servers::ReplyColumn& column : reply.columns) names.push_back(column.name);
+  return names;
+}
+
 // `untouched` texts, and reads: how rows are ordered and how often a comparison warns is up to the optimizer's plan.
 void ExpectSame(Reply direct, Reply planned, const std::string& sql, bool untouched_read) {
   const bool returning = sql.find("RETURNING") != std::string::npos;
@@ -204,8 +211,11 @@ void ExpectSame(Reply direct, Reply planned, const std::string& sql, bool untouc
     std::sort(planned.rows.begin(), planned.rows.end());
   }
   EXPECT_EQ(direct.error, planned.error) << direct.message << " / " << planned.message;
-  EXPECT_EQ(direct.message, planned.message);
-  EXPECT_EQ(direct.columns == planned.columns, true) << servers::Describe(direct) << servers::Describe(planned);
+  if (direct.error != 1064) {  // shows the text
+    EXPECT_EQ(direct.message, planned.message);
+  }
+  // The same text, but with other indexes about: a temporary table, which shows in the columns' flags, is up to the plan too.
+  EXPECT_EQ(untouched_read ? Names(direct) == Names(planned) : direct.columns == planned.columns, true) << servers::Describe(direct) << servers::Describe(planned);
   if (sql.find("ROW_NUMBER") != std::string::npos) {
     EXPECT_EQ(direct.rows.size(), planned.rows.size());  // peers of a window have no order
   } else if (!returning) {
@@ -217,13 +227,6 @@ void ExpectSame(Reply direct, Reply planned, const std::string& sql, bool untouc
     EXPECT_EQ(direct.warnings, planned.warnings);
   }
   EXPECT_EQ(direct.info, planned.info);
-}
-
-// Whatever the cohort, a reply has the columns that the application knows.
-std::vector<std::string> Names(const Reply& reply) {
-  std::vector<std::string> names;
-  for (const servers::ReplyColumn& column : reply.columns) names.push_back(column.name);
-  return names;
 }
 
 // The server took the text apart and knew its names.
