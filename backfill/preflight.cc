@@ -169,6 +169,12 @@ void CheckIndexes(Connection& connection, const Table& table, const std::vector<
                                               " AND index_type NOT IN ('BTREE')", connection.Quote(table.schema), connection.Quote(table.name)));
   if (!special.ok()) return;
   for (const Row& row : special->rows) {
+    if (row[2] == "FULLTEXT") {
+      AddError(findings, fmt::format("{}.{} has the FULLTEXT index {}: beside one, InnoDB adds no column without a copy of the table", table.schema, table.name, row[0].value_or("")), "drop it first");
+      break;
+    }
+  }
+  for (const Row& row : special->rows) {
     for (const std::string& old : old_columns) {
       if (!SameName(row[1].value_or(""), old)) continue;
       AddError(findings, fmt::format("{}.{}: the {} index {} is on {}", table.schema, table.name, row[2].value_or(""), row[0].value_or(""), old), "drop it first");
@@ -222,7 +228,22 @@ absl::Status CheckTable(Connection& connection, const config::Migration& migrati
                                                " AND VERSION() LIKE '%MariaDB%'", connection.Quote(migration.schema), connection.Quote(entry.table)));
       made.ok() && !made->rows.empty()) {
     AddError(findings, fmt::format("{} has a virtual column, {}: MariaDB cannot add a column before it without a copy of the table", name, made->rows[0][0].value_or("")),
-             "make it a stored one, or drop it first");
+             "drop it first");
+  }
+  const auto becomes_required = [&] {
+    if (!AllPairs(entry).empty()) return true;
+    return std::any_of(entry.sets.begin(), entry.sets.end(), [&](const config::ColumnMigration& set) {
+      return std::any_of(set.old_columns.begin(), set.old_columns.end(), [&](const std::string& old) {
+        const Column* column = table->FindColumn(old);
+        return column != nullptr && !column->nullable;
+      });
+    });
+  };
+  if (auto made = connection.Query(fmt::format("SELECT column_name FROM information_schema.columns WHERE table_schema = {} AND table_name = {} AND extra LIKE '%STORED GENERATED%'"
+                                               " AND VERSION() LIKE '%MariaDB%'", connection.Quote(migration.schema), connection.Quote(entry.table)));
+      made.ok() && !made->rows.empty() && becomes_required()) {
+    AddError(findings, fmt::format("{} has a stored generated column, {}: beside it MariaDB cannot make the new column NOT NULL without a copy of the table", name, made->rows[0][0].value_or("")),
+             "drop it first");
   }
   if (auto keyset = Keyset::Of(*table); !keyset.ok()) AddError(findings, std::string(keyset.status().message()), "add a primary key");
   for (const ColumnPair& pair : AllPairs(entry)) {

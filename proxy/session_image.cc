@@ -282,7 +282,7 @@ awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
     co_return kAgain;
   }
   const bool counts = ContainsWord(text, "row_count") || ContainsWord(text, "found_rows");
-  if (!last_image_->told && !counts) co_return kRelay;  // the last step had nothing to tell either
+  if (!last_image_->told && !counts) co_return kAgain;  // the last step had nothing to tell either
   if (static_cast<Command>(last_command_) == Command::kQuery && IsShowWarnings(text) && !last_image_->shown.empty()) {
     const ErrorCode ec = co_await client_.Write(last_image_->shown);
     co_return ec ? kEnd : kAnswered;

@@ -160,6 +160,11 @@ void PlanRowImage(Context& context, Reader& reader, const Statement& statement, 
   const auto refuse = [&](std::string_view cause) { context.Refuse(*needs[0].migration, fmt::format("{}{}", needs[0].why, cause), needs[0].advice); };
   if (context.explained) return;  // the plan of step 2 is that of the client's statement, or one by the key
   if (context.wrapped || !context.alone) return refuse(", inside of another statement or among others");
+  // Behind a semicolon a comment is a statement of its own, with a reply.
+  if (context.Word(statement.span.end) == ";") {
+    const size_t behind = context.tokens.tokens[statement.span.end].end;
+    if (context.tokens.source.find_first_not_of(" \t\r\n;", behind) != std::string_view::npos) return refuse(", with a text behind its semicolon");
+  }
   const Parts parts = PartsOf(context, statement);
   for (const Span& span : {Span{statement.span.begin, parts.tables.end}, parts.tail}) {
     const std::string function = NotTheSameTwice(context, span);
@@ -195,7 +200,9 @@ void PlanRowImage(Context& context, Reader& reader, const Statement& statement, 
   Editor locking = context.editor;
   if (!LockQueries(update, &locking)) return refuse(", with a UNION, a recursive query or the like in it");
   if (!update.with.empty()) image->select = locking.Emit({statement.span.begin, update.with.back().span.end}) + " ";
-  image->select += fmt::format("SELECT {} FROM {}", items, locking.Emit(parts.tables));
+  // The limit of a SELECT's time is none of an UPDATE's.
+  const bool hints = context.dialect.flavor == Flavor::kMySql && context.dialect.version >= 50708;
+  image->select += fmt::format("SELECT {}{} FROM {}", hints ? "/*+ MAX_EXECUTION_TIME(4294967295) */ " : "", items, locking.Emit(parts.tables));
   if (!parts.tail.empty()) image->select += " " + locking.Emit(parts.tail);
   image->limited = update.limit != nullptr;
   image->locking = LockingOf(context, scope, changed, unsure);

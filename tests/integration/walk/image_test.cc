@@ -140,12 +140,13 @@ TEST_P(ImageTest, RepliesAndRowsAreThoseOfTheStatementAlone) {
       statements.push_back("UPDATE customer c JOIN imports i ON i.customer = c.id SET c.phone = CONCAT('7', i.phone) ORDER BY c.id LIMIT 3");
       statements.push_back("SET sql_mode = 'SIMULTANEOUS_ASSIGNMENT,STRICT_TRANS_TABLES'");
       statements.push_back("UPDATE customer SET phone = city, city = LENGTH(phone) WHERE id BETWEEN 3 AND 8");
-      statements.push_back("UPDATE orders SET item = CONCAT('c', quantity % 7 + 1), quantity = LENGTH(item) WHERE id > 30");
+      statements.push_back("UPDATE orders SET item = CONCAT('c', quantity % 7 + 1), quantity = quantity + 100 WHERE id > 30");
       statements.push_back("SET sql_mode = DEFAULT");
     }
     for (const std::string& sql : statements) {
       const bool counted = filling && sql.starts_with("UPDATE") && sql.find("SET o.item = CONCAT") != std::string::npos;  // one statement; see docs/rewriting.md
-      const Reply reply = Both(sql, !counted);
+      const bool planned = MariaDb() && sql.starts_with("UPDATE IGNORE");  // of rows that stay, MariaDB counts those that it met in a table of its own
+      const Reply reply = Both(sql, !counted && !planned);
       EXPECT_NE(reply.error, 1235u) << reply.message;
       ExpectSameRows(!filling);
       if (HasFailure()) FAIL() << sql;
@@ -200,6 +201,14 @@ TEST_P(ImageTest, WhatIsAskedAfterwardsIsTheStatements) {
   EXPECT_EQ(count->Execute({}).error, 1235u);
   Both("DO 1");
   EXPECT_TRUE(count->Execute({}).ok());
+  // A question among other things is planned as these are.
+  for (const std::string& sql : {std::string("UPDATE customer SET phone = '0-1', city = @@warning_count WHERE id = 1"), std::string("UPDATE customer SET phone = '@@error_count 2' WHERE id = 2"),
+                                 std::string("REPLACE INTO orders VALUES (900, 'c3', @@warning_count)"), std::string("UPDATE orders SET item = 'c4' /* SHOW WARNINGS */ WHERE id = 900")}) {
+    Both(plain);
+    Both(sql);
+    Both("SHOW WARNINGS");
+    Both(sql);
+  }
   ExpectSameRows();
 }
 
@@ -211,6 +220,7 @@ TEST_P(ImageTest, WhatDoesNotFitIsRefusedAndChangesNothing) {
                           "UPDATE customer c JOIN imports i ON i.customer = c.id SET c.phone = i.phone WHERE RAND() < 0.5",
                           "UPDATE customer c JOIN imports i ON i.customer = c.id SET c.phone = i.phone, c.id = c.id + 100",
                           "UPDATE customer c JOIN imports i ON i.customer = c.id SET c.phone = @p := i.phone",
+                          "UPDATE customer c JOIN imports i ON i.customer = c.id SET c.phone = i.phone; -- two replies, where the client takes several",
                           "UPDATE customer c JOIN (SELECT 1 AS n UNION SELECT 2) i ON i.n = c.id SET c.phone = i.n"}) {
     const Reply reply = client_->Query(sql);
     EXPECT_EQ(reply.error, 1235u) << sql << ": " << reply.message;
