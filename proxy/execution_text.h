@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an execution of a prepared statement asks, as one text: each parameter written as a literal of its own type and value. For
-// reads that are compared; what could not be written so exactly has no text.
+// reads that are compared and updates in steps; what could not be written so exactly has no text.
 #pragma once
 
 #include <optional>

@@ -96,9 +96,15 @@ awaitable<bool> Session::EndImage(bool own, bool savepoint, bool keep) {
   bool done = true;
   bool alive = true;
   if (own && !keep) alive = co_await HiddenStatement("ROLLBACK AND NO CHAIN NO RELEASE", &done);
+  if (alive && !done) co_return Fail("what a statement in steps had begun could not be undone");  // autocommit would commit it
   if (own && alive) alive = co_await HiddenStatement("SET autocommit = 1", &done);
-  // A deadlock has ended the transaction and all its savepoints: then these fail, and nothing is left to be undone.
+  // A deadlock has ended the transaction and all its savepoints: then these fail, and nothing is left to be undone. Where the transaction
+  // goes on, the session ends with it, lest one side be kept alone.
   if (!own && savepoint && !keep) alive = co_await HiddenStatement("ROLLBACK TO SAVEPOINT crossfade_image", &done);
+  if (!own && alive && !done) {
+    alive = co_await LearnTransactionState();
+    if (alive && (status_ & protocol::kStatusInTrans) != 0) co_return Fail("what a statement in steps had done could not be undone");
+  }
   if (!own && savepoint && alive) alive = co_await HiddenStatement("RELEASE SAVEPOINT crossfade_image", &done);
   if (own && alive && !done) co_return Fail("autocommit could not be set to what it was");
   co_return alive;
