@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "proxy/admin_page.h"
 #include "proxy/control_thread.h"
 #include "proxy/server.h"
 
@@ -29,38 +30,6 @@ namespace {
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr int kMostConnections = 64;
 constexpr std::chrono::seconds kTimeout{10};
-
-constexpr char kPage[] = R"(<!doctype html><meta charset="utf-8"><title>Crossfade</title>
-<style>body{font:15px sans-serif;margin:2em}pre{background:#f4f4f4;padding:1em}progress{width:30em}</style>
-<h1>Crossfade</h1><div id="migrations"></div><h2>Status</h2><pre id="raw"></pre><p><a href="/metrics">metrics</a></p>
-<script>
-async function refresh() {
-  const reply = await fetch('/status');
-  const text = await reply.text();
-  document.getElementById('raw').textContent = text;
-  const box = document.getElementById('migrations');
-  box.textContent = '';
-  if (!reply.ok) return;
-  for (const m of JSON.parse(text).migrations || []) {
-    const line = box.appendChild(document.createElement('p'));
-    line.textContent = m.name + ': ' + m.phase + ' ';
-    const bar = line.appendChild(document.createElement('progress'));
-    bar.value = m.fraction || 0;
-    const say = (text) => { line.appendChild(document.createElement('br')); line.append(text); };
-    const reads = m.compared_reads, uses = m.old_uses;
-    if (reads) {
-      say(reads.compared + ' reads compared, ' + reads.mismatches + ' differ (' + reads.mismatch_percent.toPrecision(2) + ' %); old side ' +
-          (reads.old_us / 1000).toFixed(2) + ' ms, new side ' + (reads.new_us / 1000).toFixed(2) + ' ms');
-      for (const d of reads.digests) if (d.mismatches) say('differs ' + d.mismatches + ' of ' + d.compared + ' times: ' + d.digest);
-    }
-    if (uses && uses.shapes) {
-      say('old side used ' + uses.count + ' times, last ' + uses.last_seen + ':');
-      for (const u of uses.uses) say(u.user + ' from ' + u.address + ', ' + u.count + ' times, last ' + u.last_seen + ': ' + u.what);
-    }
-  }
-}
-refresh(); setInterval(refresh, 2000);
-</script>)";
 
 }  // namespace
 
@@ -222,7 +191,7 @@ asio::awaitable<void> Admin::Serve(asio::ip::tcp::socket socket) {
       }
     } else if (target == "/") {
       response.set(http::field::content_type, "text/html; charset=utf-8");
-      response.body() = kPage;
+      response.body() = kAdminPage;
     } else {
       response.result(http::status::not_found);
       response.body() = "no such page\n";

@@ -167,7 +167,14 @@ absl::Status Demo::CompareBothSides() {
 
 absl::Status Demo::WithoutProxy() {
   stats_.BeginStep("without proxy");
-  fleet_->ExpectFaults(false);
+  if (options_.kill_proxy) {
+    // Faults are expected until the last of them has been got over.
+    supervisor_->Spare();
+    second_->Spare();
+    absl::Status settled = fleet_->Audit();
+    if (!settled.ok()) return settled;
+    fleet_->ExpectFaults(false);
+  }
   absl::Status status = fleet_->MoveTo(options_.port);
   if (!status.ok()) return status;
   proxy_exit_code_ = supervisor_->Stop();

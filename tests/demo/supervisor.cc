@@ -27,6 +27,11 @@ absl::Status Supervisor::Start() {
   return absl::UnavailableError("the proxy does not start:\n" + servers::LastLines(servers::ReadFile(log_), 10));
 }
 
+void Supervisor::Spare() {
+  spared_ = true;
+  while (!up_) std::this_thread::sleep_for(milliseconds(5));
+}
+
 int Supervisor::Stop() {
   stop_ = true;
   if (thread_.joinable()) thread_.join();
@@ -57,7 +62,8 @@ void Supervisor::Run() {
   auto kill_at = next();
   while (!stop_) {
     std::this_thread::sleep_for(milliseconds(5));
-    if (kill_ && steady_clock::now() > kill_at) {
+    if (kill_ && !spared_ && steady_clock::now() > kill_at) {
+      up_ = false;
       process_.Kill();
       ++kills_;
     } else if (process_.running()) {
@@ -70,6 +76,7 @@ void Supervisor::Run() {
       ++crashes_;
       std::this_thread::sleep_for(milliseconds(200));
     }
+    up_ = true;
     kill_at = next();
   }
   process_.Signal(SIGTERM);

@@ -22,6 +22,7 @@ class Supervisor {
   ~Supervisor() { Stop(); }
 
   absl::Status Start();  // returns when the port answers
+  void Spare();          // kills it no more; returns when it is up
   int Stop();            // SIGTERM; the exit code, -1: it had to be killed
   int kills() const { return kills_; }
   int crashes() const { return crashes_; }  // it ended and nobody had asked for it
@@ -37,7 +38,7 @@ class Supervisor {
   std::mt19937_64 rng_;
   servers::Process process_;
   std::thread thread_;
-  std::atomic<bool> stop_{false}, up_{false}, failed_{false};
+  std::atomic<bool> stop_{false}, up_{false}, failed_{false}, spared_{false};
   std::atomic<int> kills_{0}, crashes_{0}, exit_code_{0};
 };
 

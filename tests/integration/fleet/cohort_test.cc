@@ -1,52 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who reads the new side in `cutover`: by user, by listener, by connection attribute, or a share of users that is the same
 // through every proxy; and what one cohort writes, the other reads at once.
-#include <gtest/gtest.h>
-
+#include <algorithm>
 #include <set>
 
-#include "fmt/format.h"
-#include "tests/integration/walk/load.h"
-#include "tests/servers/crossfade_process.h"
-#include "tests/servers/server.h"
+#include "tests/integration/fleet/fixture.h"
 
 namespace crossfade::fleet {
 namespace {
 
-using servers::Client;
-using servers::CrossfadeProcess;
-using servers::Engine;
-using servers::Reply;
-using servers::Server;
-
-class Cohorts : public testing::TestWithParam<Engine> {
+class Cohorts : public ShopFixture {
  protected:
   void SetUp() override {
-    auto server = Server::Start(GetParam());
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    auto direct = Client::Connect({.port = server_->port()});
-    ASSERT_TRUE(direct.ok()) << direct.status();
-    for (const std::string& sql : walk::CreateShop()) ASSERT_TRUE(direct->Query(sql).ok());
+    StartServer();
     for (int i = 0; i < 40; ++i) {
-      ASSERT_TRUE(direct->Query(fmt::format("CREATE USER user{}@'%'", i)).ok());
-      ASSERT_TRUE(direct->Query(fmt::format("GRANT ALL ON shop.* TO user{}@'%'", i)).ok());
+      Do(fmt::format("CREATE USER user{}@'%'", i));
+      Do(fmt::format("GRANT ALL ON shop.* TO user{}@'%'", i));
     }
   }
 
-  std::unique_ptr<CrossfadeProcess> Proxy(const std::string& cutover, int percent) {
-    more_ = servers::FreePort();
-    auto proxy = CrossfadeProcess::Start({.backend = server_->address(),
-                                          .migrations = walk::ShopMigration() + cutover,
-                                          .listeners = fmt::format("  - {{address: \"127.0.0.1:{}\", backend: primary}}\n", more_),
-                                          .limits = "  control_poll: 50ms\n  lease: 1s\n"});
-    EXPECT_TRUE(proxy.ok()) << proxy.status();
-    if (!proxy.ok()) return nullptr;
-    if (percent >= 0) {
-      const absl::Status status = (*proxy)->WalkTo("shop", "cutover", percent);
-      EXPECT_TRUE(status.ok()) << status;
-    }
-    return *std::move(proxy);
+  // With one more listener, and in `cutover` where `percent` is not negative.
+  CrossfadeProcess* CutOver(const std::string& cutover, int percent, int listener = servers::FreePort()) {
+    CrossfadeProcess* proxy = Proxy({.migrations = walk::ShopMigration() + cutover,
+                                     .listeners = fmt::format("  - {{address: \"127.0.0.1:{}\", backend: primary}}\n", listener),
+                                     .limits = "  control_poll: 50ms\n  lease: 1s\n"});
+    if (proxy == nullptr || percent < 0) return proxy;
+    const absl::Status status = proxy->WalkTo("shop", "cutover", percent);
+    EXPECT_TRUE(status.ok()) << status;
+    return proxy;
   }
 
   // What a reference reads as: "new" where it is a number.
@@ -59,37 +40,29 @@ class Cohorts : public testing::TestWithParam<Engine> {
     auto client = Client::Connect(options);
     return client.ok() ? Side(*client) : std::string(client.status().message());
   }
-
-  std::unique_ptr<Server> server_;
-  int more_ = 0;
 };
 
 TEST_P(Cohorts, ByUserAndListener) {
   const int listener = servers::FreePort();
-  auto proxy = CrossfadeProcess::Start({.backend = server_->address(),
-                                        .migrations = walk::ShopMigration() + fmt::format("    cutover: {{users: [user1, user2], listeners: [\"127.0.0.1:{}\"]}}\n", listener),
-                                        .listeners = fmt::format("  - {{address: \"127.0.0.1:{}\", backend: primary}}\n", listener),
-                                        .limits = "  control_poll: 50ms\n  lease: 1s\n"});
-  ASSERT_TRUE(proxy.ok()) << proxy.status();
-  const absl::Status status = (*proxy)->WalkTo("shop", "cutover", 0);
-  ASSERT_TRUE(status.ok()) << status;
+  CrossfadeProcess* proxy = CutOver(fmt::format("    cutover: {{users: [user1, user2], listeners: [\"127.0.0.1:{}\"]}}\n", listener), 0, listener);
+  ASSERT_NE(proxy, nullptr);
   for (int i = 0; i < 4; ++i) {
     const std::string user = fmt::format("user{}", i);
-    EXPECT_EQ(SideOf({.port = (*proxy)->port(), .user = user, .database = "shop"}), i == 1 || i == 2 ? "new" : "old") << user;
+    EXPECT_EQ(SideOf({.port = proxy->port(), .user = user, .database = "shop"}), i == 1 || i == 2 ? "new" : "old") << user;
     EXPECT_EQ(SideOf({.port = listener, .user = user, .database = "shop"}), "new") << user;
   }
   // A connection that becomes another user's reads as that one.
-  auto client = Client::Connect({.port = (*proxy)->port(), .user = "user0", .database = "shop"});
+  auto client = Client::Connect({.port = proxy->port(), .user = "user0", .database = "shop"});
   ASSERT_TRUE(client.ok()) << client.status();
   EXPECT_EQ(Side(*client), "old");
   ASSERT_EQ(mysql_change_user(client->raw(), "user1", "", "shop"), 0) << mysql_error(client->raw());
   EXPECT_EQ(Side(*client), "new");
-  ASSERT_TRUE((*proxy)->WalkTo("shop", "verify").ok());
+  ASSERT_TRUE(proxy->WalkTo("shop", "verify").ok());
   EXPECT_EQ(Side(*client), "old");
 }
 
 TEST_P(Cohorts, ByConnectionAttribute) {
-  auto proxy = Proxy("    cutover: {attributes: {program_name: reports}}\n", 0);
+  CrossfadeProcess* proxy = CutOver("    cutover: {attributes: {program_name: reports}}\n", 0);
   ASSERT_NE(proxy, nullptr);
   for (const char* program : {"reports", "shop"}) {
     MYSQL* mysql = mysql_init(nullptr);
@@ -106,8 +79,8 @@ TEST_P(Cohorts, ByConnectionAttribute) {
 
 TEST_P(Cohorts, AShareOfUsersIsTheSameThroughEveryProxy) {
   const std::string cutover = "    cutover: {sticky: user}\n";
-  auto one = Proxy(cutover, 50);
-  auto two = Proxy(cutover, -1);
+  CrossfadeProcess* one = CutOver(cutover, 50);
+  CrossfadeProcess* two = CutOver(cutover, -1);
   ASSERT_TRUE(one != nullptr && two != nullptr);
   std::set<std::string> fresh;
   for (int i = 0; i < 40; ++i) {
@@ -124,7 +97,7 @@ TEST_P(Cohorts, AShareOfUsersIsTheSameThroughEveryProxy) {
 }
 
 TEST_P(Cohorts, WhatOneWritesTheOtherReadsAtOnce) {
-  auto proxy = Proxy("    cutover: {users: [user1]}\n", 0);
+  CrossfadeProcess* proxy = CutOver("    cutover: {users: [user1]}\n", 0);
   ASSERT_NE(proxy, nullptr);
   auto before = Client::Connect({.port = proxy->port(), .user = "user0", .database = "shop"}), after = Client::Connect({.port = proxy->port(), .user = "user1", .database = "shop"});
   ASSERT_TRUE(before.ok() && after.ok());
@@ -153,7 +126,46 @@ TEST_P(Cohorts, WhatOneWritesTheOtherReadsAtOnce) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, Cohorts, testing::Values(Engine::kMariaDb, Engine::kMySql), [](const auto& info) { return servers::EngineName(info.param); });
+// A percent is one of connections, each for as long as it lives; whoever reads the new side does so at a higher one as well.
+TEST_P(Cohorts, AShareOfConnectionsKeepsToItsSide) {
+  CrossfadeProcess* proxy = CutOver("", 30);
+  ASSERT_NE(proxy, nullptr);
+  std::vector<Client> clients;
+  for (int i = 0; i < 100; ++i) clients.push_back(Connect(proxy->port()));
+  const auto sides = [&] {
+    std::string all;
+    for (Client& client : clients) all += Side(client).substr(0, 1);
+    return all;
+  };
+  const std::string at_30 = sides();
+  EXPECT_EQ(at_30.find_first_not_of("on"), std::string::npos) << at_30;
+  EXPECT_NEAR(static_cast<double>(std::count(at_30.begin(), at_30.end(), 'n')), 30, 5);
+  EXPECT_EQ(sides(), at_30);
+  ASSERT_TRUE(proxy->WalkTo("shop", "cutover", 70).ok());
+  const std::string at_70 = sides();
+  EXPECT_NEAR(static_cast<double>(std::count(at_70.begin(), at_70.end(), 'n')), 70, 5);
+  for (size_t i = 0; i < clients.size(); ++i) EXPECT_FALSE(at_30[i] == 'n' && at_70[i] != 'n') << i;
+  ASSERT_TRUE(proxy->WalkTo("shop", "verify").ok());
+  EXPECT_EQ(sides(), std::string(100, 'o'));
+  ASSERT_TRUE(proxy->WalkTo("shop", "cutover", 30).ok());
+  EXPECT_EQ(sides(), at_30);
+}
+
+TEST_P(Cohorts, TheFileMayChangeAtAnyTime) {
+  CrossfadeProcess* proxy = CutOver("    cutover: {users: [user1]}\n", 0);
+  ASSERT_NE(proxy, nullptr);
+  auto one = Client::Connect({.port = proxy->port(), .user = "user1", .database = "shop"}), two = Client::Connect({.port = proxy->port(), .user = "user2", .database = "shop"});
+  ASSERT_TRUE(one.ok() && two.ok());
+  EXPECT_EQ(Side(*one) + Side(*two), "newold");
+  std::string text = servers::ReadFile(proxy->config_path());
+  text.replace(text.find("[user1]"), 7, "[user2]");
+  servers::WriteFile(proxy->config_path(), text);
+  const auto end = Clock::now() + seconds(10);
+  while (Side(*two) != "new" && Clock::now() < end) std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(Side(*one) + Side(*two), "oldnew");
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, Cohorts, testing::Values(Engine::kMariaDb, Engine::kMySql), EngineOf);
 
 }  // namespace
 }  // namespace crossfade::fleet

@@ -1,94 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several proxies, and what must not happen when one of them stops, is cut off, or dies: no write under an epoch that is over,
 // by statements under way and on their way included, and no step by a leader that was replaced.
-#include <gtest/gtest.h>
-#include <signal.h>
-
-#include <thread>
-
-#include "fmt/format.h"
-#include "tests/integration/walk/load.h"
-#include "tests/servers/crossfade_process.h"
+#include "tests/integration/fleet/fixture.h"
 #include "tests/servers/relay.h"
-#include "tests/servers/server.h"
 
 namespace crossfade::fleet {
 namespace {
 
-using servers::Client;
-using servers::CrossfadeProcess;
-using servers::Engine;
-using servers::Reply;
-using servers::Server;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
 constexpr char kLimits[] = "  chunk_rows: 100\n  control_poll: 50ms\n  lease: 1s\n  hold_limit: 1s\n";
 
-class Fence : public testing::TestWithParam<Engine> {
+class Fence : public ShopFixture {
  protected:
   void SetUp() override {
-    auto server = Server::Start(GetParam());
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    for (const std::string& sql : walk::CreateShop()) Do(sql);
+    StartServer();
     auto relay = servers::Relay::Start(server_->port());
     ASSERT_TRUE(relay.ok()) << relay.status();
     relay_ = *std::move(relay);
-    first_ = Proxy(relay_->address());  // the first is the leader
+    const std::string limits = kLimits + MoreLimits();
+    first_ = Proxy({.backend = relay_->address(), .limits = limits});  // the first is the leader
     ASSERT_NE(first_, nullptr);
     WaitFor("SELECT COUNT(*) FROM crossfade.leader", "1");
-    second_ = Proxy(server_->address());
+    second_ = Proxy({.limits = limits});
     ASSERT_NE(second_, nullptr);
     WaitFor("SELECT COUNT(*) FROM crossfade.proxies", "2");
   }
 
-  void TearDown() override {
-    for (CrossfadeProcess* proxy : {first_.get(), second_.get()}) {
-      if (proxy == nullptr) continue;
-      proxy->Signal(SIGCONT);
-      if (HasFailure()) fmt::print("a proxy's log ends so:\n{}\n", servers::LastLines(proxy->log(), 15));
-    }
-  }
-
-  std::unique_ptr<CrossfadeProcess> Proxy(const std::string& backend) {
-    auto proxy = CrossfadeProcess::Start({.backend = backend, .migrations = walk::ShopMigration(), .limits = kLimits});
-    EXPECT_TRUE(proxy.ok()) << proxy.status();
-    return proxy.ok() ? *std::move(proxy) : nullptr;
-  }
-
-  Client Connect(int port, unsigned timeout = 20) {
-    auto client = Client::Connect({.port = port, .database = "shop", .timeout_s = timeout});
-    EXPECT_TRUE(client.ok()) << client.status();
-    return *std::move(client);
-  }
-  Client Direct() {
-    auto client = Client::Connect({.port = server_->port()});
-    EXPECT_TRUE(client.ok()) << client.status();
-    return *std::move(client);
-  }
-  void Do(const std::string& sql) {
-    const Reply reply = Direct().Query(sql);
-    ASSERT_TRUE(reply.ok()) << reply.message << ": " << sql.substr(0, 200);
-  }
-  std::string Value(const std::string& sql) {
-    const Reply reply = Direct().Query(sql);
-    if (!reply.ok() || reply.rows.empty()) return reply.message;
-    return reply.rows[0][0].value_or("NULL");
-  }
-  void WaitFor(const std::string& sql, const std::string& value, seconds limit = seconds(15)) {
-    const auto end = std::chrono::steady_clock::now() + limit;
-    std::string found;
-    while ((found = Value(sql)) != value && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(10));
-    EXPECT_EQ(found, value) << sql;
-  }
+  virtual std::string MoreLimits() const { return ""; }
   // Rows of items that nobody has written yet.
   static std::string Values(int* number, int rows) {
     std::string values;
     for (int i = 0; i < rows; ++i, ++*number) values += fmt::format("{}('n{}', 'N{}', 1)", i == 0 ? "" : ", ", *number, *number);
     return values;
   }
-  uint64_t Epoch() { return std::stoull(Value("SELECT epoch FROM crossfade.state")); }
   // By the second proxy, which alone is up.
   void Walk(const std::string& phase, int percent = -1) {
     const absl::Status status = second_->WalkTo("shop", phase, percent, seconds(40));
@@ -96,15 +39,13 @@ class Fence : public testing::TestWithParam<Engine> {
   }
   std::string CodeOf(const std::string& label) { return Value("SELECT code FROM shop.items WHERE label = '" + label + "'"); }
   void ExpectComplete() {
-    EXPECT_EQ(Value("SELECT COUNT(*) FROM shop.items WHERE item_no IS NULL OR item_no = 0"), "0");
-    EXPECT_EQ(Value("SELECT COUNT(*) FROM shop.orders o WHERE NOT item_ref <=> (SELECT item_no FROM shop.items i WHERE i.code = o.item)"), "0");
+    ExpectBothSidesAgree();
     const servers::CommandResult verified = second_->Run("verify", {"shop"});
     EXPECT_EQ(verified.exit_code, 0) << verified.output;
   }
 
-  std::unique_ptr<Server> server_;
   std::unique_ptr<servers::Relay> relay_;
-  std::unique_ptr<CrossfadeProcess> first_, second_;
+  CrossfadeProcess *first_ = nullptr, *second_ = nullptr;
 };
 
 // Stopped while the server still works at its statement, which waits for a row: it must end before the epoch changes.
@@ -205,10 +146,10 @@ TEST_P(Fence, AStoppedLeaderDoesNothingWhenItWakes) {
       ASSERT_EQ(asked.exit_code, 0) << asked.output;
       WaitFor("SELECT phase FROM crossfade.migrations", "backfill");
     }
-    const std::string was = Value("SELECT connection_id FROM crossfade.leader");
+    const std::string was = Value("SELECT connection_id FROM crossfade.leader"), all = Value("SELECT GROUP_CONCAT(connection_id) FROM crossfade.connections WHERE leader = 1");
     leader.Signal(SIGSTOP);
     WaitFor("SELECT connection_id = " + was + " FROM crossfade.leader", "0");
-    EXPECT_EQ(Value("SELECT COUNT(*) FROM information_schema.processlist WHERE id = " + was), "0");
+    EXPECT_EQ(Value(fmt::format("SELECT COUNT(*) FROM information_schema.processlist WHERE id IN ({}, {})", was, all)), "0") << "with those of its workers";
     Walk(round == 0 ? "verify" : "cutover", round == 0 ? -1 : 50);
     const std::string now = Value("SELECT connection_id FROM crossfade.leader");
     leader.Signal(SIGCONT);
@@ -217,6 +158,101 @@ TEST_P(Fence, AStoppedLeaderDoesNothingWhenItWakes) {
     ExpectComplete();
     std::swap(first_, second_);
   }
+}
+
+// Behind the statement that raises the epoch, before it is committed: that row is locked, and nobody else can renew meanwhile. The
+// leader is dislodged once its lease is over, and the others go on.
+TEST_P(Fence, ALeaderThatStopsWhileItChangesTheEpochIsDislodged) {
+  Walk("dual_write");
+  Client client = Connect(second_->port());
+  ASSERT_TRUE(client.Query("UPDATE items SET stock = 1 WHERE code = 't2-1'").ok());
+  const std::string was = Value("SELECT connection_id FROM crossfade.leader");
+  const uint64_t before = Epoch();
+  relay_->HoldBehind("`state` SET epoch = ");
+  const CommandResult asked = second_->Run("phase", {"shop", "verify"});
+  ASSERT_EQ(asked.exit_code, 0) << asked.output;
+  const auto end = Clock::now() + seconds(10);
+  while (!relay_->held() && Clock::now() < end) std::this_thread::sleep_for(milliseconds(5));
+  ASSERT_TRUE(relay_->held());
+  EXPECT_EQ(Epoch(), before);
+  // Writes go on; while no lease can be renewed they are told to try again, and none is done under an epoch that is over.
+  int refused = 0, done = 0;
+  for (int i = 0; Value("SELECT phase FROM crossfade.migrations") != "verify" && Clock::now() < end + seconds(30); ++i) {
+    const Reply reply = client.Query(fmt::format("UPDATE items SET code = 'again-{}' WHERE label = 'L2-{}'", i, i % 400));
+    EXPECT_TRUE(reply.ok() || reply.error == 1235) << reply.error << " " << reply.message;
+    ++(reply.ok() ? done : refused);
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  fmt::print("{} writes done, {} told to try again\n", done, refused);
+  EXPECT_GT(done, 0);
+  EXPECT_NE(Value("SELECT connection_id FROM crossfade.leader"), was);
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM information_schema.processlist WHERE id = " + was), "0");
+  Walk("verify");
+  ExpectComplete();
+  relay_->Join();
+  WaitFor("SELECT COUNT(*) FROM crossfade.proxies WHERE expires > UTC_TIMESTAMP(6)", "2");
+  ExpectComplete();
+}
+
+class FenceOfDdl : public Fence {
+ protected:
+  std::string MoreLimits() const override { return "  ddl_lock_wait: 5m\n"; }
+};
+
+// A leader that is stopped while the server still works at its ALTER: that ends with its connection, and nothing of it is left.
+TEST_P(FenceOfDdl, AnAlterOfAStoppedLeaderIsEnded) {
+  Walk("dual_write");
+  Client reader = Direct();
+  ASSERT_TRUE(reader.Query("BEGIN").ok());
+  ASSERT_TRUE(reader.Query("SELECT COUNT(*) FROM items").ok());
+  const CommandResult asked = second_->Run("phase", {"shop", "verify"});
+  ASSERT_EQ(asked.exit_code, 0) << asked.output;
+  WaitFor("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE%items%'", "1");
+  const std::string id = Value("SELECT id FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE%items%'");
+  first_->Signal(SIGSTOP);
+  WaitFor("SELECT COUNT(*) FROM information_schema.processlist WHERE id = " + id, "0");
+  WaitFor("SELECT COUNT(*) FROM crossfade.leader WHERE connection_id <> " + id, "1");
+  ASSERT_TRUE(reader.Query("ROLLBACK").ok());
+  Walk("verify");
+  ExpectComplete();
+  first_->Signal(SIGCONT);
+  WaitFor("SELECT COUNT(*) FROM crossfade.proxies WHERE expires > UTC_TIMESTAMP(6)", "2");
+  Walk("cutover", 50);
+  ExpectComplete();
+}
+
+// Connections cannot be ended without the right to: then the phase waits, and says for which.
+TEST_P(Fence, WithoutTheRightToEndConnectionsThePhaseWaits) {
+  Do("CREATE USER humble@'%'");
+  Do("GRANT ALL ON crossfade.* TO humble@'%'");
+  Do("GRANT ALL ON shop.* TO humble@'%'");
+  Do("GRANT PROCESS ON *.* TO humble@'%'");
+  for (CrossfadeProcess* proxy : {first_, second_}) {
+    EXPECT_EQ(proxy->Stop(), 0);
+    std::string text = servers::ReadFile(proxy->config_path());
+    text.replace(text.find("user: root"), 10, "user: humble");
+    servers::WriteFile(proxy->config_path(), text);
+  }
+  for (CrossfadeProcess* proxy : {second_, first_}) {
+    ASSERT_TRUE(proxy->StartAgain().ok());
+    WaitFor("SELECT COUNT(*) FROM crossfade.leader", "1");
+  }
+  Walk("dual_write");
+  Client open = Connect(first_->port());
+  ASSERT_TRUE(open.Query("BEGIN").ok());
+  ASSERT_TRUE(open.Query("UPDATE items SET code = 'late' WHERE code = 't2-3'").ok());
+  const std::string id = Value("SELECT MAX(connection_id) FROM crossfade.connections WHERE leader = 0");
+  first_->Signal(SIGSTOP);
+  const CommandResult asked = second_->Run("phase", {"shop", "verify"});
+  ASSERT_EQ(asked.exit_code, 0) << asked.output;
+  WaitFor("SELECT message LIKE '%" + id + "%' FROM crossfade.migrations", "1");
+  EXPECT_EQ(Value("SELECT phase FROM crossfade.migrations"), "dual_write") << Value("SELECT message FROM crossfade.migrations");
+  Do("KILL " + id);
+  Walk("verify");
+  first_->Signal(SIGCONT);
+  EXPECT_FALSE(open.Query("COMMIT").ok());
+  EXPECT_EQ(CodeOf("L2-3"), "t2-3");
+  ExpectComplete();
 }
 
 // A proxy that was killed leaves statements with the server; they too are over before the epoch changes.
@@ -354,7 +390,8 @@ TEST_P(Fence, AProxyThatStopsHoldsNoLockOfTheControlSchema) {
   ExpectComplete();
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, Fence, testing::Values(Engine::kMariaDb, Engine::kMySql), [](const auto& info) { return servers::EngineName(info.param); });
+INSTANTIATE_TEST_SUITE_P(Engines, Fence, testing::Values(Engine::kMariaDb, Engine::kMySql), EngineOf);
+INSTANTIATE_TEST_SUITE_P(Engines, FenceOfDdl, testing::Values(Engine::kMariaDb, Engine::kMySql), EngineOf);
 
 }  // namespace
 }  // namespace crossfade::fleet

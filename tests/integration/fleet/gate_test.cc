@@ -1,64 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The statement gate under a load that ties other tables to the held ones: transactions that write a child of a migrating table, one
 // the migration knows nothing of, and then that table itself. The gate closes all the same, and clients see a pause at most.
-#include <gtest/gtest.h>
-
-#include <array>
 #include <atomic>
-#include <thread>
 
-#include "fmt/format.h"
-#include "tests/integration/walk/load.h"
-#include "tests/servers/crossfade_process.h"
-#include "tests/servers/server.h"
+#include "tests/integration/fleet/fixture.h"
 
 namespace crossfade::fleet {
 namespace {
 
-using servers::Client;
-using servers::CrossfadeProcess;
-using servers::Engine;
-using servers::Reply;
-using servers::Server;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-using Clock = std::chrono::steady_clock;
-
 constexpr int kClients = 8;
 
-class Gate : public testing::TestWithParam<Engine> {
+class Gate : public ShopFixture {
  protected:
   void SetUp() override {
-    auto server = Server::Start(GetParam());
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    Do(walk::CreateShop());
-    Do({"CREATE TABLE shop.shipments (id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, order_id bigint NOT NULL, note varchar(20) NOT NULL,"
-        " KEY order_id (order_id), CONSTRAINT shipment_order FOREIGN KEY (order_id) REFERENCES orders (id) ON UPDATE CASCADE)"});
-    for (auto& proxy : proxies_) {
-      auto started = CrossfadeProcess::Start({.backend = server_->address(), .migrations = walk::ShopMigration(), .limits = "  control_poll: 50ms\n  lease: 2s\n"});
-      ASSERT_TRUE(started.ok()) << started.status();
-      proxy = *std::move(started);
-    }
-  }
-  void TearDown() override {
-    for (const auto& proxy : proxies_)
-      if (HasFailure() && proxy != nullptr) fmt::print("a proxy's log ends so:\n{}\n", servers::LastLines(proxy->log(), 20));
-  }
-
-  void Do(const std::vector<std::string>& statements) {
-    auto direct = Client::Connect({.port = server_->port()});
-    ASSERT_TRUE(direct.ok()) << direct.status();
-    for (const std::string& sql : statements) {
-      const Reply reply = direct->Query(sql);
-      ASSERT_TRUE(reply.ok()) << reply.message << ": " << sql.substr(0, 200);
-    }
-  }
-  std::string Value(const std::string& sql) {
-    auto direct = Client::Connect({.port = server_->port()});
-    if (!direct.ok()) return std::string(direct.status().message());
-    const Reply reply = direct->Query(sql);
-    return !reply.ok() || reply.rows.empty() ? reply.message : reply.rows[0][0].value_or("NULL");
+    StartServer();
+    Do("CREATE TABLE shop.shipments (id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, order_id bigint NOT NULL, note varchar(20) NOT NULL,"
+        " KEY order_id (order_id), CONSTRAINT shipment_order FOREIGN KEY (order_id) REFERENCES orders (id) ON UPDATE CASCADE)");
+    for (int i = 0; i < 2; ++i) ASSERT_NE(Proxy({.limits = "  control_poll: 50ms\n  lease: 2s\n"}), nullptr);
   }
 
   // One client: each transaction writes a shipment, and its order; every third one by prepared statements.
@@ -91,8 +49,6 @@ class Gate : public testing::TestWithParam<Engine> {
     mysql_thread_end();
   }
 
-  std::unique_ptr<Server> server_;
-  std::array<std::unique_ptr<CrossfadeProcess>, 2> proxies_;
   std::atomic<bool> stop_{false}, failed_{false};
   std::atomic<int64_t> longest_{0}, done_{0};
 };
@@ -149,7 +105,7 @@ TEST_P(Gate, IsLetGoForATransactionThatLingers) {
   for (std::thread& client : clients) client.join();
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, Gate, testing::Values(Engine::kMariaDb, Engine::kMySql), [](const auto& info) { return servers::EngineName(info.param); });
+INSTANTIATE_TEST_SUITE_P(Engines, Gate, testing::Values(Engine::kMariaDb, Engine::kMySql), EngineOf);
 
 }  // namespace
 }  // namespace crossfade::fleet
