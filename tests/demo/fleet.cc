@@ -57,10 +57,15 @@ absl::Status Fleet::Start(const Endpoint& endpoint, int other_port) {
   application_.port = endpoint.port;
   application_.user = endpoint.user;
   application_.password = endpoint.password;
-  auto client = servers::Client::Connect({.port = endpoint.port, .user = endpoint.user, .password = endpoint.password});
-  if (!client.ok()) return client.status();
-  const servers::Reply version = client->Query("SELECT VERSION()");
-  if (!version.ok() || version.rows.empty()) return absl::UnavailableError(Describe(version));
+  servers::Reply version;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  for (;;) {  // the proxy may be killed at any moment
+    auto client = servers::Client::Connect({.port = endpoint.port, .user = endpoint.user, .password = endpoint.password});
+    if (client.ok()) version = client->Query("SELECT VERSION()");
+    if (client.ok() && version.ok() && !version.rows.empty()) break;
+    if (!application_.faults || std::chrono::steady_clock::now() > end) return client.ok() ? absl::UnavailableError(Describe(version)) : client.status();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
   application_.replace_deletes_children = version.rows[0][0]->find("MariaDB") != std::string::npos;
   for (const auto& worker : workers_) threads_.emplace_back([&worker] { worker->Run(); });
   return WaitFor("read its rows", [](const Worker& worker) { return worker.ready(); });

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Preloaded into a process of clock_test: the time of day (CLOCK_REALTIME and what is made of it) is as far off as the eight bytes in
 // the file that CROSSFADE_CLOCK names say, in nanoseconds, and jumps when these change. Clocks that only go on are left alone, as they
-// are by an administrator or NTP.
+// are by an administrator or NTP. Waits until a time of day are until that time by this clock.
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -13,8 +15,10 @@
 #include <unistd.h>
 
 static const volatile int64_t* off;
+static int (*timedwait)(pthread_cond_t*, pthread_mutex_t*, const struct timespec*);
 
 __attribute__((constructor)) static void Map(void) {
+  *(void**)&timedwait = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
   const char* path = getenv("CROSSFADE_CLOCK");
   const int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
@@ -46,4 +50,14 @@ time_t time(time_t* out) {
   clock_gettime(CLOCK_REALTIME, &ts);
   if (out != NULL) *out = ts.tv_sec;
   return ts.tv_sec;
+}
+
+int pthread_cond_timedwait(pthread_cond_t* restrict cond, pthread_mutex_t* restrict mutex, const struct timespec* restrict until) {
+  struct timespec real = *until;
+  if (off != NULL && until->tv_sec > 1000000000LL && until->tv_sec < 5000000000LL) {  // less: a clock that only goes on; more: for ever
+    const int64_t then = until->tv_sec * 1000000000LL + until->tv_nsec - *off;
+    real.tv_sec = then / 1000000000LL;
+    real.tv_nsec = then % 1000000000LL;
+  }
+  return timedwait(cond, mutex, &real);
 }
