@@ -233,67 +233,6 @@ TEST_P(FenceOfLeader, ALeaderThatStopsWhileItChangesTheEpochIsDislodged) {
   ExpectComplete();
 }
 
-// Behind the statement that raises the epoch, before it is committed: that row is locked, and nobody else can renew meanwhile. The
-// leader is dislodged once its lease is over, and the others go on.
-TEST_P(FenceOfLeader, ALeaderThatStopsWhileItChangesTheEpochIsDislodged) {
-  Walk("dual_write");
-  Client client = Connect(second_->port());
-  ASSERT_TRUE(client.Query("UPDATE items SET stock = 1 WHERE code = 't2-1'").ok());
-  const std::string was = Value("SELECT connection_id FROM crossfade.leader");
-  const uint64_t before = Epoch();
-  relay_->HoldBehind("`state` SET epoch = ");
-  const CommandResult asked = second_->Run("phase", {"shop", "verify"});
-  ASSERT_EQ(asked.exit_code, 0) << asked.output;
-  const auto end = Clock::now() + seconds(10);
-  while (!relay_->held() && Clock::now() < end) std::this_thread::sleep_for(milliseconds(5));
-  ASSERT_TRUE(relay_->held());
-  EXPECT_EQ(Epoch(), before);
-  // Writes go on; while no lease can be renewed they are told to try again, and none is done under an epoch that is over.
-  int refused = 0, done = 0;
-  for (int i = 0; Value("SELECT phase FROM crossfade.migrations") != "verify" && Clock::now() < end + seconds(30); ++i) {
-    const Reply reply = client.Query(fmt::format("UPDATE items SET code = 'again-{}' WHERE label = 'L2-{}'", i, i % 400));
-    EXPECT_TRUE(reply.ok() || reply.error == 1235) << reply.error << " " << reply.message;
-    ++(reply.ok() ? done : refused);
-    std::this_thread::sleep_for(milliseconds(10));
-  }
-  fmt::print("{} writes done, {} told to try again\n", done, refused);
-  EXPECT_GT(done, 0);
-  EXPECT_NE(Value("SELECT connection_id FROM crossfade.leader"), was);
-  EXPECT_EQ(Value("SELECT COUNT(*) FROM information_schema.processlist WHERE id = " + was), "0");
-  Walk("verify");
-  ExpectComplete();
-  relay_->Join();
-  WaitFor("SELECT COUNT(*) FROM crossfade.proxies WHERE expires > UTC_TIMESTAMP(6)", "2");
-  ExpectComplete();
-}
-
-// A leader that is stopped while the server still works at its ALTER: that ends with its connection, and nothing of it is left.
-TEST_P(FenceOfLeader, AnAlterOfAStoppedLeaderIsEnded) {
-  Walk("dual_write");
-  // A statement rather than a transaction, which the backfill would wait for already.
-  Client reader = Direct();
-  std::thread sleeper([&] {
-    (void)reader.Query("SELECT SLEEP(60) FROM items LIMIT 1");
-    mysql_thread_end();
-  });
-  WaitFor("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'", "1");
-  const CommandResult asked = second_->Run("phase", {"shop", "verify"});
-  EXPECT_EQ(asked.exit_code, 0) << asked.output;
-  WaitFor("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE%items%'", "1");
-  const std::string id = Value("SELECT id FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE%items%'");
-  first_->Signal(SIGSTOP);
-  WaitFor("SELECT COUNT(*) FROM information_schema.processlist WHERE id = " + id, "0");
-  WaitFor("SELECT COUNT(*) FROM crossfade.leader WHERE connection_id <> " + id, "1");
-  Do(fmt::format("KILL QUERY {}", reader.thread_id()));
-  sleeper.join();
-  Walk("verify");
-  ExpectComplete();
-  first_->Signal(SIGCONT);
-  WaitFor("SELECT COUNT(*) FROM crossfade.proxies WHERE expires > UTC_TIMESTAMP(6)", "2");
-  Walk("cutover", 50);
-  ExpectComplete();
-}
-
 // Connections cannot be ended without the right to: then the phase waits, and says for which.
 TEST_P(Fence, WithoutTheRightToEndConnectionsThePhaseWaits) {
   Do("CREATE USER humble@'%'");
