@@ -13,8 +13,9 @@ h2{margin:1.6em 0 .2em}h3{margin:1.2em 0 .3em;font-size:1em}p{margin:.3em 0}
 progress{width:20em;vertical-align:middle}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.25em .8em .25em 0;border-bottom:1px solid #ddd}
 th{font-weight:normal;color:#666}.n{text-align:right;white-space:nowrap}.s{white-space:nowrap}
-td code{display:block;max-height:6em;overflow:auto;overflow-wrap:anywhere;white-space:pre-wrap}
+td code{display:block;min-width:18em;max-height:6em;overflow:auto;overflow-wrap:anywhere;white-space:pre-wrap}
 code,pre{font:13px/1.35 monospace}pre{background:#f4f4f4;padding:1em;overflow:auto}.bad{color:#b00020}.dim{color:#666}
+.wide{overflow-x:auto}details{margin-top:1.6em}
 </style>
 <h1>Crossfade</h1><p id="state" class="dim">reading …</p><div id="migrations"></div>
 <details><summary>Status as JSON</summary><pre id="raw"></pre></details><p><a href="/status">status</a> · <a href="/metrics">metrics</a></p>
@@ -29,7 +30,7 @@ const second = (at) => (at || '').slice(0, 19);
 const ms = (us) => (us / 1000).toFixed(2);
 // columns: [title, class, text of a row, whether that is a statement]
 const table = (to, rows, columns) => {
-  const made = add(to, 'table'), head = add(made, 'tr');
+  const made = add(add(to, 'div', undefined, 'wide'), 'table'), head = add(made, 'tr');
   for (const [title, name] of columns) add(head, 'th', title, name);
   for (const row of rows) {
     const line = add(made, 'tr');
@@ -50,7 +51,8 @@ function show(box, m) {
   }
   if (m.message) add(box, 'p', m.message, 'dim');
   const v = m.verification;
-  if (v) add(box, 'p', 'verification: ' + v.rows_checked + ' rows compared, ' + v.differences + ' differ' + (v.finished ? '' : ' so far'), v.differences ? 'bad' : '');
+  if (v) add(box, 'p', 'verification: ' + v.rows_checked + ' rows compared, ' + v.differences + ' differ' + (v.repaired ? ', ' + v.repaired + ' mended' : '') + (v.finished ? '' : ' so far'),
+             v.differences > v.repaired ? 'bad' : '');
   const reads = m.compared_reads, uses = m.old_uses;
   if (reads) {
     add(box, 'h3', 'Compared reads');
