@@ -38,8 +38,9 @@ std::string Inline(const std::string& sql, const Parameters& parameters) {
 
 absl::Status Session::Connect(const Endpoint& endpoint) {
   Close();
+  // A killed proxy may leave a connection that nobody greets: it is given up well before Reconnect is, and tried again.
   auto client = servers::Client::Connect(
-      {.port = endpoint.port, .user = endpoint.user, .password = endpoint.password, .database = kSchema});
+      {.port = endpoint.port, .user = endpoint.user, .password = endpoint.password, .database = kSchema, .timeout_s = 15});
   if (!client.ok()) return client.status();
   client_.emplace(*std::move(client));
   return absl::OkStatus();
