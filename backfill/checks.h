@@ -18,7 +18,7 @@ inline void AddWarning(Findings* findings, std::string text, std::string advice 
 inline void AddInfo(Findings* findings, std::string text) { findings->push_back({Finding::kInfo, std::move(text), ""}); }
 
 // A migration of plain columns: its expressions, the old columns and the new ones.
-void CheckColumnMigration(const rewrite::Table& table, const config::ColumnMigration& set, Findings* findings);
+void CheckColumnMigration(const rewrite::Table& table, const config::ColumnMigration& set, bool maria, Findings* findings);
 
 // Everything that reaches the tables past the proxy: triggers, views, routines, events, foreign keys from tables that
 // the migration does not name, expressions over the old columns; and what the control user may do.

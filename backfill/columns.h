@@ -24,8 +24,6 @@ absl::StatusOr<std::vector<FilledColumn>> FilledColumns(const TablePairs& pairs)
 
 // "r.a = (…), r.b = (…)"
 std::string ColumnAssignments(const std::vector<FilledColumn>& columns, std::string_view alias);
-// The expression as a column of that type stores it, for comparing byte by byte; empty: values of such a type cannot be compared so.
-std::string AsStored(const rewrite::Column& column, const std::string& expression);
 // True where some new column is not what the expression gives: no collation, no conversion makes unequal values equal.
 // A column that is absent, or whose type cannot be compared (preflight refuses those), counts as different.
 std::string ColumnsDiffer(const rewrite::Table& table, const std::vector<FilledColumn>& columns, std::string_view alias);

@@ -12,7 +12,6 @@ namespace crossfade::backfill {
 namespace {
 
 constexpr uint64_t kMinRows = 50, kMaxRows = 5'000;
-constexpr std::chrono::microseconds kBesideApplication{8'000};  // of one chunk, at most
 constexpr int kPatience = 8;  // chunks given up in a row before one waits for locks
 
 uint64_t Number(const std::optional<std::string>& value) { return value ? std::strtoull(value->c_str(), nullptr, 10) : 0; }
@@ -194,7 +193,7 @@ absl::Status Copier::Chunk(Unit* unit, Worker* worker, Piece* piece, Result* res
   unit->done += rows;
   const double pace = throttle_ == nullptr ? 1 : throttle_->pace();
   std::chrono::microseconds most = config_.limits.chunk_target;
-  if (throttle_ != nullptr && throttle_->application()) most = std::min(most, kBesideApplication);
+  if (throttle_ != nullptr && throttle_->application()) most = std::min<std::chrono::microseconds>(most, config_.limits.chunk_target_beside);
   const double target = static_cast<double>(most.count()) * pace;
   const double factor = std::clamp(target / std::max<double>(1, static_cast<double>(took.count())), 0.5, 2.0);
   unit->rows = std::clamp<uint64_t>(static_cast<uint64_t>(static_cast<double>(unit->rows) * factor), kMinRows, MaxRows());

@@ -262,7 +262,7 @@ absl::Status CheckTable(Connection& connection, const config::Migration& migrati
   }
   CheckIndexes(connection, *table, OldColumns(entry), findings);
   for (const config::ColumnMigration& set : entry.sets) {
-    CheckColumnMigration(*table, set, findings);
+    CheckColumnMigration(*table, set, catalog.dialect.flavor == Flavor::kMariaDb, findings);
     absl::Status asked = CheckColumnsOnServer(connection, *table, set, findings);
     if (!asked.ok()) return asked;
   }

@@ -8,6 +8,7 @@
 #include "backfill/columns.h"
 #include "backfill/ddl.h"
 #include "fmt/format.h"
+#include "rewrite/stored_form.h"
 #include "rewrite/column_expression.h"
 
 namespace crossfade::backfill {
@@ -74,6 +75,22 @@ void CheckExpression(const std::string& table, const std::string& column, const 
   }
 }
 
+// Moments that a session's date or time zone goes into.
+void CheckMoments(const Table& table, const config::ColumnMigration& set, const config::NewColumn& fresh, bool maria, Findings* findings) {
+  const std::string to = Lower(fresh.type), from = Lower(fresh.from), full = fmt::format("{}.{}.{}", table.schema, table.name, fresh.name);
+  const bool day = StartsWith(to, {"date", "timestamp"});
+  const auto has = [&](std::initializer_list<std::string_view> words) { return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return from.find(word) != std::string::npos; }); };
+  for (const std::string& name : set.old_columns) {
+    const Column* old = table.FindColumn(name);
+    if (old == nullptr) continue;
+    const std::string type = Lower(old->type);
+    if (StartsWith(type, {"time"}) && !StartsWith(type, {"timestamp"}) && (day || has({"date", "timestamp", "day", "month", "year", "quarter", "-"})))
+      AddError(findings, fmt::format("{} is made of {}, a TIME: as a date it is of the session's current day", full, name), "make a TIME, a text or a number of it");
+    if (!maria && day && !old->charset.empty() && !has({"left(", "substr", "mid(", "regexp", "concat"}))
+      AddError(findings, fmt::format("{} is made of {}, a text: one with an offset ('…+02:00') would be taken to the session's time zone", full, name), "take the part without it: LEFT(…, 19)");
+  }
+}
+
 // The collation that a declared type names; empty: none.
 std::string CollationOf(const std::string& declared) {
   const std::string type = Lower(declared);
@@ -120,7 +137,7 @@ void CheckUnique(const Table& table, const config::ColumnMigration& set, Finding
 
 }  // namespace
 
-void CheckColumnMigration(const Table& table, const config::ColumnMigration& set, Findings* findings) {
+void CheckColumnMigration(const Table& table, const config::ColumnMigration& set, bool maria, Findings* findings) {
   const std::string name = fmt::format("{}.{}", table.schema, table.name);
   std::vector<std::string> fresh_names;
   for (const std::string& old : set.old_columns) CheckOld(table, old, set.of_key, findings);
@@ -128,7 +145,8 @@ void CheckColumnMigration(const Table& table, const config::ColumnMigration& set
   for (const config::NewColumn& fresh : set.new_columns) {
     fresh_names.push_back(fresh.name);
     CheckExpression(name, fresh.name, fresh.from, set.old_columns, "old", findings);
-    if (AsStored(Declared(fresh), "x").empty()) {
+    CheckMoments(table, set, fresh, maria, findings);
+    if (rewrite::StoredBytes(Declared(fresh), "x").empty()) {
       AddError(findings, fmt::format("{}.{} is to be {}: values of this type cannot be compared for certain", name, fresh.name, fresh.type), "use DECIMAL, an integer, a character type, DATE, TIME or DATETIME");
     }
     const Column* there = table.FindColumn(fresh.name);

@@ -94,6 +94,15 @@ absl::Status CheckPrograms(Connection& connection, bool maria, const std::string
     for (const std::string& program : *programs) {
       AddError(findings, fmt::format("the {} {} names {}: what it does goes past the proxy", kind, program, name), "drop it, or do its work in the application");
     }
+    // What it runs need not stand in it.
+    auto dynamic = connection.Query(fmt::format("SELECT CONCAT({0}_schema, '.', {0}_name), {0}_schema = {2} FROM {1} WHERE {0}_definition REGEXP {3} AND {0}_schema NOT IN ('mysql', 'sys')",
+                                                kind, from, quoted_schema, connection.Quote("(^|[^A-Za-z0-9_$])(PREPARE[[:space:]`]|EXECUTE[[:space:]]+IMMEDIATE)")));
+    if (!dynamic.ok()) return dynamic.status();
+    for (const Row& row : dynamic->rows) {
+      const std::string what = fmt::format("the {} {} puts statements together and runs them (PREPARE, EXECUTE IMMEDIATE): one that writes {} goes past the proxy", kind, row[0].value_or(""), name);
+      if (row[1] == "1") AddError(findings, what, "drop it, or do its work in the application");
+      else AddWarning(findings, what, "see that it does not");
+    }
   }
   return absl::OkStatus();
 }

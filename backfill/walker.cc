@@ -329,6 +329,19 @@ absl::StatusOr<Waiting> Walker::GateToExpand() {
   return DigestGate();
 }
 
+// A transaction that was prepared for XA and left by its connection is in no proxy's hands, and what it wrote may be from before dual
+// writes. MySQL keeps its metadata locks, for which an ALTER has waited; MariaDB does not.
+absl::StatusOr<Waiting> Walker::LeftPrepared() {
+  auto maria = connection_.Query("SELECT 1 FROM DUAL WHERE VERSION() LIKE '%MariaDB%'");
+  if (!maria.ok()) return maria.status();
+  if (maria->rows.empty()) return Waiting();
+  auto left = connection_.Query("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = 0 AND (trx_rows_modified > 0 OR trx_lock_structs > 0)");
+  if (!left.ok()) left = connection_.Query("XA RECOVER");  // without the privilege PROCESS: of those with a connection too
+  if (!left.ok()) return left.status();
+  if (left->rows.empty() || left->rows[0][0] == "0") return Waiting();
+  return Waiting("a transaction that was prepared for XA and left by its connection (XA RECOVER shows it) may have written before both sides were; commit it or roll it back");
+}
+
 absl::StatusOr<Waiting> Walker::Ready(const MigrationRow& row, Phase next, microseconds* again) {
   switch (next) {
     case Phase::kObserve:
@@ -352,7 +365,11 @@ absl::StatusOr<Waiting> Walker::Ready(const MigrationRow& row, Phase next, micro
       if (!prepared.ok()) return prepared;
       return Waiting();
     }
-    case Phase::kBackfill:  // the drain: ChangeEpoch itself
+    case Phase::kBackfill: {  // the drain of what is in a proxy's hands: ChangeEpoch itself
+      auto waiting = LeftPrepared();
+      if (waiting.ok() && !waiting->empty()) *again = std::chrono::seconds(1);
+      return waiting;
+    }
     case Phase::kVerify:    // the copy and the indexes: Work of backfill
     case Phase::kCutover:   // clean: Work of verify
     case Phase::kDone:      // the old columns are gone: Work of contract

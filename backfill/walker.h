@@ -39,6 +39,7 @@ class Walker {
  private:
   absl::StatusOr<Waiting> Work(const ControlState& state, const MigrationRow& row, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> GateToExpand();
+  absl::StatusOr<Waiting> LeftPrepared();
   absl::StatusOr<Waiting> DigestGate();
   absl::Status JudgeReads(const MigrationRow& row);
   // Empty: a chunk may be made now.

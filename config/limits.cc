@@ -61,6 +61,7 @@ constexpr Limit kLimits[] = {
     {"compared_bytes", &Limits::compared_bytes, 1024, 1ull << 30},
     {"chunk_rows", &Limits::chunk_rows, 1, 1'000'000},
     {"chunk_target", &Limits::chunk_target, 1, 60'000},
+    {"chunk_target_beside", &Limits::chunk_target_beside, 1, 60'000},
     {"backfill_workers", &Limits::backfill_workers, 0, 64},
     {"backfill_idle_share", &Limits::backfill_idle_share, 0, 0.99},
     {"verify_chunk_rows", &Limits::verify_chunk_rows, 1, 10'000'000},

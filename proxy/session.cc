@@ -308,8 +308,9 @@ awaitable<void> Session::Serve() {
       // Else: the backend's last words may still be readable.
     }
     outgoing_.clear();
-    if (ranged_ != nullptr) {
-      const Action action = co_await RangeReply();
+    if (ranged_ != nullptr || !no_way_back_.empty()) {
+      auto replied = ranged_ != nullptr ? RangeReply() : CheckedReply();
+      const Action action = co_await std::move(replied);
       if (action == kEnd) co_return;
       if (action == kAnswered) CommandDone();
       if (action == kAnswered) continue;
@@ -369,7 +370,7 @@ bool Session::IsPlain(Command command, std::string_view payload, const rewrite::
       if (snapshot == nullptr) return true;
       if (comparable_) WatchText(payload);
       if (in_information_ || rewrite::MightTouch(*snapshot, payload) || (!sql_prepared_.empty() && ContainsWord(payload, "execute"))) return false;
-      if (facts_known_ && MayChangeFacts(payload.substr(std::min(TextOffset(payload), payload.size())))) facts_known_ = false;
+      if (facts_known_) NoteChange(MayChange(payload.substr(std::min(TextOffset(payload), payload.size()))));
       return true;
     case Command::kStmtExecute:
       if (prepare_refused_ && NamesRefused(payload)) return false;
@@ -381,7 +382,7 @@ bool Session::IsPlain(Command command, std::string_view payload, const rewrite::
       } else {
         if (!statement->long_data.empty()) return false;
         statement->long_data_sent.clear();
-        if (facts_known_ && MayChangeFacts(statement->text)) facts_known_ = false;
+        if (facts_known_) NoteChange(MayChange(statement->text));
       }
       return true;
     default: return false;
@@ -407,7 +408,9 @@ void Session::CommandDone() {
   if (preparing_ != nullptr) KeepPreparing();
   client_.in().Consume(command_size_);
   command_size_ = 0;
+  const bool ended = (status_ & ~tracker_.status() & protocol::kStatusInTrans) != 0;
   status_ = tracker_.status();
+  if (ended && facts_known_) isolation_unsure_ = false;
   if (pinned_ != nullptr && (status_ & protocol::kStatusInTrans) == 0) Unpin();
   if (held_memory_ != 0) GiveMemory();
   if (outgoing_.capacity() > 64 * 1024) std::string().swap(outgoing_);

@@ -39,6 +39,7 @@
 #include "protocol/statement.h"
 #include "proxy/io_thread.h"
 #include "proxy/server.h"
+#include "proxy/sql_words.h"
 #include "proxy/stream.h"
 
 namespace crossfade::proxy {
@@ -147,6 +148,10 @@ class Session {
   void ResetState();
 
   // session_facts.cc
+  void NoteChange(uint8_t change) {
+    if (change != 0) isolation_unsure_ = true;
+    if ((change & kFactsChange) != 0) facts_known_ = false;
+  }
   awaitable<bool> LearnFacts();   // false: the session ends. True may leave facts_known_ false: see NoFacts
   awaitable<Action> NoFacts(std::string why = "the session's sql_mode, character set and schema could not be read from the backend; connect again");
   bool FactsWouldTell(std::string_view text) const;
@@ -192,6 +197,8 @@ class Session {
   awaitable<Action> BeginRange(RangedStatement ranged);
   awaitable<Action> SendRanged();
   awaitable<Action> RangeReply();
+  awaitable<size_t> HeadError(protocol::ErrPacket* error);
+  awaitable<Action> CheckedReply();
   void EndRange(uint64_t used);
   void RangeDone();
 
@@ -207,7 +214,7 @@ class Session {
   awaitable<bool> RunImageStep(std::string_view sql, uint64_t most, ImageStep* step);
   awaitable<bool> ShowWarnings(std::string* reply, const char* limit = "");
   awaitable<bool> EndImage(bool own, bool savepoint, bool keep);
-  awaitable<Action> ImageReply(const ImageStep& step, bool own);
+  awaitable<Action> ImageReply(const ImageStep& step, bool own, std::string_view committed);
   awaitable<Action> AfterImage(std::string_view payload);
 
   // session_prepared.cc
@@ -272,6 +279,7 @@ class Session {
   bool backend_closed_ = false;  // as far as has been seen while idle
   bool replicating_ = false;  // a stream of events without an end
   bool facts_known_ = false;
+  bool isolation_unsure_ = true;                   // this transaction's, or the next one's, may not be the session's
   bool comparable_ = false;        // see session_compare.cc
   bool registered_ = false;        // see backfill/fence.h
   bool in_information_ = false;    // INFORMATION_SCHEMA may be the default schema
@@ -305,6 +313,7 @@ class Session {
   std::unique_ptr<rewrite::SessionFacts> facts_;
   std::unique_ptr<protocol::ReplyEditor> editor_;  // the reply to this command is changed
   std::unique_ptr<LastImage> last_image_;          // the command before this one was run in steps
+  std::string no_way_back_;                         // of this command's plan
   std::unique_ptr<RangedStatement> ranged_;         // this command runs with a range of new keys
   // By the client's id; kept only where migrations are declared.
   std::map<uint32_t, std::unique_ptr<PreparedStatement>> prepared_;

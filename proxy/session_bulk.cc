@@ -132,7 +132,7 @@ awaitable<Session::Action> Session::BulkExecute(std::string_view payload, Prepar
     co_return co_await Refuse("a bulk execution whose values are looked up one by one, which the server may do only once for all rows; "
                               "execute it row by row");
   }
-  if (MayChangeFacts(statement->text)) facts_known_ = false;
+  NoteChange(MayChange(statement->text));
   if (head.new_types()) KeepTypes(head.types(), statement);
   const bool rewritten = plan->strategy == rewrite::Strategy::kOneStatement;
   if (!rewritten && (head.new_types() || !statement->types_elsewhere)) {
@@ -186,7 +186,10 @@ awaitable<Session::Action> Session::BulkExecute(std::string_view payload, Prepar
     }
   }
   const uint8_t sequence = protocol::AppendFrames(command, 0, &outgoing_);
-  if (sequence == AfterCommand()) co_return kRelay;
+  if (sequence == AfterCommand()) {
+    if (rewritten) no_way_back_ = plan->no_way_back;
+    co_return kRelay;
+  }
   outgoing_.clear();
   co_return co_await Refuse(kNearFrame);
 }

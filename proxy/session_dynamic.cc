@@ -72,6 +72,12 @@ awaitable<Session::Action> Session::DynamicStatement(std::string_view payload, s
   switch (dynamic.kind) {
     case rewrite::DynamicSql::kNone: co_return kAgain;
     case rewrite::DynamicSql::kAmong:
+      for (const std::string& name : dynamic.executed) {
+        const auto text = sql_prepared_.find(name);
+        if (text == sql_prepared_.end() || !SomethingWrites(*pinned_->snapshot)) continue;
+        if (!text->second->known || rewrite::MightTouch(*pinned_->snapshot, text->second->text))
+          co_return co_await Refuse("EXECUTE among other statements runs a text that may name a migrating table; send it alone");
+      }
       for (const std::string& name : dynamic.names) sql_prepared_[name] = std::make_unique<SqlPrepared>();
       co_return kAgain;
     case rewrite::DynamicSql::kExecute: {
@@ -162,7 +168,7 @@ awaitable<Session::Action> Session::ExecuteSql(std::string_view payload, size_t 
     if (!SomethingWrites(*pinned_->snapshot)) co_return kAgain;
     co_return co_await Refuse("the text that EXECUTE would run was not seen when it was prepared; PREPARE it again, from a literal or a user variable");
   }
-  if (MayChangeFacts(prepared->text)) facts_known_ = false;  // for the next statement
+  NoteChange(MayChange(prepared->text));  // for the next statement
   if (!rewrite::MightTouch(*pinned_->snapshot, prepared->text)) co_return kRelay;
   rewrite::SessionFacts facts = prepared->facts;
   facts.foreign_key_checks = facts_->foreign_key_checks;

@@ -8,7 +8,8 @@
 //   inside one: SELECT … FOR UPDATE, SAVEPOINT, the statement, UPDATE …, RELEASE SAVEPOINT
 //
 // START TRANSACTION is not used: it would end LOCK TABLES. From REPEATABLE READ on the SELECT locks the gaps too, and the statement is
-// the client's own. Inside of a transaction at a lower level other rows may come to fit meanwhile: there it gets the keys that were noted.
+// the client's own. Inside of a transaction at a lower level, or at one that SET TRANSACTION may have set for it alone, other rows may
+// come to fit meanwhile: there it gets the keys that were noted.
 #include "fmt/format.h"
 #include "protocol/codec.h"
 #include "proxy/comparisons.h"
@@ -27,6 +28,7 @@ namespace {
 
 constexpr size_t kRepaired = 500;  // rows, by one statement
 constexpr size_t kMostShown = 1 << 20;  // bytes of SHOW WARNINGS
+constexpr size_t kMostOfRow = 16 << 10;  // bytes of the keys of one row, in hexadecimal
 
 // Errors of the moment, which the client's own statement would have met as well: a lock wait, a deadlock, a statement that was ended.
 bool OfTheMoment(uint16_t code) { return code == 1020 || code == 1205 || code == 1213 || code == 1317 || code == 3024 || code == 1969 || code == 3572; }
@@ -110,8 +112,9 @@ awaitable<bool> Session::EndImage(bool own, bool savepoint, bool keep) {
   co_return alive;
 }
 
-// Sends the client the reply to its own statement, or the error that stands in its place.
-awaitable<Session::Action> Session::ImageReply(const ImageStep& step, bool own) {
+// Sends the client the reply to its own statement, or the error that stands in its place. `committed`: the session's state that came with
+// the COMMIT of a transaction of our own (the GTID, say), which is the statement's.
+awaitable<Session::Action> Session::ImageReply(const ImageStep& step, bool own, std::string_view committed) {
   if (step.failed()) {
     if (MayEndTransaction(step.tracker.error_code()) && (status_ & protocol::kStatusInTrans) != 0) {
       const bool alive = co_await LearnTransactionState();
@@ -129,8 +132,11 @@ awaitable<Session::Action> Session::ImageReply(const ImageStep& step, bool own) 
     co_return kEnd;
   }
   const uint16_t transaction = protocol::kStatusInTrans | protocol::kStatusAutocommit;
-  if (own) ok.status = static_cast<uint16_t>((ok.status & ~transaction) | (status_ & transaction));
-  ok.session_state = {};
+  if (own) {
+    ok.status = static_cast<uint16_t>((ok.status & ~transaction) | (status_ & transaction));
+    ok.session_state = committed;
+    ok.status = static_cast<uint16_t>(committed.empty() ? ok.status & ~protocol::kStatusSessionStateChanged : ok.status | protocol::kStatusSessionStateChanged);
+  }
   const std::string payload = protocol::BuildOk(ok, capabilities_);
   uint8_t sequence = AfterCommand();
   tracker_.set_status(ok.status);
@@ -152,15 +158,15 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
   alive = co_await HiddenQuery(ask, &level, &done);
   if (!alive) co_return kEnd;
   if (!done || level.size() != 1) co_return co_await Refuse("the isolation level, which a statement that takes several steps depends on, could not be read");
-  const bool serializable = level[0] == "SERIALIZABLE", gaps = own || serializable || level[0] == "REPEATABLE-READ";
-  if (own && !serializable) alive = co_await HiddenStatement("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", &done);
+  const bool serializable = level[0] == "SERIALIZABLE", gaps = own || (!isolation_unsure_ && (serializable || level[0] == "REPEATABLE-READ"));
+  if (own) alive = co_await HiddenStatement(serializable ? "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE" : "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", &done);
   if (!alive) co_return kEnd;
   if (own && done) alive = co_await HiddenStatement("SET autocommit = 0", &done);
   if (!alive) co_return kEnd;
   if (!done) co_return co_await Refuse("autocommit could not be switched off for a statement that takes several steps; begin a transaction");
 
   ImageStep step;
-  alive = co_await RunImageStep(*select, limits().compared_bytes, &step);
+  alive = co_await RunImageStep(*select, std::min<uint64_t>(kMostShown + most * kMostOfRow, 1ull << 30), &step);
   if (!alive) co_return kEnd;
   if (!own && !step.failed()) status_ = step.tracker.status();  // with autocommit off, that began a transaction
   SideResult found;
@@ -174,10 +180,16 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
     if (step.whole && found.rows.size() <= most) co_return co_await Refuse("the keys of the rows that the UPDATE finds could not be read");
     co_return co_await Refuse(fmt::format("the UPDATE finds more than limits.row_image_rows ({}) rows, whose new side has to be made one after the other; send it in parts", most));
   }
+  auto last = std::make_unique<LastImage>();
   if (told) {
-    alive = co_await EndImage(own, false, false);
+    last->told = true;
+    alive = co_await ShowWarnings(&last->shown);
+    if (alive) alive = co_await EndImage(own, false, false);
     if (!alive) co_return kEnd;
-    co_return co_await ImageReply(step, own);
+    const Action action = co_await ImageReply(step, own, {});
+    SetStatus(tracker_.status(), &last->shown);
+    last_image_ = std::move(last);
+    co_return action;
   }
   // What is wrong with the statement its own error says, in the server's words.
   ImageStep asked;
@@ -188,7 +200,9 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
   }
   const absl::StatusOr<std::string> text = rewrite::RenderImageStatement(*plan, facts, dialect, sql, wrong || !gaps ? &rows : nullptr);
   std::string why = !text.ok() ? std::string(text.status().message()) : StillMayWrite(*plan) ? "" : kNoLease;
-  if (why.empty() && !own) alive = co_await HiddenStatement("SAVEPOINT crossfade_image", &done);
+  // What is wrong may be so before anything has begun a transaction: then nor do we.
+  const bool savepoint = !own && !(wrong && (status_ & protocol::kStatusInTrans) == 0);
+  if (why.empty() && savepoint) alive = co_await HiddenStatement("SAVEPOINT crossfade_image", &done);
   if (!alive) co_return kEnd;
   if (!done) why = "the UPDATE takes several steps, and no savepoint can be set here (as in an XA transaction) to take them back to";
   if (!why.empty()) {
@@ -198,7 +212,6 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
   }
   alive = co_await RunImageStep(*text, kMostShown, &step);
   if (!alive) co_return kEnd;
-  auto last = std::make_unique<LastImage>();
   last->told = step.failed() || step.tracker.warnings() > 0;
   if (last->told) alive = co_await ShowWarnings(&last->shown);
   if (!alive) co_return kEnd;
@@ -227,10 +240,13 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
     alive = co_await ShowWarnings(&last->shown, " LIMIT 0");
     if (!alive) co_return kEnd;
   }
+  std::string state;
   if (own && good) {
     // Where several servers have to agree, this is where they do not. It also uses up what SET TRANSACTION had said for this statement.
     ImageStep committed;
     alive = co_await RunImageStep("COMMIT AND NO CHAIN NO RELEASE", kMostShown, &committed);
+    protocol::OkPacket ok;
+    if (alive && !committed.failed() && protocol::ParseOk(committed.tracker.last_packet(), capabilities_, &ok)) state = ok.session_state;
     if (alive && committed.failed()) {
       step = std::move(committed);
       good = false;
@@ -238,9 +254,14 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
       alive = co_await ShowWarnings(&last->shown);
     }
   }
-  if (alive) alive = co_await EndImage(own, /*savepoint=*/true, good);
+  if (alive) alive = co_await EndImage(own, savepoint, good);
   if (!alive) co_return kEnd;
-  const Action action = co_await ImageReply(step, own);
+  protocol::ErrPacket error;
+  if (step.failed() && !plan->no_way_back.empty() && protocol::ParseErr(step.tracker.last_packet(), capabilities_, &error) &&
+      rewrite::IsPastAllNumbers(error.code, error.message)) {
+    co_return co_await Refuse(plan->no_way_back);
+  }
+  const Action action = co_await ImageReply(step, own, state);
   if (action == kEnd) co_return kEnd;
   SetStatus(tracker_.status(), &last->shown);
   last_image_ = std::move(last);

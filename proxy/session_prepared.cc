@@ -264,7 +264,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   for (size_t i = 0; i < statement->params && i < parsed->types.size(); ++i) {
     shapes.push_back(ShapeOfParam(parsed->types[i], parsed->values[i], pinned_->snapshot->integers_go));
   }
-  if (MayChangeFacts(statement->text)) facts_known_ = false;
+  NoteChange(MayChange(statement->text));
   rewrite::SessionFacts facts = statement->facts;
   facts.foreign_key_checks = facts_->foreign_key_checks;
   std::shared_ptr<const rewrite::Plan> plan;
@@ -328,6 +328,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   statement->types_elsewhere = true;
   const bool fits = Build(statement, id, *parsed, plan.get(), keys);
   if (!fits) co_return co_await Refuse(kNearFrame);
+  no_way_back_ = plan->no_way_back;
   co_return kRelay;
 }
 

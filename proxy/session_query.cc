@@ -192,8 +192,8 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     if (action != kAgain) co_return action;
     if (!resolved.empty()) sql = resolved;
   }
-  if (MayChangeFacts(sql)) {
-    facts_known_ = false;  // for the next statement
+  if (const uint8_t change = MayChange(sql); change != 0) {
+    NoteChange(change);  // for the next statement
     if (ContainsWord(sql, "use") && ContainsWord(sql, "information_schema")) MayEnterInformation("information_schema");
   }
   std::shared_ptr<const rewrite::Plan> plan;
@@ -240,6 +240,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     co_return co_await Refuse(kNearFrame);
   }
   thread_->metrics()->rewritten.Add();
+  no_way_back_ = plan->no_way_back;
   co_return kRelay;
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// INSERT … SELECT into a table whose new keys are numbers: it runs with a range of them, and where there were more rows than
-// numbers the server says so instead of writing any, and it runs again with a longer one. See rewrite/rule_insert_keys.cc.
+// Statements whose error tells the proxy something. INSERT … SELECT into a table whose new keys are numbers runs with a range of
+// them, and where there were more rows than numbers the server says so instead of writing any, and it runs again with a longer one
+// (rewrite/rule_insert_keys.cc). A write of a new column fails where the old one would not give it back (rewrite/rule_columns.cc).
 #include "proxy/session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "fmt/format.h"
 #include "protocol/frame.h"
@@ -63,25 +65,46 @@ awaitable<Session::Action> Session::SendRanged() {
   co_return co_await Refuse(kNearFrame);
 }
 
-// Looks at the head of the reply, and runs the statement again as long as it says that the range was too short. kRelay: the
-// reply in the backend's buffer is the client's.
-awaitable<Session::Action> Session::RangeReply() {
+// The error that the backend replies with, without taking it out of its buffer: its bytes. 0: it is none, or the connection is lost,
+// which who relays the reply meets again.
+awaitable<size_t> Session::HeadError(protocol::ErrPacket* error) {
   for (;;) {
-    std::string_view bytes = backend_.in().data();
+    const std::string_view bytes = backend_.in().data();
     size_t need = protocol::kFrameHeader + 1;
     if (bytes.size() >= need && static_cast<uint8_t>(bytes[protocol::kFrameHeader]) == 0xFF) need = protocol::kFrameHeader + protocol::ParseFrameHeader(bytes.data()).length;
     if (bytes.size() < need) {
       Stream::ReadResult read = co_await backend_.ReadMore();
-      if (std::get<0>(read)) co_return kRelay;  // who relays the reply meets it again
+      if (std::get<0>(read)) co_return 0;
       continue;
     }
-    if (static_cast<uint8_t>(bytes[protocol::kFrameHeader]) != 0xFF) {
-      ranged_->counted = bytes[protocol::kFrameHeader] == 0;  // of RETURNING and ANALYZE there are rows, and no number behind them
+    if (static_cast<uint8_t>(bytes[protocol::kFrameHeader]) != 0xFF) co_return 0;
+    const bool parsed = protocol::ParseErr(bytes.substr(protocol::kFrameHeader, need - protocol::kFrameHeader), capabilities_, error);
+    co_return parsed ? need : 0;
+  }
+}
+
+// The reply to a statement that fails by itself where a new column's value would not come back. kRelay: it did not.
+awaitable<Session::Action> Session::CheckedReply() {
+  const std::string why = std::exchange(no_way_back_, {});
+  protocol::ErrPacket error;
+  const size_t size = co_await HeadError(&error);
+  if (size == 0 || !rewrite::IsPastAllNumbers(error.code, error.message)) co_return kRelay;
+  backend_.in().Consume(size);
+  co_return co_await Refuse(why);
+}
+
+// Looks at the head of the reply, and runs the statement again as long as it says that the range was too short. kRelay: the
+// reply in the backend's buffer is the client's.
+awaitable<Session::Action> Session::RangeReply() {
+  for (;;) {
+    protocol::ErrPacket error;
+    const size_t need = co_await HeadError(&error);
+    if (need == 0) {
+      const std::string_view bytes = backend_.in().data();
+      ranged_->counted = bytes.size() > protocol::kFrameHeader && bytes[protocol::kFrameHeader] == 0;  // of RETURNING and ANALYZE there are rows, and no number behind them
       co_return kRelay;
     }
-    protocol::ErrPacket error;
-    const bool parsed = protocol::ParseErr(bytes.substr(protocol::kFrameHeader, need - protocol::kFrameHeader), capabilities_, &error);
-    if (!parsed || !rewrite::IsPastRange(error.code, error.message)) co_return kRelay;
+    if (!rewrite::IsPastRange(error.code, error.message)) co_return kRelay;
     backend_.in().Consume(need);
     EndRange(0);
     const uint64_t most = limits().insert_select_rows;

@@ -58,6 +58,7 @@ constexpr std::array<std::string_view, 17> kHarmless = {
 constexpr std::array<std::string_view, 8> kDangerous = {"set", "use", "call", "execute", "drop", "prepare", "begin", "names"};
 // What a SET must name to matter here.
 constexpr std::array<std::string_view, 8> kFactNames = {"sql_mode", "names", "character", "charset", "foreign_key_checks", "statement", "collation", "regex_flags"};
+constexpr uint8_t kAll = kFactsChange | kIsolationChange;
 
 }  // namespace
 
@@ -71,7 +72,7 @@ bool ContainsWord(std::string_view text, std::string_view word) {
 
 bool HasLoadLocal(std::string_view sql) { return ContainsWord(sql, "load") && ContainsWord(sql, "local"); }
 
-bool MayChangeFacts(std::string_view sql) {
+uint8_t MayChange(std::string_view sql) {
   size_t begin = 0;
   while (begin < sql.size() && (sql[begin] == ' ' || sql[begin] == '\n' || sql[begin] == '\t' || sql[begin] == '\r')) ++begin;
   size_t end = begin;
@@ -82,21 +83,21 @@ bool MayChangeFacts(std::string_view sql) {
     for (std::string_view word : kHarmless) {
       if (first.size() == word.size() && StartsWith(first, word)) {
         // MariaDB: BEGIN NOT ATOMIC runs a block.
-        return word == "begin" && ContainsWord(sql, "not");
+        return word == "begin" && ContainsWord(sql, "not") ? kAll : 0;
       }
     }
     if (first.size() == 3 && StartsWith(first, "set")) {
       for (std::string_view name : kFactNames) {
-        if (Contains(sql, name)) return true;
+        if (Contains(sql, name)) return kAll;
       }
-      return false;
+      return Contains(sql, "isolation") ? kIsolationChange : 0;
     }
-    return true;
+    return kAll;
   }
   for (std::string_view word : kDangerous) {
-    if (Contains(sql, word)) return true;
+    if (Contains(sql, word)) return kAll;
   }
-  return false;
+  return 0;
 }
 
 }  // namespace crossfade::proxy

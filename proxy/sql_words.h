@@ -2,12 +2,18 @@
 // Word tests on a text that is not parsed. Each errs to the safe side: true where it is not sure.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 namespace crossfade::proxy {
 
-// Could these statements change sql_mode, the character set, foreign_key_checks or the default schema?
-bool MayChangeFacts(std::string_view sql);
+// What these statements could change.
+enum Change : uint8_t {
+  kFactsChange = 1,      // sql_mode, the character set, foreign_key_checks or the default schema
+  kIsolationChange = 2,  // the isolation level, of the next transaction alone too
+};
+uint8_t MayChange(std::string_view sql);
+inline bool MayChangeFacts(std::string_view sql) { return (MayChange(sql) & kFactsChange) != 0; }
 
 // Do the words LOAD and LOCAL stand in this text?
 bool HasLoadLocal(std::string_view sql);

@@ -25,6 +25,16 @@ constexpr std::string_view kFunctions[] = {
     "round", "rpad", "rtrim", "second", "sha", "sha1", "sha2", "sign", "sqrt", "strcmp", "substr", "substring", "substring_index", "to_base64",
     "to_days", "trim", "truncate", "ucase", "unhex", "upper", "uuid_to_bin", "weekday", "year"};
 
+// Their text has the character set and collation of the connection, unless it is told.
+constexpr std::string_view kOfConnection[] = {"bin_to_uuid", "conv", "hex", "inet6_ntoa", "inet_ntoa", "sha", "sha1", "sha2", "to_base64"};
+
+// "…+02:00": of a moment, which MySQL takes to the session's time zone.
+bool EndsInOffset(std::string_view text) {
+  const size_t n = text.size();
+  const auto digit = [&](size_t i) { return text[i] >= '0' && text[i] <= '9'; };
+  return n > 7 && (text[n - 6] == '+' || text[n - 6] == '-') && text[n - 3] == ':' && digit(n - 7) && digit(n - 5) && digit(n - 4) && digit(n - 2) && digit(n - 1);
+}
+
 absl::Status No(std::string_view what, std::string_view why) {
   return absl::InvalidArgumentError(fmt::format("'{}' {}", what, why));
 }
@@ -42,17 +52,24 @@ class Checker {
         return absl::OkStatus();
       case ExprKind::kString:
         if (tokens_.source[tokens_.tokens[expr.span.end - 1].begin] == '"') return No(text, "is a name under ANSI_QUOTES; use single quotes");
+        if (EndsInOffset(expr.text)) return No(text, "has an offset, which MySQL takes to the session's time zone; write the moment without it");
         if (expr.charset.empty()) strings_[expr.span.begin] = {expr.span.end, std::string(expr.text)};
         return absl::OkStatus();
-      case ExprKind::kInteger: case ExprKind::kDecimal: case ExprKind::kFloat: case ExprKind::kHex: case ExprKind::kBit:
-      case ExprKind::kTemporal: case ExprKind::kNull: case ExprKind::kBool:
+      case ExprKind::kTemporal:
+        if (EndsInOffset(text.substr(0, text.size() - 1))) return No(text, "has an offset, which MySQL takes to the session's time zone; write the moment without it");
+        return absl::OkStatus();
+      case ExprKind::kInteger: case ExprKind::kDecimal: case ExprKind::kFloat: case ExprKind::kHex: case ExprKind::kBit: case ExprKind::kNull: case ExprKind::kBool:
         return absl::OkStatus();
       case ExprKind::kUnary: case ExprKind::kBinary:
         if (expr.op == Op::kConcat || text.find("||") != std::string_view::npos) return No("||", "means OR or CONCAT by sql_mode; write the one that is meant");
         if (text.find('/') != std::string_view::npos) return No("/", "rounds by div_precision_increment of the session; write DIV or multiply");
         if (expr.op == Op::kNot) return No(text, "is read by sql_mode HIGH_NOT_PRECEDENCE; write IF(…, 0, 1)");
         break;
-      case ExprKind::kComparison: case ExprKind::kBetween: case ExprKind::kLike: case ExprKind::kIsNull: case ExprKind::kCase:
+      case ExprKind::kLike:
+        if (expr.children.size() == 2 && IsLike(expr) && (expr.children[1]->kind != ExprKind::kString || expr.children[1]->text.find('\\') != std::string_view::npos))
+          return No(text, "has a backslash or another pattern than a literal, which sql_mode NO_BACKSLASH_ESCAPES reads otherwise; say ESCAPE");
+        break;
+      case ExprKind::kComparison: case ExprKind::kBetween: case ExprKind::kIsNull: case ExprKind::kCase:
       case ExprKind::kRow: case ExprKind::kInterval:
         break;
       case ExprKind::kCast:
@@ -66,6 +83,10 @@ class Checker {
         const bool arrow = expr.text == "->" || expr.text == "->>";
         if (!expr.parts.empty() || (!known && !arrow)) {
           return No(expr.text, "is not among the functions that are known to give the same value in every session");
+        }
+        if (std::any_of(std::begin(kOfConnection), std::end(kOfConnection), [&](std::string_view name) { return NameEq(name, expr.text); })) {
+          opens_.insert(expr.span.begin);
+          closes_.insert(expr.span.end - 1);
         }
         break;
       }
@@ -83,6 +104,11 @@ class Checker {
     return tokens_.source.substr(begin, tokens_.tokens[span.end - 1].end - begin);
   }
 
+  bool IsLike(const Expr& expr) const {
+    for (uint32_t i = expr.children[0]->span.end; i < expr.children[1]->span.begin; ++i)
+      if (IsWord(i, "like")) return true;
+    return false;
+  }
   // A character type without a character set has the connection's.
   void TakeCast(const Expr& expr) {
     const uint32_t close = expr.span.end - 1;
@@ -104,6 +130,7 @@ class Checker {
   std::map<uint32_t, std::string> columns_;  // by token
   std::map<uint32_t, String> strings_;
   std::set<uint32_t> casts_;  // the closing parenthesis
+  std::set<uint32_t> opens_, closes_;  // of kOfConnection, the first and the last token
 
  private:
   const TokenList& tokens_;
@@ -167,6 +194,7 @@ absl::StatusOr<ColumnExpression> ColumnExpression::Parse(std::string_view sql) {
   std::string so_far;
   for (uint32_t i = 1; i < end; ++i) {
     if (tokens.tokens[i].space_before && i > 1) so_far += ' ';
+    if (checker.opens_.count(i) != 0) so_far += "CONVERT(";
     if (const auto column = checker.columns_.find(i); column != checker.columns_.end()) {
       out.pieces_.push_back({so_far, false});
       out.pieces_.push_back({column->second, true});
@@ -180,6 +208,7 @@ absl::StatusOr<ColumnExpression> ColumnExpression::Parse(std::string_view sql) {
     } else {
       if (checker.casts_.count(i) != 0) so_far += " CHARACTER SET utf8mb4";
       so_far += tokens.Text(i);
+      if (checker.closes_.count(i) != 0) so_far += " USING utf8mb4)";
     }
   }
   out.pieces_.push_back({so_far, false});
@@ -188,12 +217,12 @@ absl::StatusOr<ColumnExpression> ColumnExpression::Parse(std::string_view sql) {
 }
 
 std::string ColumnExpression::Text(std::string_view qualifier) const {
+  return Text([&](const std::string& column) { return qualifier.empty() ? QuoteName(column) : QuoteName(qualifier) + "." + QuoteName(column); });
+}
+
+std::string ColumnExpression::Text(const std::function<std::string(const std::string& column)>& text) const {
   std::string out;
-  for (const Piece& piece : pieces_) {
-    if (!piece.is_column) out += piece.text;
-    else if (qualifier.empty()) out += QuoteName(piece.text);
-    else out += QuoteName(qualifier) + "." + QuoteName(piece.text);
-  }
+  for (const Piece& piece : pieces_) out += piece.is_column ? text(piece.text) : piece.text;
   return out;
 }
 

@@ -4,6 +4,7 @@
 // listed functions, no operators that a sql_mode changes, string literals with their character set in front.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ class ColumnExpression {
   bool IsColumn() const { return pieces_.size() == 1; }  // just a column's name
   // The expression in parentheses, each column as `qualifier`.`name`; qualifier "": `name` alone.
   std::string Text(std::string_view qualifier) const;
+  // … each column as `text` says.
+  std::string Text(const std::function<std::string(const std::string& column)>& text) const;
 
  private:
   struct Piece {

@@ -8,6 +8,8 @@
 namespace crossfade::rewrite {
 namespace {
 
+constexpr std::string_view kUnknownName = "\x80";
+
 bool IsName(const TokenList& list, size_t i) {
   return i < list.tokens.size() && (list.tokens[i].kind == TokenKind::kWord || list.tokens[i].kind == TokenKind::kQuotedName);
 }
@@ -32,13 +34,19 @@ DynamicSql ParseDynamic(std::string_view sql, const SessionFacts& facts, const D
   const auto word = [&](size_t i, std::string_view w) { return i < list.tokens.size() && list.tokens[i].kind == TokenKind::kWord && NameEq(list.Text(static_cast<uint32_t>(i)), w); };
   const auto value = [&](size_t i) { return TokenValue(list, static_cast<uint32_t>(i), facts); };
   const auto text = [&](size_t i) { return list.Text(static_cast<uint32_t>(i)); };
+  // Of letters that another character set has elsewhere nobody knows which names are the same: they are all one, whose text is unknown.
+  const bool utf8 = facts.charset.starts_with("utf8");
+  const auto name = [&](size_t i) { return !utf8 && HasHighByte(value(i)) ? std::string(kUnknownName) : FoldName(value(i)); };
   size_t end = list.tokens.size() - 1;
   while (end > 0 && text(end - 1) == ";") --end;
   const auto among = [&] {
     out = DynamicSql();
     out.kind = DynamicSql::kAmong;
-    for (size_t i = 0; i + 1 < end; ++i)
-      if (word(i, "prepare") && IsName(list, i + 1)) out.names.push_back(FoldName(value(i + 1)));
+    for (size_t i = 0; i + 1 < end; ++i) {
+      if (!IsName(list, i + 1)) continue;
+      if (word(i, "prepare")) out.names.push_back(name(i + 1));
+      if (word(i, "execute")) out.executed.push_back(name(i + 1));
+    }
     return out;
   };
   bool several = false;
@@ -55,16 +63,16 @@ DynamicSql ParseDynamic(std::string_view sql, const SessionFacts& facts, const D
     at = at == 1 ? 2 : word(1, "prepare") ? 2 : 1;
     if (!IsName(list, at) || at + 1 != end) return among();
     out.kind = DynamicSql::kDeallocate;
-    out.name = FoldName(value(at));
+    out.name = name(at);
     return out;
   }
   if (word(0, "prepare")) {
     if (!IsName(list, 1) || !word(2, "from") || end < 4) return among();
     out.kind = DynamicSql::kPrepare;
-    out.name = FoldName(value(1));
-    out.literal = end == 4 && list.tokens[3].kind == TokenKind::kString;
+    out.name = name(1);
+    out.literal = out.name != kUnknownName && end == 4 && list.tokens[3].kind == TokenKind::kString;
     if (out.literal) out.text = value(3);
-    if (end == 4 && list.tokens[3].kind == TokenKind::kUserVar) out.variable = text(3);
+    if (out.name != kUnknownName && end == 4 && list.tokens[3].kind == TokenKind::kUserVar) out.variable = text(3);
     out.source_begin = list.tokens[3].begin;
     out.source_end = list.tokens[3].end;
     return out;
@@ -81,7 +89,7 @@ DynamicSql ParseDynamic(std::string_view sql, const SessionFacts& facts, const D
     out.source_begin = list.tokens[2].begin;
     out.source_end = list.tokens[2].end;
   } else {
-    out.name = FoldName(value(1));
+    out.name = name(1);
   }
   if (at == end) return out;
   int depth = 0;

@@ -19,6 +19,7 @@ struct DynamicSql {
   } kind = kNone;
   std::string name;                // kPrepare, kExecute, kDeallocate; lower case
   std::vector<std::string> names;  // kAmong
+  std::vector<std::string> executed;  // kAmong: those that are run
   bool literal = false;            // kPrepare, kImmediate: the text is a literal
   std::string text;                // … this one
   std::string variable;            // kPrepare, kImmediate: the text is this user variable's, as written: "@x"; empty: it is not

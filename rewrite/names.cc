@@ -2,6 +2,9 @@
 // See names.h.
 #include "rewrite/names.h"
 
+#include <clocale>
+#include <cwctype>
+
 namespace crossfade::rewrite {
 
 bool HasHighByte(std::string_view text) {
@@ -11,20 +14,30 @@ bool HasHighByte(std::string_view text) {
 }
 
 std::string FoldName(std::string_view name) {
+  static const locale_t kUnicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
   std::string out;
   out.reserve(name.size());
+  const auto tail = [&](size_t i) { return i < name.size() && (static_cast<unsigned char>(name[i]) & 0xC0) == 0x80; };
   for (size_t i = 0; i < name.size(); ++i) {
-    const char c = name[i];
-    if (c >= 'A' && c <= 'Z') {
-      out += static_cast<char>(c + 32);
-    } else if (name.substr(i, 3) == "\xE2\x84\xAA") {  // KELVIN SIGN
-      out += 'k';
-      i += 2;
-    } else if (name.substr(i, 2) == "\xC4\xB0") {  // I WITH DOT ABOVE
-      out += 'i';
-      i += 1;
+    const auto c = static_cast<unsigned char>(name[i]);
+    wint_t wide = 0;
+    if (c >= 0xC2 && c < 0xE0 && tail(i + 1)) wide = (c & 0x1Fu) << 6 | (name[i + 1] & 0x3Fu);
+    if (c >= 0xE0 && c < 0xF0 && tail(i + 1) && tail(i + 2)) wide = (c & 0x0Fu) << 12 | (name[i + 1] & 0x3Fu) << 6 | (name[i + 2] & 0x3Fu);
+    if (wide == 0) {
+      out += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+      continue;
+    }
+    i += wide < 0x800 ? 1 : 2;
+    const wint_t low = wide == 0x130 ? 'i' : towlower_l(wide, kUnicode);  // I WITH DOT ABOVE
+    if (low < 0x80) {
+      out += static_cast<char>(low);
+    } else if (low < 0x800) {
+      out += static_cast<char>(0xC0 | low >> 6);
+      out += static_cast<char>(0x80 | (low & 0x3F));
     } else {
-      out += c;
+      out += static_cast<char>(0xE0 | low >> 12);
+      out += static_cast<char>(0x80 | (low >> 6 & 0x3F));
+      out += static_cast<char>(0x80 | (low & 0x3F));
     }
   }
   return out;

@@ -8,7 +8,8 @@
 
 namespace crossfade::rewrite {
 
-// Lower case: ASCII, and the two characters outside it that the servers' tables fold into ASCII (U+0130, U+212A).
+// Lower case, of UTF-8, as utf8mb3_general_ci folds identifiers: character by character, accents stay. The servers' tables are of an
+// older Unicode, so a few younger letters are folded that they tell apart.
 std::string FoldName(std::string_view name);
 bool NameEq(std::string_view a, std::string_view b);  // equal when folded
 bool HasHighByte(std::string_view text);

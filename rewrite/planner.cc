@@ -68,6 +68,12 @@ bool NamesUnreadable(const World& world, const SessionFacts& facts, std::string_
     if (HasHighByte(table.schema) || HasHighByte(table.name)) return true;
     for (const KeyColumn& key : table.keys)
       if (HasHighByte(key.old_name) || HasHighByte(key.new_name)) return true;
+    for (const ColumnSet* set : table.sets) {
+      for (const std::string& name : set->spec->old_columns)
+        if (HasHighByte(name)) return true;
+      for (const config::NewColumn& column : set->spec->new_columns)
+        if (HasHighByte(column.name)) return true;
+    }
   }
   return false;
 }

@@ -71,6 +71,8 @@ struct KeySlot {
 inline constexpr char kRowVariable[] = "crossfade_row";
 // The server's answer where a range is too short. Nothing was written then: a longer range is taken.
 bool IsPastRange(uint16_t code, std::string_view message);
+// … to a statement whose plan says `no_way_back`, if it refuses a row for that.
+bool IsPastAllNumbers(uint16_t code, std::string_view message);
 
 // Where the value of a '?' in the rewritten text comes from.
 struct ParamSource {
@@ -107,6 +109,8 @@ struct Plan {
   std::vector<ReplyEdit> replies;  // the server's replies are to be changed so
   std::shared_ptr<const RowImage> image;  // kRowImage
   bool prepared = false;          // PlanPrepared: key slots are '?'
+  // Where the server answers with IsPastAllNumbers, this is the reason: a new column was given what its old one does not give back.
+  std::string no_way_back;
   bool Ranged() const;            // key_slots has a range
 };
 

@@ -96,7 +96,10 @@ class Reader {
   // rule_using.cc: of the sources [first, middle) and those behind them. False: USING stays as it is.
   bool SpellUsing(TableRef& ref, size_t first, size_t middle, Scope* scope);
   static const Source* Joined(const Scope& scope, std::string_view name);
+  // rule_alias.cc
+  const SelectItem* AliasMeant(const Select& select, Expr& expr, const Scope& scope, Addition* addition);
   bool GroupByAlias(Select& select, Expr& expr, const Scope& scope);
+  void SpellAliases(const Select& select, Expr& expr, const Scope& scope, bool in_aggregates);
 
   // rule_compare.cc
   Operand Classify(Expr& expr, const Scope& scope, Bound* bound);

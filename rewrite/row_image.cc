@@ -17,10 +17,10 @@ bool IsNumber(std::string_view text) {
 }
 
 // A cell of `select` as a literal, which compares with its column as the column does with itself. Empty: it is none.
-std::string Literal(RowImage::Kind kind, std::string_view cell) {
+std::string Literal(RowImage::Kind kind, const std::string& charset, std::string_view cell) {
   if (kind == RowImage::Kind::kNumber) return IsNumber(cell) ? std::string(cell) : "";
   if (cell.size() % 2 != 0 || cell.find_first_not_of("0123456789ABCDEFabcdef") != std::string_view::npos) return "";
-  return fmt::format("{}X'{}'", kind == RowImage::Kind::kText ? "_utf8mb4 " : "", cell);
+  return kind == RowImage::Kind::kText ? fmt::format("_{} X'{}'", charset, cell) : fmt::format("X'{}'", cell);
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ bool ImageRows::Of(const RowImage& image, const std::vector<std::vector<std::str
       for (size_t i = 0; i < target.key.size(); ++i, ++at) {
         if (at == each.size()) return false;
         none = none || each[at] == kNull;
-        row.push_back(none ? "" : Literal(target.kinds[i], each[at]));
+        row.push_back(none ? "" : Literal(target.kinds[i], target.charsets[i], each[at]));
         if (!none && row.back().empty()) return false;
       }
       if (!none) rows->rows_[t].push_back(std::move(row));
@@ -82,8 +82,12 @@ std::vector<std::string> ImageRows::Conditions() const {
 std::vector<std::string> ImageRows::Repairs(size_t each) const {
   std::vector<std::string> out;
   for (size_t t = 0; t < rows_.size(); ++t) {
-    for (size_t begin = 0; begin < rows_[t].size(); begin += each)
-      out.push_back(image_->targets[t].repair + " WHERE " + Among(t, image_->targets[t].repair_alias, begin, std::min(rows_[t].size(), begin + each)));
+    const RowImage::Target& target = image_->targets[t];
+    for (size_t begin = 0; begin < rows_[t].size(); begin += each) {
+      const std::string where = " WHERE " + Among(t, target.repair_alias, begin, std::min(rows_[t].size(), begin + each));
+      out.push_back(target.repair + where);
+      if (!target.check.empty()) out.push_back(target.check + where + " FOR UPDATE");
+    }
   }
   return out;
 }

@@ -24,10 +24,12 @@ struct RowImage {
   struct Target {
     std::vector<std::string> key;   // quoted names
     std::vector<Kind> kinds;        // of these, in order
+    std::vector<std::string> charsets;  // … of kText
     std::string alias;              // … quoted, in the client's statement
     bool outer = false;             // … where the row may be missing, behind an outer join
     std::string repair;             // "UPDATE … SET …", to be followed by WHERE
-    std::string repair_alias;
+    std::string check;              // "SELECT …", which fails where a row must not stay as it is then; empty: none
+    std::string repair_alias;       // in both
   };
   std::vector<Target> targets;
   std::string select;    // a template as Plan::Edit's, up to its WHERE, ORDER BY and LIMIT
@@ -43,7 +45,7 @@ class ImageRows {
 
   // For step 2: of each target, that a row is one of these (or none, behind an outer join).
   std::vector<std::string> Conditions() const;
-  // Step 3: at most `each` rows a statement.
+  // Step 3, and its checks: at most `each` rows a statement.
   std::vector<std::string> Repairs(size_t each) const;
 
  private:

@@ -3,12 +3,13 @@
 // statement: an INSERT's values see the columns before them as stored, a single-table SET assigns from left to right. From
 // `cutover` on the application may write the new columns instead, and the old ones are made of them. See rules.h.
 #include <algorithm>
-#include <cstdlib>
+#include <map>
 #include <optional>
 
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/rules.h"
+#include "rewrite/stored_form.h"
 
 namespace crossfade::rewrite {
 namespace {
@@ -19,44 +20,66 @@ bool Names(const std::vector<std::string>& names, std::string_view name) {
   return false;
 }
 
-// How many digits behind the point, or of a second, a type keeps: of numbers and of moments. nullopt: it is neither.
-struct Fraction {
-  bool moment = false;
-  int digits = 0;
-};
-std::optional<Fraction> FractionOf(const std::string& declared) {
-  const std::string type = FoldName(declared);
-  const auto is = [&](std::string_view begin) { return type.starts_with(begin); };
-  const auto argument = [&](char before, int none) {
-    const size_t open = type.find('('), close = type.find(')'), at = type.find(before, open == std::string::npos ? 0 : open);
-    return open == std::string::npos || at == std::string::npos || at > close ? none : std::atoi(type.c_str() + at + 1);
-  };
-  if (is("datetime") || is("timestamp") || (is("time") && !is("times"))) return Fraction{true, argument('(', 0)};
-  if (is("date")) return Fraction{true, -1};
-  if (is("decimal") || is("numeric") || is("dec") || is("fixed")) return Fraction{false, argument(',', 0)};
-  if (is("double") || is("real")) return Fraction{false, 400};
-  if (is("float")) return Fraction{false, 300};
-  if (is("int") || is("tinyint") || is("smallint") || is("mediumint") || is("bigint") || is("bool") || is("year") || is("bit")) return Fraction{false, 0};
-  return std::nullopt;
+// An error that neither IGNORE nor a lax sql_mode turns into a warning, and that is none before the row is there.
+std::string Overflow(const std::string& column) { return fmt::format("{} + (1 + ISNULL({}))", kPastAllNumbers, column); }
+
+// That the new columns of a row are what `from` makes of its old ones: as the row holds them, or, in an INSERT, as it will hold
+// what `back` makes. Empty: that cannot be said for sure.
+std::string ComesBack(const MigratingTable& table, const ColumnSet& set, std::string_view qualifier, bool stored) {
+  std::string out, when;
+  if (table.table == nullptr) return "";
+  std::map<std::string, std::string> old;
+  for (const ParsedColumns::Made& back : set.parsed->back) {
+    const Column* column = table.table->FindColumn(back.column);
+    if (column == nullptr) return "";
+    const auto form = stored ? std::nullopt : StoredAs(*column, back.expression.Text(qualifier));
+    if (!stored && !form) return "";
+    old[FoldName(back.column)] = stored ? fmt::format("{}.{}", QuoteName(qualifier), QuoteName(back.column)) : form->value;
+    if (form && !form->when.empty()) when += fmt::format(" AND {} IS NOT FALSE", form->when);
+  }
+  for (const ParsedColumns::Made& from : set.parsed->from) {
+    const Column* column = table.table->FindColumn(from.column);
+    const std::string name = fmt::format("{}.{}", QuoteName(qualifier), QuoteName(from.column));
+    const std::string equal = column == nullptr ? "" : StoredEquals(*column, name, from.expression.Text([&](const std::string& each) { return old[FoldName(each)]; }));
+    if (equal.empty()) return "";
+    out += (out.empty() ? "" : " AND ") + equal;
+  }
+  return out + when;
 }
 
-// A value of the new column that the old one would round, without an error even in a strict mode: the sides would differ.
-bool Rounds(const MigratingTable* table, const ColumnSet& set) {
-  for (const std::string& name : set.spec->old_columns) {
-    const Column* old = table == nullptr || table->table == nullptr ? nullptr : table->table->FindColumn(name);
-    const std::optional<Fraction> keeps = old == nullptr ? std::nullopt : FractionOf(old->type);
-    for (const config::NewColumn& fresh : set.spec->new_columns) {
-      const std::optional<Fraction> given = FractionOf(fresh.type);
-      if (keeps && given && keeps->moment == given->moment && given->digits > keeps->digits) return true;
-    }
-  }
-  return false;
+// `value` where `condition` holds, else an error.
+std::string Only(const std::string& condition, const std::string& column, const std::string& value) {
+  return fmt::format("CASE WHEN CASE WHEN {} THEN 1 ELSE {} END THEN {} END", condition, Overflow(column), value);
+}
+
+void TellOfWayBack(Context& context, const ColumnSet& set) {
+  if (!context.plan->no_way_back.empty()) return;
+  const std::string& fresh = set.spec->new_columns[0].name;
+  const std::string& old = set.spec->old_columns[0];
+  context.plan->no_way_back = fmt::format("{}: {} is given a value that {} would not give back as it is; write {}, up to the change of names in contract",
+                                          set.spec_migration->name, fresh, old, old);
+}
+
+// A new value where the session does not cut it to fit; where it might, an error stands in its place. `qualifier`: as in `value`.
+std::string Whole(Context& context, const MigratingTable& table, const ColumnSet& set, const std::string& column, std::string_view qualifier, const std::string& value) {
+  if ((context.facts.sql_mode & kStrict) != 0 && !context.ignore) return value;
+  const Column* fresh = table.table == nullptr ? nullptr : table.table->FindColumn(column);
+  const std::string uncut = fresh == nullptr ? "" : Uncut(*fresh, value);
+  if (uncut.empty()) return value;
+  if (context.plan->no_way_back.empty())
+    context.plan->no_way_back = fmt::format("{}: {} would be cut to fit, where the sql_mode is not strict or the statement says IGNORE; write a value that fits {}", set.spec_migration->name, column, fresh->type);
+  return Only(uncut + " IS NOT FALSE", fmt::format("{}.{}", QuoteName(qualifier), QuoteName(set.spec->old_columns[0])), value);
+}
+
+void RefuseUnsure(Context& context, const ColumnSet& set) {
+  const std::string& fresh = set.spec->new_columns[0].name;
+  context.Refuse(set, fmt::format("whether {} gives back what {} is given cannot be said for its type", set.spec->old_columns[0], fresh),
+                 fmt::format("write {}, up to the change of names in contract", set.spec->old_columns[0]));
 }
 
 // What is made of what, for a statement that gives some of the set's columns; nullptr: nothing. Refuses what gives both
 // sides or a part of the new one.
-const std::vector<ParsedColumns::Made>* Made(Context& context, const MigratingTable* table, const ColumnSet& set, const std::string* old,
-                                             const std::vector<std::string>& fresh) {
+const std::vector<ParsedColumns::Made>* Made(Context& context, const ColumnSet& set, const std::string* old, const std::vector<std::string>& fresh) {
   const std::string* lost = set.WithoutBack();
   if (fresh.empty()) {
     if (lost == nullptr || !set.new_only) return &set.parsed->from;
@@ -69,8 +92,6 @@ const std::vector<ParsedColumns::Made>* Made(Context& context, const MigratingTa
     context.Refuse(set, fmt::format("{} is written together with {}", fresh[0], *old), "write one side");
   } else if (lost == nullptr && ((context.facts.sql_mode & kStrict) == 0 || context.ignore)) {
     context.Refuse(set, fmt::format("{} is written where values are cut to fit, which the old column may need", fresh[0]), "use a strict sql_mode, without IGNORE");
-  } else if (lost == nullptr && Rounds(table, set)) {
-    context.Refuse(set, fmt::format("{} may be written with more digits than the old column keeps", fresh[0]), fmt::format("write {}, up to the change of names in contract", set.spec->old_columns[0]));
   } else if (lost != nullptr && !set.new_only) {
     context.Refuse(set, fmt::format("{} cannot be made of {}", *lost, fresh[0]), fmt::format("write {}, or say in the file how: back", *lost));
   } else if (lost != nullptr) {
@@ -138,7 +159,7 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
       if (set->IsNew(column)) fresh.push_back(column);
     }
     CheckKeyWritten(context, *set);
-    const std::vector<ParsedColumns::Made>* made = Made(context, &table, *set, old, fresh);
+    const std::vector<ParsedColumns::Made>* made = Made(context, *set, old, fresh);
     if (made == nullptr) continue;
     // What ON DUPLICATE KEY UPDATE assigns counts as given.
     const bool fails = fresh.empty() && !on_duplicate && LacksValue(context, table, *set, columns);
@@ -146,7 +167,15 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
       std::string_view any;
       for (const config::NewColumn& spec : set->spec->new_columns)
         if (fails && NameEq(spec.name, column.column)) any = AnyValue(spec.type);
-      added.push_back({column.column, any.empty() ? column.expression.Text(table.name) : std::string(any)});
+      const std::string value = column.expression.Text(table.name);
+      added.push_back({column.column, !any.empty() ? std::string(any) : made == &set->parsed->from ? Whole(context, table, *set, column.column, table.name, value) : value});
+    }
+    if (made == &set->parsed->back && !made->empty()) {
+      const std::string kept = ComesBack(table, *set, table.name, /*stored=*/false);
+      if (kept.empty()) RefuseUnsure(context, *set);
+      AddedColumn& first = added[added.size() - made->size()];
+      first.value = Only(kept, fmt::format("{}.{}", QuoteName(table.name), QuoteName(fresh[0])), first.value);
+      TellOfWayBack(context, *set);
     }
     NoteMade(context, *set, made);
   }
@@ -232,17 +261,28 @@ void ColumnAssignments::Finish(Context& context, const std::vector<Assignment>& 
       why = "sql_mode SIMULTANEOUS_ASSIGNMENT hides the new value of a column";
       advice = "use another sql_mode";
     }
-    const std::vector<ParsedColumns::Made>* made = Made(context, entry.source->table, columns, entry.old.empty() ? nullptr : &entry.old, entry.fresh);
+    const std::vector<ParsedColumns::Made>* made = Made(context, columns, entry.old.empty() ? nullptr : &entry.old, entry.fresh);
     if (made == nullptr) continue;
     if (!why.empty()) {
       if (use.image == nullptr) context.Refuse(columns, why, advice);
-      else for (const ParsedColumns::Made& each : *made) use.image->push_back({entry.source, each.column, each.expression.Text("crossfade_row"), "", columns.spec_migration, why, advice});
+      else for (const ParsedColumns::Made& each : *made) {
+        const std::string value = each.expression.Text("crossfade_row");
+        use.image->push_back({entry.source, each.column, made == &columns.parsed->from ? Whole(context, *entry.source->table, columns, each.column, "crossfade_row", value) : value, "",
+                              columns.spec_migration, why, advice, ""});
+      }
+      if (use.image != nullptr && made == &columns.parsed->back && !made->empty()) {
+        const std::string kept = ComesBack(*entry.source->table, columns, "crossfade_row", /*stored=*/true);
+        if (kept.empty()) RefuseUnsure(context, columns);
+        use.image->back().check = fmt::format("CASE WHEN {} THEN NULL ELSE {} END", kept, Overflow(fmt::format("{}.{}", kImageRow, QuoteName(entry.fresh[0]))));
+        TellOfWayBack(context, columns);
+      }
       NoteMade(context, columns, made);
       continue;
     }
     for (const ParsedColumns::Made& each : *made) {
       const std::string column = QuoteName(entry.source->alias) + "." + QuoteName(each.column);
       std::string value = each.expression.Text(entry.source->alias);
+      if (made == &columns.parsed->from) value = Whole(context, *entry.source->table, columns, each.column, entry.source->alias, value);
       std::string_view any;
       for (const config::NewColumn& fresh : columns.spec->new_columns)
         if (NameEq(fresh.name, each.column)) any = AnyValue(fresh.type);
@@ -252,6 +292,13 @@ void ColumnAssignments::Finish(Context& context, const std::vector<Assignment>& 
         value = fmt::format("IF({0} IS NULL, {0}, {1})", column, value);
       }
       text += fmt::format(", {} = {}", column, value);
+    }
+    if (made == &columns.parsed->back && !made->empty()) {
+      const std::string kept = ComesBack(*entry.source->table, columns, entry.source->alias, /*stored=*/true);
+      if (kept.empty()) RefuseUnsure(context, columns);
+      const std::string column = fmt::format("{}.{}", QuoteName(entry.source->alias), QuoteName(entry.fresh[0]));
+      text += fmt::format(", {} = {}", column, Only(kept, column, column));
+      TellOfWayBack(context, columns);
     }
     NoteMade(context, columns, made);
   }

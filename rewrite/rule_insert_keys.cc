@@ -15,9 +15,6 @@ namespace crossfade::rewrite {
 namespace {
 
 constexpr char kRowNumber[] = "ROW_NUMBER() OVER ()";
-// Added to any row's number it is too large for a BIGINT UNSIGNED: an error that neither IGNORE nor a lax sql_mode turns into a
-// warning (tried on both engines).
-constexpr char kPastRange[] = "18446744073709551615";
 constexpr uint16_t kOutOfRange = 1690;  // ER_DATA_OUT_OF_RANGE
 // Of a query in parentheses that both engines would else take apart, and leave out its ORDER BY.
 constexpr char kAllRows[] = " LIMIT 18446744073709551615";
@@ -47,10 +44,14 @@ bool NamesQuery(const Expr& expr, const TableRef& target, bool from_target) {
 
 }  // namespace
 
+bool IsPastAllNumbers(uint16_t code, std::string_view message) {
+  // Both servers send no message where character_set_results is UTF-16 and the like.
+  return code == kOutOfRange && (message.empty() || message.find(kPastAllNumbers) != std::string_view::npos);
+}
+
 bool IsPastRange(uint16_t code, std::string_view message) {
-  if (code != kOutOfRange) return false;
-  if (message.empty()) return true;  // both servers send none where character_set_results is UTF-16 and the like
-  return message.find(kPastRange) != std::string_view::npos && (message.find("row_number()") != std::string_view::npos || message.find(kRowVariable) != std::string_view::npos);
+  if (!IsPastAllNumbers(code, message)) return false;
+  return message.empty() || (message.find("row_number()") != std::string_view::npos || message.find(kRowVariable) != std::string_view::npos);
 }
 
 void NumberRows(Context& context, Insert& insert, const MigratingTable& table, const KeyColumn& column, size_t width) {
@@ -94,8 +95,8 @@ void NumberRows(Context& context, Insert& insert, const MigratingTable& table, c
   const bool exact = !insert.ignore && insert.on_duplicate.empty();
   const std::string first = SlotMark(context.NewSlot(key, KeySlot::kFirst, exact, maria)), last = SlotMark(context.NewSlot(key, KeySlot::kLast));
   const std::string number =
-      maria ? fmt::format("CASE WHEN UUID_SHORT() IS NULL THEN NULL WHEN CAST((@{0} := @{0} + 1) AS UNSIGNED) <= {1} THEN CAST(@{0} AS UNSIGNED) ELSE CAST(COALESCE(@{0}, 1) AS UNSIGNED) + {2} END", kRowVariable, last, kPastRange)
-            : fmt::format("CASE WHEN UUID_SHORT() IS NULL THEN NULL WHEN {0} + ({1} - 1) <= {2} THEN {0} + ({1} - 1) ELSE {1} + {3} END", first, kRowNumber, last, kPastRange);
+      maria ? fmt::format("CASE WHEN UUID_SHORT() IS NULL THEN NULL WHEN CAST((@{0} := @{0} + 1) AS UNSIGNED) <= {1} THEN CAST(@{0} AS UNSIGNED) ELSE CAST(COALESCE(@{0}, 1) AS UNSIGNED) + {2} END", kRowVariable, last, kPastAllNumbers)
+            : fmt::format("CASE WHEN UUID_SHORT() IS NULL THEN NULL WHEN {0} + ({1} - 1) <= {2} THEN {0} + ({1} - 1) ELSE {1} + {3} END", first, kRowNumber, last, kPastAllNumbers);
   if (!wrapped) {
     context.editor.After(query.selects[0]->items.back().span.end - 1, ", " + number);
   } else {

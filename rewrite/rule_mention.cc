@@ -74,24 +74,6 @@ Bound Reader::Resolve(Expr& column, const Scope& scope) {
   return plain;
 }
 
-// GROUP BY prefers a column to an alias of that name; a column that was added must not catch it.
-bool Reader::GroupByAlias(Select& select, Expr& expr, const Scope& scope) {
-  if (expr.kind != ExprKind::kColumn || expr.parts.size() != 1) return false;
-  const Bound bound = binder_.Resolve(expr, scope);
-  if ((bound.kind != Bound::kBase && !bound.hidden) || bound.scope != &scope || AddedBy(*bound.source, expr.parts[0].text).migration == nullptr) return false;
-  for (size_t i = 0; i < select.items.size(); ++i) {
-    const SelectItem& item = select.items[i];
-    if (item.expr->kind == ExprKind::kStar) return false;
-    if (!item.alias.present() || !NameEq(item.alias.text, expr.parts[0].text)) continue;
-    const Expr& meant = Unwrap(*item.expr);
-    if (meant.kind == ExprKind::kColumn && NameEq(meant.parts.back().text, expr.parts[0].text)) return false;
-    ctx_.editor.Replace(expr.span, std::to_string(i + 1));
-    ctx_.Note("an alias that a new column would hide is grouped by its position");
-    return true;
-  }
-  return false;
-}
-
 Tag Reader::Mention(Expr& expr, const Scope& scope) {
   const Bound bound = Resolve(expr, scope);
   if (bound.tag.key == nullptr) {

@@ -51,6 +51,18 @@ std::string NotTheSameTwice(const Context& context, Span span) {
   return "";
 }
 
+// A system variable that the steps change, or may.
+std::string ToldOfTransaction(const Context& context, uint32_t at) {
+  if (context.tokens.tokens[at].kind != TokenKind::kSysVar && context.tokens.tokens[at].kind != TokenKind::kWord) return "";
+  const std::string name = FoldName(context.Word(at));
+  for (const char* each : {"autocommit", "in_transaction", "tx_isolation", "transaction_isolation", "tx_read_only", "transaction_read_only", "last_gtid"}) {
+    const size_t found = name.rfind(each);
+    const bool behind = at > 0 && context.Word(at - 1) == ".";
+    if (found != std::string::npos && found + std::string_view(each).size() == name.size() && (context.tokens.tokens[at].kind == TokenKind::kSysVar || behind)) return each;
+  }
+  return "";
+}
+
 std::optional<RowImage::Kind> KindOf(const Column& column) {
   switch (column.type_class) {
     case TypeClass::kInteger: return RowImage::Kind::kNumber;
@@ -68,6 +80,7 @@ bool KeyOf(const Source& source, const std::vector<Assignment>& set, RowImage::T
   const auto fits = [&](const Index& index) {
     target->key.clear();
     target->kinds.clear();
+    target->charsets.clear();
     for (const std::string& name : index.columns) {
       const Column* column = table->FindColumn(name);
       const std::optional<RowImage::Kind> kind = column == nullptr || column->nullable || column->generated ? std::nullopt : KindOf(*column);
@@ -75,6 +88,7 @@ bool KeyOf(const Source& source, const std::vector<Assignment>& set, RowImage::T
         if (!kind || (NameEq(assignment.column->parts.back().text, name) && !StaysItself(assignment))) return false;
       target->key.push_back(QuoteName(column->name));
       target->kinds.push_back(*kind);
+      target->charsets.push_back(column->charset);
     }
     return !target->key.empty();
   };
@@ -83,10 +97,8 @@ bool KeyOf(const Source& source, const std::vector<Assignment>& set, RowImage::T
 }
 
 std::string SelectOf(const RowImage::Kind kind, const std::string& column) {
-  // As bytes, whatever character_set_results is.
-  if (kind == RowImage::Kind::kNumber) return fmt::format("CAST({} AS BINARY)", column);
-  if (kind == RowImage::Kind::kBytes) return fmt::format("CAST(HEX({}) AS BINARY)", column);
-  return fmt::format("CAST(HEX(CONVERT({} USING utf8mb4)) AS BINARY)", column);
+  // As bytes, whatever character_set_results is; of a text those of its own character set, which need not come back from another.
+  return kind == RowImage::Kind::kNumber ? fmt::format("CAST({} AS BINARY)", column) : fmt::format("CAST(HEX({}) AS BINARY)", column);
 }
 
 // An UPDATE reads the other tables as they are now. A SELECT does so where it locks what it reads. Empty: it cannot be said.
@@ -132,12 +144,20 @@ std::string RepairOf(const Source& source, const std::vector<ImageNeed>& needs) 
   return fmt::format("UPDATE {}.{} AS {}{} SET {}", QuoteName(source.table->schema), QuoteName(source.table->name), kImageRow, joins, set);
 }
 
+// Fails where a row must not stay so. Locking, since MySQL's snapshot may be older than what it has changed.
+std::string CheckOf(const Source& source, const std::vector<ImageNeed>& needs) {
+  std::string items;
+  for (const ImageNeed& need : needs)
+    if (need.source == &source && !need.check.empty()) items += (items.empty() ? "" : ", ") + fmt::format("COUNT({})", need.check);
+  return items.empty() ? "" : fmt::format("SELECT {} FROM {}.{} AS {}", items, QuoteName(source.table->schema), QuoteName(source.table->name), kImageRow);
+}
+
 }  // namespace
 
 void NeedReference(Context& context, const Source& source, const KeyColumn& column, std::string why, std::string advice, std::vector<ImageNeed>* needs) {
   const Key& key = *column.key;
   if (needs == nullptr) return context.Refuse(key, why, advice);
-  ImageNeed need{&source, column.new_name, {}, {}, key.spec_migration, std::move(why), std::move(advice)};
+  ImageNeed need{&source, column.new_name, {}, {}, key.spec_migration, std::move(why), std::move(advice), {}};
   const std::string old_side = fmt::format("{}.{}", kImageRow, QuoteName(column.old_name));
   if (RefersToItself(*source.table, column)) {
     // MySQL reads the table that it changes by a join alone.
@@ -170,8 +190,10 @@ void PlanRowImage(Context& context, Reader& reader, const Statement& statement, 
     const std::string function = NotTheSameTwice(context, span);
     if (!function.empty()) return refuse(fmt::format(", where {}() need not find the same rows twice", function));
   }
-  for (uint32_t i = statement.span.begin; i < statement.span.end; ++i)
+  for (uint32_t i = statement.span.begin; i < statement.span.end; ++i) {
     if (context.Word(i) == ":=") return refuse(", with a user variable that is assigned");
+    if (const std::string variable = ToldOfTransaction(context, i); !variable.empty()) return refuse(fmt::format(", with @@{}, which these change", variable));
+  }
 
   auto image = std::make_shared<RowImage>();
   std::vector<const Source*> changed;
@@ -194,6 +216,7 @@ void PlanRowImage(Context& context, Reader& reader, const Statement& statement, 
     if (!KeyOf(source, update.set, &target)) return refuse(fmt::format(", and the rows of {} have no unique key of numbers, strings or bytes that stays as it is", source.table->name));
     target.repair = RepairOf(source, needs);
     target.repair_alias = kImageRow;
+    target.check = CheckOf(source, needs);
     for (size_t i = 0; i < target.key.size(); ++i) items += (items.empty() ? "" : ", ") + SelectOf(target.kinds[i], target.alias + "." + target.key[i]);
     image->targets.push_back(std::move(target));
   }

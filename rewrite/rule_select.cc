@@ -158,15 +158,20 @@ Output Reader::VisitSelect(Select& select, const Scope* outer, const Ctes* ctes,
   const bool grouping = grouping_;
   grouping_ = true;
   for (OrderItem& item : select.group_by) {
-    if (!GroupByAlias(select, Unwrap(*item.expr), scope)) Visit(*item.expr, scope, ctes);
+    if (GroupByAlias(select, Unwrap(*item.expr), scope)) continue;
+    SpellAliases(select, *item.expr, scope, /*in_aggregates=*/false);
+    Visit(*item.expr, scope, ctes);
   }
   if (select.having != nullptr) {
     Scope having = scope;
     having.aliases = &output;
+    SpellAliases(select, *select.having, scope, /*in_aggregates=*/true);
     Visit(*select.having, having, ctes);
   }
   grouping_ = grouping;
   for (Expr* expr : select.window_exprs) Visit(*expr, scope, ctes);
+  for (OrderItem& item : select.order_by)
+    if (Unwrap(*item.expr).kind != ExprKind::kColumn) SpellAliases(select, *item.expr, scope, /*in_aggregates=*/false);
   OrderBy(select.order_by, scope, &output, ctes);
   return output;
 }

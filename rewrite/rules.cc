@@ -54,6 +54,19 @@ bool HasWord(const Statement& statement, std::string_view word) {
   return false;
 }
 
+// DROP DATABASE x, CREATE OR REPLACE SCHEMA x: that goes with all its tables. Empty: it is no such statement.
+std::string DroppedSchema(const Context& context, const Statement& statement) {
+  uint32_t at = statement.span.begin;
+  const auto is = [&](const char* word) { return at < statement.span.end && NameEq(context.Word(at), word); };
+  if (is("create")) at += 2;  // OR REPLACE
+  ++at;
+  if (!is("database") && !is("schema")) return "";
+  if (statement.span.begin + 3 == at && !NameEq(context.Word(at - 1), "replace")) return "";
+  ++at;
+  if (is("if")) at += 2;  // EXISTS
+  return at < statement.span.end ? TokenValue(context.tokens, at, context.facts) : "";
+}
+
 const config::Migration& AnyActive(const World& world) {
   for (const MigratingTable& table : world.tables())
     for (const KeyColumn& key : table.keys)
@@ -170,6 +183,15 @@ void RuleForbidden(Context& context, Reader&, Statement& statement) {
   if (whole && context.world.AnyDual() && (HasWord(statement, "prepare") || HasWord(statement, "immediate"))) {
     context.cacheable = false;
     context.Refuse(AnyActive(context.world), "a block prepares a text", "send its statements one by one");
+  }
+  if (statement.kind == StatementKind::kDdl) {
+    const std::string schema = DroppedSchema(context, statement);
+    for (const MigratingTable& table : context.world.tables()) {
+      if (schema.empty() || !NameEq(table.schema, schema)) continue;
+      context.plan->touched |= table.migrations;
+      context.plan->writes = true;
+      if (table.active || table.expanding) context.Refuse(*table.migration, fmt::format("{} has migrating tables", table.schema), "wait until the migration is done, or take it back to observe");
+    }
   }
   for (const MigratingTable* table : tables) {
     const bool writes = statement.kind != StatementKind::kHandler;

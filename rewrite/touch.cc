@@ -42,6 +42,14 @@ std::string LongestWord(std::string_view name) {
   return out;
 }
 
+// CREATE OR REPLACE DATABASE; `sql` may begin with a command byte.
+bool ReplacesDatabase(std::string_view sql) {
+  while (!sql.empty() && static_cast<uint8_t>(sql[0]) <= ' ') sql.remove_prefix(1);
+  if (sql.size() < 20 || !NameEq(sql.substr(0, 6), "create")) return false;
+  const std::string folded = FoldName(sql);
+  return folded.find("replace") != std::string::npos && (folded.find("database") != std::string::npos || folded.find("schema") != std::string::npos);
+}
+
 uint64_t LengthBit(size_t size) { return uint64_t{1} << std::min<size_t>(size, 63); }
 
 }  // namespace
@@ -147,6 +155,7 @@ TouchSet MakeTouchSet(const Snapshot& snapshot, bool dynamic) {
     names.emplace_back("prepare");
     names.emplace_back("immediate");
     names.emplace_back("information_schema");
+    names.emplace_back("drop");  // DATABASE
   }
   return TouchSet(names, snapshot.catalog.lower_case_table_names != 0);
 }
@@ -163,7 +172,7 @@ std::shared_ptr<const TouchSet> MakeGate(const Snapshot& snapshot) {
 }
 
 bool MightTouch(const Snapshot& snapshot, std::string_view sql) {
-  return snapshot.touch != nullptr && snapshot.touch->Matches(sql);
+  return snapshot.touch != nullptr && (snapshot.touch->Matches(sql) || ReplacesDatabase(sql));
 }
 
 }  // namespace crossfade::rewrite

@@ -63,6 +63,8 @@ TEST_P(PreflightCheck, WhatStandsInTheWayIsFound) {
   Run("DROP VIEW v");
   ExpectError({"CREATE PROCEDURE proc() UPDATE R SET p = 'x'"}, "the routine cf_data.proc names cf_data.R");
   Run("DROP PROCEDURE proc");
+  ExpectError({"CREATE PROCEDURE proc(t TEXT) BEGIN SET @t = t; PREPARE s FROM @t; EXECUTE s; END"}, "the routine cf_data.proc puts statements together");
+  Run("DROP PROCEDURE proc");
   ExpectError({"ALTER TABLE R DROP FOREIGN KEY fkp", "ALTER TABLE R MODIFY p char(40) NOT NULL", "ALTER TABLE R ADD CONSTRAINT fkp FOREIGN KEY(p) REFERENCES P(name)"}, "the key it refers to");
   ExpectError({"CREATE TABLE Other(a varchar(40), FOREIGN KEY (a) REFERENCES P(name))"}, "Other.a refers to P.name");
   ExpectError({"ALTER TABLE P ADD COLUMN id varchar(10)"}, "P.id exists already and is varchar(10)");

@@ -31,8 +31,15 @@ TEST(ColumnExpression, ACastToCharactersNamesTheirSet) {
   }
 }
 
+TEST(ColumnExpression, TextThatWouldHaveTheConnectionsCollationHasItsOwn) {
+  EXPECT_EQ(Text("IF(HEX(a) LIKE '%a%', 1, 0)"), "(IF(CONVERT(HEX(`t`.`a`) USING utf8mb4) LIKE _utf8mb4'%a%', 1, 0))");
+  EXPECT_EQ(Text("CONV(HEX(a), 16, 10)"), "(CONVERT(CONV(CONVERT(HEX(`t`.`a`) USING utf8mb4), 16, 10) USING utf8mb4))");
+  EXPECT_EQ(Text("a LIKE '5|%' ESCAPE '|'"), "(`t`.`a` LIKE _utf8mb4'5|%' ESCAPE _utf8mb4'|')");
+}
+
 TEST(ColumnExpression, WhatDependsOnTheSessionIsNotTaken) {
-  for (const char* sql : {"a / 2", "a || 'x'", "NOT a", "NOW()", "RAND()", "MD5(a)", "\"a\"", "@v", "@@sql_mode", "?", "(SELECT 1)", "t.a", "a, b", "UUID()", "DATE_FORMAT(a, '%M')"}) {
+  for (const char* sql : {"a / 2", "a || 'x'", "NOT a", "NOW()", "RAND()", "MD5(a)", "\"a\"", "@v", "@@sql_mode", "?", "(SELECT 1)", "t.a", "a, b", "UUID()", "DATE_FORMAT(a, '%M')",
+                          "a LIKE '50\\\\%'", "a LIKE b", "IF(a < TIMESTAMP'2020-01-01 00:00:00+00:00', 1, 0)", "a < '2020-01-01 00:00:00-05:30'"}) {
     EXPECT_THAT(Text(sql), testing::HasSubstr("refused")) << sql;
   }
 }

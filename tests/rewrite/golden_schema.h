@@ -129,15 +129,20 @@ inline std::shared_ptr<const Snapshot> GoldenSnapshot(const GoldenState& state, 
     migration.phase = state.phase;
     if (const auto it = phases.find(spec.name); it != phases.end()) migration.phase = it->second;
     migration.percent = state.new_cohort ? 100 : 0;
-    const auto add = [&](const std::string& table_name, const std::string& old_column, const std::string& new_column, bool computed = false) {
+    const auto add = [&](const std::string& table_name, const std::string& old_column, const std::string& new_column, const std::string& type, bool computed = false) {
       for (Table& table : catalog.tables) {
         if (table.schema != spec.schema || table.name != table_name) continue;
         for (size_t i = 0; i < table.columns.size(); ++i) {
           if (table.columns[i].name != old_column) continue;
           Column column;
           column.name = new_column;
-          column.type = "int unsigned";
-          column.type_class = TypeClass::kInteger;
+          column.type = type;
+          const auto has = [&](const char* word) { return type.find(word) != std::string::npos; };
+          column.type_class = has("int") ? TypeClass::kInteger : has("char") || has("text") ? TypeClass::kString : has("binary") ? TypeClass::kBinary : TypeClass::kOther;
+          if (column.type_class == TypeClass::kString) {
+            column.charset = "utf8mb4";
+            column.collation = "utf8mb4_general_ci";
+          }
           column.nullable = column.invisible = true;
           column.computed = column.has_default = computed;
           table.columns.insert(table.columns.begin() + static_cast<long>(i) + 1, column);
@@ -147,11 +152,11 @@ inline std::shared_ptr<const Snapshot> GoldenSnapshot(const GoldenState& state, 
     };
     if (migration.phase >= config::Phase::kExpand) {
       for (const auto& key : spec.keys) {
-        add(key.table, key.old_column, key.new_column, !key.from.empty() || !FreshKey(key.new_type).empty());
-        for (const auto& reference : key.references) add(reference.table, reference.old_column, reference.new_column, !key.from.empty());
+        add(key.table, key.old_column, key.new_column, key.new_type, !key.from.empty() || !FreshKey(key.new_type).empty());
+        for (const auto& reference : key.references) add(reference.table, reference.old_column, reference.new_column, key.new_type, !key.from.empty());
       }
       for (const auto& columns : spec.columns)
-        for (const auto& fresh : columns.new_columns) add(columns.table, columns.old_columns.back(), fresh.name, true);
+        for (const auto& fresh : columns.new_columns) add(columns.table, columns.old_columns.back(), fresh.name, fresh.type, true);
     }
     migrations.push_back(std::move(migration));
   }

@@ -327,7 +327,8 @@ TEST_P(GoldenServers, MutatedTextsDoToo) {
   const char* wish = std::getenv("CROSSFADE_MUTATIONS");
   const int rounds = wish != nullptr ? std::atoi(wish) : 3001;
   std::mt19937 random(static_cast<unsigned>(rounds));
-  static const std::regex loose("LIMIT|RAND|UUID|@|INTO OUTFILE|INTO DUMPFILE|SLEEP|BENCHMARK", std::regex::icase);
+  // MariaDB 10.11 dies of SELECT x.id.package FROM t id RIGHT JOIN t e USING (package), where there is no schema x.
+  static const std::regex loose("[a-z]+ *[.] *[a-z]+ *[.] *[a-z]+.* USING|LIMIT|RAND|UUID|@|INTO OUTFILE|INTO DUMPFILE|SLEEP|BENCHMARK", std::regex::icase);
   std::vector<std::pair<GoldenCase, Reply>> texts;
   for (int round = 0; round < rounds; ++round) {
     GoldenCase test = cases_[random() % cases_.size()];

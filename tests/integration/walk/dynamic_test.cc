@@ -143,6 +143,16 @@ TEST_P(DynamicTest, WhatIsPreparedWhileBothSidesAreWritten) {
   Both("EXECUTE u");  // it does not exist
   Refused("PREPARE w FROM 'DELETE FROM items WHERE label = 2'; EXECUTE w");
   Both("SELECT COUNT(*) FROM items");
+  Both("PREPARE p\xC3\xA9 FROM 'UPDATE orders SET item = ''b'' WHERE id = 1'");
+  Refused("DO 1; EXECUTE p\xC3\xA9");
+  Refused("EXECUTE P\xC3\x89; SELECT 1");
+  Both("EXECUTE P\xC3\x89");
+  Both("PREPARE P\xC3\x89 FROM 'SELECT 5'");
+  Both("EXECUTE p\xC3\xA9");
+  Both("SET NAMES latin1");
+  Both("PREPARE p\xE9 FROM 'UPDATE orders SET item = ''a'' WHERE id = 1'");
+  Refused("EXECUTE p\xC9");  // which letters are the same is another table's business
+  Both("SET NAMES utf8mb4");
   if (GetParam() == Engine::kMariaDb) {
     Both("EXECUTE IMMEDIATE 'INSERT INTO items (code, label) VALUES (?, ?)' USING 'i1', 'l'");
     Both("EXECUTE IMMEDIATE 'INSERT INTO orders (item, quantity, owner) VALUES (''i1'', ?, 1)' USING 5");

@@ -231,6 +231,35 @@ TEST_P(ImageTest, WhatDoesNotFitIsRefusedAndChangesNothing) {
   EXPECT_EQ(One(kDrift), "0");
 }
 
+// A byte that its character set does not define, and one of two for the same letter: as utf8mb4 they do not come back.
+TEST_P(ImageTest, KeysOfBytesThatOtherCharacterSetsDoNotHave) {
+  Do("DROP TABLE shop.visits");
+  Do("CREATE TABLE shop.visits (place varchar(20) CHARACTER SET cp1251 COLLATE cp1251_bin NOT NULL, day varchar(8) CHARACTER SET cp932 COLLATE cp932_bin NOT NULL, n int NOT NULL,"
+     " why varchar(60) NULL, PRIMARY KEY (place, day))");
+  Do("INSERT INTO shop.visits VALUES (_cp1251 X'98', _cp932 X'ED40', 1, 'a'), (_cp1251 X'98E0', _cp932 X'FA5C', 2, 'b'), (_cp1251 X'98', _cp932 X'FA5C', 3, 'c'), (_cp1251 X'E0', 'x', 4, 'd')");
+  Walk("dual_write");
+  Write("UPDATE visits v JOIN customer c ON c.id = v.n SET v.why = CONCAT('why ', c.city, v.n)", 4);
+  EXPECT_EQ(One("SELECT GROUP_CONCAT(reason ORDER BY n) FROM shop.visits"), "why 11,why 22,why 33,why 04");
+}
+
+// What the steps are made with must not show in what the statement does.
+TEST_P(ImageTest, TheSessionsOwnTransactionState) {
+  Walk("verify");
+  for (const char* variable : {"@@autocommit", "@@session.autocommit", MariaDb() ? "@@in_transaction" : "@@transaction_isolation"}) {
+    EXPECT_EQ(client_->Query(fmt::format("UPDATE customer c JOIN imports i ON i.customer = c.id SET c.phone = {}", variable)).error, 1235u) << variable;
+    EXPECT_EQ(client_->Query(fmt::format("UPDATE customer c JOIN imports i ON i.customer = c.id SET c.phone = '1' WHERE {} = 1", variable)).error, 1235u) << variable;
+  }
+  Do("USE plain");
+  Both("SET autocommit = 0");
+  Both("UPDATE customer c JOIN imports i ON i.customer = c.nothing SET c.phone = '1'");
+  Both("DO 1");
+  Both("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
+  Both("UPDATE customer c JOIN imports i ON i.customer = c.id SET c.phone = '12'");
+  Both("COMMIT");
+  Both("SET autocommit = 1");
+  ExpectSameRows();
+}
+
 TEST_P(ImageTest, PreparedStatementsToo) {
   Do("USE plain");
   const std::string sql = "UPDATE customer c JOIN imports i ON i.customer = c.id SET c.phone = CONCAT(?, i.phone), c.note = ? WHERE c.id BETWEEN ? AND ? AND i.phone <> ?";
