@@ -124,9 +124,10 @@ TEST_P(Fleet, NothingDivergesWhateverHappens) {
   const walk::LoadReport report = load.Stop();
   for (const std::string& error : report.errors) ADD_FAILURE() << error;
   const std::string changes = Value("SELECT COUNT(*) FROM crossfade.events WHERE text LIKE 'epoch %'");
-  fmt::print("{} changes of phase, {} troubles, {} restarts, {} operations, {} transactions, {} connections lost, epoch {}\n", changes, troubles_, restarts, report.operations,
-             report.transactions, report.lost, Value("SELECT epoch FROM crossfade.state"));
+  fmt::print("{} changes of phase, {} troubles, {} restarts, {} operations, {} transactions, {} connections lost, {} ended without an error, epoch {}\n", changes, troubles_, restarts, report.operations,
+             report.transactions, report.lost, report.ended, Value("SELECT epoch FROM crossfade.state"));
   EXPECT_GT(report.operations, 100u);
+  EXPECT_LE(report.ended, report.operations / 1'000 + 10) << "what MySQL ends without an error is rare";
   EXPECT_EQ(Value("SELECT COUNT(*) FROM crossfade.drift"), "0") << Value("SELECT GROUP_CONCAT(found_at, ' ', text) FROM crossfade.drift");
   fmt::print("{} reads compared\n", Value("SELECT COALESCE(SUM(compared), 0) FROM crossfade.comparisons"));
   EXPECT_EQ(Value("SELECT COALESCE(SUM(mismatches), 0) FROM crossfade.comparisons"), "0") << Value("SELECT GROUP_CONCAT(sample) FROM crossfade.comparisons");

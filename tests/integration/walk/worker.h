@@ -52,6 +52,7 @@ class Load::Worker {
   twin::Random random_;
   std::unique_ptr<servers::Client> client_;
   uint64_t server_thread_ = 0;
+  std::string last_sent_;  // for messages
   std::chrono::steady_clock::time_point connected_at_;
   bool in_transaction_ = false, known_ = false;
   Rows committed_;                       // before the statement or transaction under way
