@@ -13,7 +13,7 @@ namespace crossfade::backfill {
 
 std::string DefaultClause(const config::NewColumn& column) {
   const auto from = rewrite::ColumnExpression::Parse(column.from);
-  return from.ok() ? fmt::format(" DEFAULT ({})", from->Text("")) : "";
+  return from.ok() ? fmt::format(" DEFAULT ({})", from->DefaultText()) : "";
 }
 
 std::string DefaultClause(const ColumnPair& pair) {

@@ -220,6 +220,27 @@ std::string ColumnExpression::Text(std::string_view qualifier) const {
   return Text([&](const std::string& column) { return qualifier.empty() ? QuoteName(column) : QuoteName(qualifier) + "." + QuoteName(column); });
 }
 
+std::string ColumnExpression::DefaultText() const {
+  constexpr std::string_view kHexed = "_utf8mb4 x'";
+  const std::string text = Text("");
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t begin = text.find(kHexed, at);
+    out += text.substr(at, begin - at);
+    if (begin == std::string::npos) break;
+    const size_t end = text.find('\'', begin + kHexed.size());
+    out += '\'';
+    for (size_t i = begin + kHexed.size(); i + 1 < end; i += 2) {
+      const char c = static_cast<char>(std::stoi(text.substr(i, 2), nullptr, 16));
+      if (c == '\0') out += "\\0";
+      else out += c == '\'' || c == '\\' ? std::string(2, c) : std::string(1, c);
+    }
+    out += '\'';
+    at = end + 1;
+  }
+  return out;
+}
+
 std::string ColumnExpression::Text(const std::function<std::string(const std::string& column)>& text) const {
   std::string out;
   for (const Piece& piece : pieces_) out += piece.is_column ? text(piece.text) : piece.text;

@@ -37,6 +37,11 @@ TEST(ColumnExpression, TextThatWouldHaveTheConnectionsCollationHasItsOwn) {
   EXPECT_EQ(Text("a LIKE '5|%' ESCAPE '|'"), "(`t`.`a` LIKE _utf8mb4'5|%' ESCAPE _utf8mb4'|')");
 }
 
+TEST(ColumnExpression, LiteralsOfADefault) {
+  EXPECT_EQ(ColumnExpression::Parse("CONCAT(a, '\xC3\xA9''', 'x', REPLACE(b, '\\\\', '\\n'))")->DefaultText(),
+            "(CONCAT(`a`, '\xC3\xA9''', _utf8mb4'x', REPLACE(`b`, '\\\\', '\n')))");
+}
+
 TEST(ColumnExpression, WhatDependsOnTheSessionIsNotTaken) {
   for (const char* sql : {"a / 2", "a || 'x'", "NOT a", "NOW()", "RAND()", "MD5(a)", "\"a\"", "@v", "@@sql_mode", "?", "(SELECT 1)", "t.a", "a, b", "UUID()", "DATE_FORMAT(a, '%M')",
                           "a LIKE '50\\\\%'", "a LIKE b", "IF(a < TIMESTAMP'2020-01-01 00:00:00+00:00', 1, 0)", "a < '2020-01-01 00:00:00-05:30'"}) {

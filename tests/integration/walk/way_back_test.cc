@@ -28,6 +28,8 @@ constexpr char kMigration[] =
     "      - table: odd\n        old: [first, last]\n        new:\n          whole: {type: varchar(81), from: \"CONCAT(first, ',', last)\"}\n"
     "        back: {first: \"SUBSTRING_INDEX(whole, ',', 1)\", last: \"SUBSTRING_INDEX(whole, ',', -1)\"}\n"
     "      - {table: menu, old: [\"caf\xC3\xA9\"], new: {n_cafe: {type: varchar(12), from: \"CONCAT(`caf\xC3\xA9`, '!')\"}}}\n"
+    "      - table: menu\n        old: [word]\n        new:\n"
+    "          n_word: {type: varchar(60), from: \"CONCAT(REPLACE(word, '\\\\\\\\', '/'), IF(word IN ('a', '\xC3\x9F'), ' \xC3\xA9''', '\\\\n'))\"}\n"
     "      - {table: odd, old: [flags], new: {n_flags: {type: varchar(20), from: \"CAST(flags AS CHAR)\"}}, back: {flags: n_flags}}\n";
 
 constexpr char kDiffers[] =
@@ -60,8 +62,8 @@ class WayBackTest : public WalkFixture {
     Do("CREATE TABLE shop.odd (id int NOT NULL PRIMARY KEY, code char(8), name varchar(10), price decimal(8,2), seen datetime, kind enum('red','green'), made year, number int,"
        " first varchar(40), last varchar(40), flags set('a','b'))");
     Do("CREATE TABLE shop.other (id int NOT NULL PRIMARY KEY, note varchar(20))");
-    Do("CREATE TABLE shop.menu (id int NOT NULL PRIMARY KEY, `caf\xC3\xA9` varchar(30))");
-    Do("INSERT INTO shop.menu VALUES (1, 'a'), (2, 'b'), (3, 'c')");
+    Do("CREATE TABLE shop.menu (id int NOT NULL PRIMARY KEY, `caf\xC3\xA9` varchar(30), word varchar(30))");
+    Do("INSERT INTO shop.menu VALUES (1, 'a', 'a'), (2, 'b', '\xC3\x9F\\\\'), (3, 'c', NULL)");
     Do("INSERT INTO shop.odd (id, code) VALUES (1, 'one'), (2, 'two'), (3, NULL)");
     Do("INSERT INTO shop.other VALUES (1, 'x'), (2, 'y')");
     StartProxy(kMigration, "  control_poll: 50ms\n", "shop");
@@ -137,6 +139,19 @@ TEST_P(WayBackTest, ANameInAnotherCase) {
   ASSERT_TRUE(client_->Query("SET NAMES latin1").ok());
   EXPECT_EQ(client_->Query("UPDATE menu SET caf\xE9 = 'w' WHERE id = 3").error, 1235u);
   EXPECT_EQ(One("SELECT COUNT(*) FROM shop.menu WHERE NOT (n_cafe <=> CONCAT(`caf\xC3\xA9`, '!'))"), "0");
+}
+
+// What the server makes by a default it makes of the same letters.
+TEST_P(WayBackTest, RowsFromElsewhereHaveTheSameLetters) {
+  Do("SET NAMES utf8mb4");
+  ASSERT_TRUE(client_->Query("SET NAMES utf8mb4").ok());
+  Write("INSERT INTO menu (id, word) SELECT id + 10, '\xC3\x9F' FROM other", 2);
+  ASSERT_TRUE(client_->Query("SET NAMES latin1, sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES'").ok());
+  Write("INSERT INTO menu (id, word) SELECT id + 20, 'x\\y' FROM other", 2);
+  ASSERT_TRUE(client_->Query("SET NAMES utf8mb4").ok());
+  Write("INSERT INTO menu (id, word) VALUES (30, 'x\\y'), (31, 'a')", 2);
+  EXPECT_EQ(One("SELECT GROUP_CONCAT(n_word ORDER BY id SEPARATOR '|') FROM shop.menu WHERE id >= 10"),
+            "\xC3\x9F \xC3\xA9'|\xC3\x9F \xC3\xA9'|x/y\n|x/y\n|x/y\n|a \xC3\xA9'");
 }
 
 // Where the server would cut the new value to fit, and tell of a column that the application does not know.
