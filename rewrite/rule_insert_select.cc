@@ -34,9 +34,7 @@ bool QualifyPlain(Context& context, Reader& reader, Expr& item, const Scope& sco
   }
 }
 
-}  // namespace
-
-std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Expr& item, const Scope& scope, const Column* stored) {
+std::string Repeated(Context& context, Reader& reader, const Key& key, Expr& item, const Scope& scope, const Column* stored) {
   const bool strict = (context.facts.sql_mode & kStrict) != 0;
   if (item.kind == ExprKind::kColumn) {
     const Bound bound = reader.Resolve(item, scope);
@@ -60,6 +58,15 @@ std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Exp
   if (!strict || !context.ComparesAs(item, key.old_shape)) return "";
   if (item.kind == ExprKind::kParam && key.old_shape == ValueShape::kString) return AsStored(stored, context.editor.Emit(item.span));
   return context.editor.Emit(item.span);
+}
+
+}  // namespace
+
+std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Expr& item, const Scope& scope, const Column* stored) {
+  std::string text = Repeated(context, reader, key, item, scope, stored);
+  // A NULL is stored as '' or 0 under IGNORE, and where the mode is not strict.
+  if (text.empty() || stored == nullptr || stored->nullable || item.kind == ExprKind::kString || item.kind == ExprKind::kInteger) return text;
+  return fmt::format("COALESCE({}, {})", text, key.old_shape == ValueShape::kInteger ? "0" : "''");
 }
 
 void InsertSelect(Context& context, Reader& reader, Insert& insert, const MigratingTable& table,

@@ -26,6 +26,8 @@ constexpr Known kKnown[] = {
     {", which is retired; name the columns", ""},
     {" is retired; read ", ""},
     {" is retired; write ", ""},
+    {"USING or NATURAL joins over a migrating column", "select"},
+    {"is given NULL, which it does not take", "", true},
     {"another value than the row's, in a table that refers to itself", "insert"},
 };
 

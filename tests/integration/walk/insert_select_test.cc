@@ -212,6 +212,20 @@ TEST_P(InsertSelectTest, RowCountIsNotSpoiled) {
   EXPECT_EQ(client_->Query("UPDATE items SET stock = FOUND_ROWS() WHERE code = 'rc'").error, 1235u);
 }
 
+// Into a column that is NOT NULL a query's NULL is stored as '' under IGNORE (and where the mode is not strict). The reference is to ''.
+TEST_P(InsertSelectTest, ANullThatIsStoredAsNothing) {
+  Do("CREATE TABLE shop.loose (n int NOT NULL PRIMARY KEY, code varchar(40) NULL)");
+  Do("INSERT INTO shop.loose VALUES (1, NULL), (2, 'aa')");
+  Do("DROP TABLE shop.orders");
+  Do("CREATE TABLE shop.orders (n int NOT NULL PRIMARY KEY, item varchar(40) NOT NULL, CONSTRAINT order_item FOREIGN KEY (item) REFERENCES shop.items (code))");
+  Walk("dual_write");
+  Write("INSERT INTO items (code, label) VALUES ('', 'nothing'), ('aa', 'something')", 2);
+  EXPECT_EQ(client_->Query("INSERT INTO orders (n, item) SELECT n, code FROM loose ORDER BY n").error, 1048u);
+  const Reply ignore = client_->Query("INSERT IGNORE INTO orders (n, item) SELECT n + 10, code FROM loose ORDER BY n");
+  EXPECT_EQ(ignore.affected, 2u) << ignore.message;
+  EXPECT_EQ(One("SELECT COUNT(*) FROM shop.orders o JOIN shop.items i ON i.code = o.item WHERE NOT (o.item_ref <=> i.item_no)"), "0");
+}
+
 // What a statement did not use of its range is there for the next one.
 TEST_P(InsertSelectTest, ARangeIsNotLostForOneRow) {
   Walk("dual_write");
