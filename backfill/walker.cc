@@ -335,10 +335,11 @@ absl::StatusOr<Waiting> Walker::LeftPrepared() {
   auto maria = connection_.Query("SELECT 1 FROM DUAL WHERE VERSION() LIKE '%MariaDB%'");
   if (!maria.ok()) return maria.status();
   if (maria->rows.empty()) return Waiting();
-  auto left = connection_.Query("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = 0 AND (trx_rows_modified > 0 OR trx_lock_structs > 0)");
-  if (!left.ok()) left = connection_.Query("XA RECOVER");  // without the privilege PROCESS: of those with a connection too
-  if (!left.ok()) return left.status();
-  if (left->rows.empty() || left->rows[0][0] == "0") return Waiting();
+  auto prepared = connection_.Query("XA RECOVER");  // of those that still have a connection too
+  if (!prepared.ok()) return prepared.status();
+  if (prepared->rows.empty()) return Waiting();
+  auto left = connection_.Query("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = 0");  // takes the privilege PROCESS
+  if (left.ok() && left->rows[0][0] == "0") return Waiting();
   return Waiting("a transaction that was prepared for XA and left by its connection (XA RECOVER shows it) may have written before both sides were; commit it or roll it back");
 }
 

@@ -58,6 +58,7 @@ bool HasWord(const Statement& statement, std::string_view word) {
 std::string DroppedSchema(const Context& context, const Statement& statement) {
   uint32_t at = statement.span.begin;
   const auto is = [&](const char* word) { return at < statement.span.end && NameEq(context.Word(at), word); };
+  if (!is("drop") && !is("create")) return "";
   if (is("create")) at += 2;  // OR REPLACE
   ++at;
   if (!is("database") && !is("schema")) return "";
