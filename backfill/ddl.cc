@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "backfill/connection.h"
 #include "backfill/pairs.h"
@@ -108,6 +109,13 @@ std::string FinalNameOf(const config::ColumnMigration& set, const config::NewCol
   return set.final_name.empty() ? column.name : set.final_name;
 }
 
+// An index over the old columns of two sets, or of a key and a set, is dropped once.
+std::vector<Alter> EachKeyOnce(std::vector<Alter> alters) {
+  std::set<std::pair<std::string, std::string>> seen;
+  for (Alter& alter : alters) std::erase_if(alter.clauses, [&](const std::string& clause) { return clause.starts_with("DROP KEY ") && !seen.emplace(alter.table, clause).second; });
+  return alters;
+}
+
 // Appends the clauses that `each` gives for the pairs of one table as one ALTER.
 std::vector<Alter> PerTable(const config::Migration& migration, const rewrite::Catalog& catalog, const std::string& algorithm,
                             const std::function<void(const rewrite::Table&, const std::vector<ColumnPair>&, Alter*)>& each,
@@ -124,8 +132,8 @@ std::vector<Alter> PerTable(const config::Migration& migration, const rewrite::C
 }
 
 // MariaDB wants a default for an invisible column that is NOT NULL: what is never a key.
-std::string HiddenNotNull(const rewrite::Catalog& catalog, const ColumnPair& pair) {
-  std::string value = DefaultClause(pair);
+std::string HiddenNotNull(const rewrite::Catalog& catalog, const ColumnPair& pair, const rewrite::Column& fresh, const rewrite::Table& table) {
+  std::string value = DefaultClause(pair, fresh, table);
   if (value.empty() && catalog.dialect.flavor == rewrite::Flavor::kMariaDb) value = " DEFAULT " + rewrite::NoKey(pair.new_type);
   return fmt::format("{} NOT NULL{} INVISIBLE", pair.new_type, value);
 }
@@ -252,7 +260,7 @@ std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite:
           const rewrite::Column* column = table.FindColumn(pair.new_column);
           const bool in_primary = std::find(primary.begin(), primary.end(), pair.new_column) != primary.end();
           if (column == nullptr || !column->nullable || !(pair.is_key || in_primary)) continue;
-          alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair)));
+          alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair, *column, table)));
         }
         if (primary.empty()) return;
         for (const rewrite::Index& index : table.indexes) {
@@ -283,7 +291,7 @@ std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite:
           const std::vector<std::string> primary = NewPrimaryKey(table, pairs);
           const bool in_primary = std::find(primary.begin(), primary.end(), pair.new_column) != primary.end();
           if (fresh->nullable && !old->nullable && !in_primary) {
-            alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair)));
+            alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {}", QuoteName(pair.new_column), HiddenNotNull(catalog, pair, *fresh, table)));
           }
           const rewrite::ForeignKey* key = ForeignKeyOn(table, pair.old_column);
           if (key == nullptr || ForeignKeyOn(table, pair.new_column) != nullptr) continue;
@@ -304,7 +312,7 @@ std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite:
     const rewrite::Column* old = table.FindColumn(set.old_columns[0]);
     if (fresh == nullptr || old == nullptr || !fresh->nullable || old->nullable) return;
     alter->clauses.push_back(fmt::format("MODIFY COLUMN {} {} NOT NULL{} INVISIBLE", QuoteName(fresh->name), set.new_columns[0].type,
-                                         DefaultClause(set.new_columns[0])));
+                                         DefaultClause(set.new_columns[0], *fresh, table)));
   }, &out);
   return out;
 }
@@ -374,7 +382,7 @@ std::vector<Alter> FinalNamesDdl(const config::Migration& migration, const rewri
                                              OldDefinition(*old, false)));
       }
       alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {} {}{}", QuoteName(pair.new_column), QuoteName(pair.FinalName()), pair.new_type,
-                                           fresh->nullable ? "NULL" : "NOT NULL", pair.from.empty() ? DefaultClause(pair) : ""));
+                                           fresh->nullable ? "NULL" : "NOT NULL", pair.from.empty() ? DefaultClause(pair, *fresh, table) : ""));
     }
   });
   PerSet(migration, catalog, "INPLACE", [](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
@@ -398,7 +406,7 @@ std::vector<Alter> FinalNamesDdl(const config::Migration& migration, const rewri
                                            fresh->nullable ? "NULL" : "NOT NULL"));
     }
   }, &out);
-  return out;
+  return EachKeyOnce(std::move(out));
 }
 
 std::vector<Alter> UndoFinalNamesDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
@@ -412,7 +420,7 @@ std::vector<Alter> UndoFinalNamesDdl(const config::Migration& migration, const r
                                              OldDefinition(*old, true)));
       }
       alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {}", QuoteName(pair.FinalName()), QuoteName(pair.new_column),
-                                           fresh->nullable ? pair.new_type + " NULL" + DefaultClause(pair) + " INVISIBLE" : HiddenNotNull(catalog, pair)));
+                                           fresh->nullable ? pair.new_type + " NULL" + DefaultClause(pair, *fresh, table) + " INVISIBLE" : HiddenNotNull(catalog, pair, *fresh, table)));
     }
   });
   PerSet(migration, catalog, "INPLACE", [&](const rewrite::Table& table, const config::ColumnMigration& set, Alter* alter) {
@@ -421,7 +429,7 @@ std::vector<Alter> UndoFinalNamesDdl(const config::Migration& migration, const r
       const rewrite::Column* old = table.FindColumn(OldName(set.old_columns[0]));
       if (fresh == nullptr || fresh->invisible || old == nullptr) return;
       alter->clauses.push_back(fmt::format("CHANGE COLUMN {} {} {} {}{} INVISIBLE", QuoteName(FinalNameOf(set, column)), QuoteName(column.name), column.type,
-                                           fresh->nullable ? "NULL" : "NOT NULL", DefaultClause(column)));
+                                           fresh->nullable ? "NULL" : "NOT NULL", DefaultClause(column, *fresh, table)));
     }
     for (const std::string& name : set.old_columns) {
       const rewrite::Column* old = table.FindColumn(OldName(name));

@@ -35,9 +35,10 @@ std::vector<Alter> ExpandDdl(const config::Migration& migration, const rewrite::
 // The columns that ExpandDdl added get their expressions as defaults (`on`), or lose them: with one, a row that names only old
 // columns has its new ones from the server itself, whatever the statement is and whoever sends it.
 std::vector<Alter> DefaultsDdl(const config::Migration& migration, const rewrite::Catalog& catalog, bool on);
-// " DEFAULT (from)"; empty: the file's expression cannot be read.
-std::string DefaultClause(const config::NewColumn& column);
-std::string DefaultClause(const ColumnPair& pair);  // of a key that the server makes; empty: it does not
+// " DEFAULT (from)", an error in place of a value that `fresh` would cut to fit in a session that is not strict; empty: the file's
+// expression cannot be read. `table`: where both stand.
+std::string DefaultClause(const config::NewColumn& column, const rewrite::Column& fresh, const rewrite::Table& table);
+std::string DefaultClause(const ColumnPair& pair, const rewrite::Column& fresh, const rewrite::Table& table);  // of a key that the server makes; empty: it does not
 std::vector<Alter> IndexDdl(const config::Migration& migration, const rewrite::Catalog& catalog);
 std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite::Catalog& catalog);
 std::vector<Alter> ReleaseOldDdl(const config::Migration& migration, const rewrite::Catalog& catalog);

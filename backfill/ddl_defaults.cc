@@ -8,18 +8,27 @@
 #include "fmt/format.h"
 #include "rewrite/column_expression.h"
 #include "rewrite/new_key.h"
+#include "rewrite/stored_form.h"
 
 namespace crossfade::backfill {
 
-std::string DefaultClause(const config::NewColumn& column) {
+std::string DefaultClause(const config::NewColumn& column, const rewrite::Column& fresh, const rewrite::Table& table) {
   const auto from = rewrite::ColumnExpression::Parse(column.from);
-  return from.ok() ? fmt::format(" DEFAULT ({})", from->DefaultText()) : "";
+  if (!from.ok()) return "";
+  std::string value = from->Text("");
+  const rewrite::Column* source = from->IsColumn() ? table.FindColumn(OldName(from->columns()[0])) : nullptr;  // on the way back from the swap of the names
+  if (source == nullptr && from->IsColumn()) source = table.FindColumn(from->columns()[0]);
+  if (source == nullptr || !rewrite::Holds(fresh, *source)) {
+    const auto uncut = rewrite::Uncut(fresh, value, /*strict=*/false);
+    if (uncut && !uncut->empty() && !from->columns().empty()) value = rewrite::Only(*uncut + " IS NOT FALSE", QuoteName(from->columns()[0]), value);
+  }
+  return fmt::format(" DEFAULT ({})", rewrite::ColumnExpression::DefaultText(value));
 }
 
-std::string DefaultClause(const ColumnPair& pair) {
-  if (!pair.from.empty()) return DefaultClause(config::NewColumn{pair.new_column, pair.new_type, pair.from});
-  const std::string fresh = pair.is_key ? rewrite::FreshKey(pair.new_type) : "";
-  return fresh.empty() ? "" : fmt::format(" DEFAULT ({})", fresh);
+std::string DefaultClause(const ColumnPair& pair, const rewrite::Column& fresh, const rewrite::Table& table) {
+  if (!pair.from.empty()) return DefaultClause(config::NewColumn{pair.new_column, pair.new_type, pair.from}, fresh, table);
+  const std::string made = pair.is_key ? rewrite::FreshKey(pair.new_type) : "";
+  return made.empty() ? "" : fmt::format(" DEFAULT ({})", made);
 }
 
 std::vector<Alter> DefaultsDdl(const config::Migration& migration, const rewrite::Catalog& catalog, bool on) {
@@ -30,15 +39,17 @@ std::vector<Alter> DefaultsDdl(const config::Migration& migration, const rewrite
     Alter alter{migration.schema, entry.table, {}, "INSTANT"};
     for (const ColumnPair& pair : entry.pairs) {
       const rewrite::Column* fresh = table->FindColumn(pair.new_column);
-      const std::string value = on ? DefaultClause(pair) : " DEFAULT NULL";
-      if (!pair.is_key || fresh == nullptr || fresh->computed == on || !fresh->nullable || value.empty()) continue;
+      if (fresh == nullptr) continue;
+      const std::string value = on ? DefaultClause(pair, *fresh, *table) : " DEFAULT NULL";
+      if (!pair.is_key || fresh->computed == on || !fresh->nullable || value.empty()) continue;
       alter.clauses.push_back(fmt::format("ALTER COLUMN {} SET{}", QuoteName(pair.new_column), value));
     }
     for (const config::ColumnMigration& set : entry.sets) {
       for (const config::NewColumn& column : set.new_columns) {
         const rewrite::Column* fresh = table->FindColumn(column.name);
-        const std::string value = on ? DefaultClause(column) : " DEFAULT NULL";
-        if (fresh == nullptr || fresh->computed == on || !fresh->nullable || value.empty()) continue;
+        if (fresh == nullptr) continue;
+        const std::string value = on ? DefaultClause(column, *fresh, *table) : " DEFAULT NULL";
+        if (fresh->computed == on || !fresh->nullable || value.empty()) continue;
         alter.clauses.push_back(fmt::format("ALTER COLUMN {} SET{}", QuoteName(column.name), value));
       }
     }

@@ -437,6 +437,11 @@ awaitable<bool> Session::RelayReply(ErrorCode ec, size_t fed, std::string_view b
       const bool sent = co_await RelayLocalInfile(fed, forwarded);
       if (!sent) co_return false;
       forwarded = true;
+      if (!no_way_back_.empty()) {
+        bool answered = false;
+        const bool alive = co_await CheckedLoad(&answered);
+        if (!alive || answered) co_return alive;
+      }
     } else {
       if (!bytes.empty() && !client_.TryWrite(&bytes)) {
         ec = co_await client_.WriteRest(bytes);

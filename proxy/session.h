@@ -199,6 +199,7 @@ class Session {
   awaitable<Action> RangeReply();
   awaitable<size_t> HeadError(protocol::ErrPacket* error);
   awaitable<Action> CheckedReply();
+  awaitable<bool> CheckedLoad(bool* answered);
   void EndRange(uint64_t used);
   void RangeDone();
 

@@ -282,6 +282,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
     if (!edited) co_return kEnd;
   }
   if (plan->strategy == rewrite::Strategy::kUntouched) {
+    no_way_back_ = plan->no_way_back;
     statement->long_data_sent.clear();
     if (plan->replies.empty() && !statement->types_elsewhere && statement->long_data.empty()) {
       statement->active_id = statement->id;

@@ -210,7 +210,10 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     const bool edited = co_await EditReplies(plan, sql, payload, /*binary=*/false);
     if (!edited) co_return kEnd;
   }
-  if (plan->strategy == rewrite::Strategy::kUntouched) co_return kRelay;
+  if (plan->strategy == rewrite::Strategy::kUntouched) {
+    no_way_back_ = plan->no_way_back;
+    co_return kRelay;
+  }
   if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await RunImage(plan, sql);
 
   if (plan->Ranged()) {

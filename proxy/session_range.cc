@@ -88,9 +88,28 @@ awaitable<Session::Action> Session::CheckedReply() {
   const std::string why = std::exchange(no_way_back_, {});
   protocol::ErrPacket error;
   const size_t size = co_await HeadError(&error);
-  if (size == 0 || !rewrite::IsPastAllNumbers(error.code, error.message)) co_return kRelay;
+  if (size == 0) {
+    const std::string_view bytes = backend_.in().data();
+    if (bytes.size() > protocol::kFrameHeader && static_cast<uint8_t>(bytes[protocol::kFrameHeader]) == 0xFB) no_way_back_ = why;  // LOAD LOCAL: behind the file
+    co_return kRelay;
+  }
+  if (!rewrite::IsPastAllNumbers(error.code, error.message)) co_return kRelay;
   backend_.in().Consume(size);
   co_return co_await Refuse(why);
+}
+
+// … behind the client's file. False: the connection is lost. `*answered`: the client has its reply.
+awaitable<bool> Session::CheckedLoad(bool* answered) {
+  const std::string why = std::exchange(no_way_back_, {});
+  protocol::ErrPacket error;
+  const size_t size = co_await HeadError(&error);
+  *answered = size != 0 && rewrite::IsPastAllNumbers(error.code, error.message);
+  if (!*answered) co_return true;
+  const auto sequence = static_cast<uint8_t>(backend_.in().data()[protocol::kFrameHeader - 1]);
+  (void)tracker_.Feed(backend_.in().data().substr(0, size));
+  backend_.in().Consume(size);
+  thread_->metrics()->refused.Add();
+  co_return co_await SendError(sequence, 1235, "42000", "crossfade: " + why);
 }
 
 // Looks at the head of the reply, and runs the statement again as long as it says that the range was too short. kRelay: the
@@ -104,7 +123,12 @@ awaitable<Session::Action> Session::RangeReply() {
       ranged_->counted = bytes.size() > protocol::kFrameHeader && bytes[protocol::kFrameHeader] == 0;  // of RETURNING and ANALYZE there are rows, and no number behind them
       co_return kRelay;
     }
-    if (!rewrite::IsPastRange(error.code, error.message)) co_return kRelay;
+    if (!rewrite::IsPastRange(error.code, error.message)) {
+      if (ranged_->plan->no_way_back.empty() || !rewrite::IsPastAllNumbers(error.code, error.message)) co_return kRelay;
+      backend_.in().Consume(need);
+      EndRange(0);
+      co_return co_await Refuse(ranged_->plan->no_way_back);
+    }
     backend_.in().Consume(need);
     EndRange(0);
     const uint64_t most = limits().insert_select_rows;

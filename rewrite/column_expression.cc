@@ -220,9 +220,8 @@ std::string ColumnExpression::Text(std::string_view qualifier) const {
   return Text([&](const std::string& column) { return qualifier.empty() ? QuoteName(column) : QuoteName(qualifier) + "." + QuoteName(column); });
 }
 
-std::string ColumnExpression::DefaultText() const {
+std::string ColumnExpression::DefaultText(const std::string& text) {
   constexpr std::string_view kHexed = "_utf8mb4 x'";
-  const std::string text = Text("");
   std::string out;
   for (size_t at = 0; at < text.size();) {
     const size_t begin = text.find(kHexed, at);

@@ -26,9 +26,9 @@ class ColumnExpression {
   bool IsColumn() const { return pieces_.size() == 1; }  // just a column's name
   // The expression in parentheses, each column as `qualifier`.`name`; qualifier "": `name` alone.
   std::string Text(std::string_view qualifier) const;
-  // For a DEFAULT, in a session of utf8mb4 whose backslash escapes: MariaDB stores a literal with its character set in front wrongly
-  // as soon as there is anything but plain letters in it.
-  std::string DefaultText() const;
+  // An expression for a DEFAULT, in a session of utf8mb4 whose backslash escapes: MariaDB stores a literal with its character set in
+  // front (`_utf8mb4 x'…'`) wrongly as soon as there is anything but plain letters in it.
+  static std::string DefaultText(const std::string& text);
   // … each column as `text` says.
   std::string Text(const std::function<std::string(const std::string& column)>& text) const;
 

@@ -20,9 +20,6 @@ bool Names(const std::vector<std::string>& names, std::string_view name) {
   return false;
 }
 
-// An error that neither IGNORE nor a lax sql_mode turns into a warning, and that is none before the row is there.
-std::string Overflow(const std::string& column) { return fmt::format("{} + (1 + ISNULL({}))", kPastAllNumbers, column); }
-
 // That the new columns of a row are what `from` makes of its old ones: as the row holds them, or, in an INSERT, as it will hold
 // what `back` makes. Empty: that cannot be said for sure.
 std::string ComesBack(const MigratingTable& table, const ColumnSet& set, std::string_view qualifier, bool stored) {
@@ -47,11 +44,6 @@ std::string ComesBack(const MigratingTable& table, const ColumnSet& set, std::st
   return out + when;
 }
 
-// `value` where `condition` holds, else an error.
-std::string Only(const std::string& condition, const std::string& column, const std::string& value) {
-  return fmt::format("CASE WHEN CASE WHEN {} THEN 1 ELSE {} END THEN {} END", condition, Overflow(column), value);
-}
-
 void TellOfWayBack(Context& context, const ColumnSet& set) {
   if (!context.plan->no_way_back.empty()) return;
   const std::string& fresh = set.spec->new_columns[0].name;
@@ -60,15 +52,29 @@ void TellOfWayBack(Context& context, const ColumnSet& set) {
                                           set.spec_migration->name, fresh, old, old);
 }
 
-// A new value where the session does not cut it to fit; where it might, an error stands in its place. `qualifier`: as in `value`.
-std::string Whole(Context& context, const MigratingTable& table, const ColumnSet& set, const std::string& column, std::string_view qualifier, const std::string& value) {
-  if ((context.facts.sql_mode & kStrict) != 0 && !context.ignore) return value;
-  const Column* fresh = table.table == nullptr ? nullptr : table.table->FindColumn(column);
-  const std::string uncut = fresh == nullptr ? "" : Uncut(*fresh, value);
-  if (uncut.empty()) return value;
-  if (context.plan->no_way_back.empty())
-    context.plan->no_way_back = fmt::format("{}: {} would be cut to fit, where the sql_mode is not strict or the statement says IGNORE; write a value that fits {}", set.spec_migration->name, column, fresh->type);
-  return Only(uncut + " IS NOT FALSE", fmt::format("{}.{}", QuoteName(qualifier), QuoteName(set.spec->old_columns[0])), value);
+bool IsStrict(const Context& context) { return (context.facts.sql_mode & kStrict) != 0 && !context.ignore; }
+
+// Under which condition the new column stores the value whole. Empty: always, or the server refuses it.
+std::string WholeWhen(Context& context, const MigratingTable& table, const ColumnSet& set, const ParsedColumns::Made& made, const std::string& value, bool strict) {
+  const Column* fresh = table.table == nullptr ? nullptr : table.table->FindColumn(made.column);
+  if (fresh == nullptr) return "";
+  const Column* source = made.expression.IsColumn() ? table.table->FindColumn(made.expression.columns()[0]) : nullptr;
+  if (source != nullptr && Holds(*fresh, *source)) return "";
+  const auto uncut = Uncut(*fresh, value, strict);
+  if (!uncut) {
+    if (!IsStrict(context)) context.Refuse(set, fmt::format("whether {} would be cut to fit cannot be said for its type", made.column), "use a strict sql_mode, without IGNORE");
+    return "";
+  }
+  if (!uncut->empty() && context.plan->no_way_back.empty())
+    context.plan->no_way_back = fmt::format("{}: {} would be cut to fit; write a value that fits {}", set.spec_migration->name, made.column, fresh->type);
+  return *uncut;
+}
+
+// A new value where it is stored whole; where it might not be, an error stands in its place. `qualifier`: as in `value`.
+std::string Whole(Context& context, const MigratingTable& table, const ColumnSet& set, const ParsedColumns::Made& made, std::string_view qualifier, const std::string& value) {
+  const std::string when = WholeWhen(context, table, set, made, value, IsStrict(context));
+  if (when.empty()) return value;
+  return Only(when + " IS NOT FALSE", fmt::format("{}.{}", QuoteName(qualifier), QuoteName(set.spec->old_columns[0])), value);
 }
 
 void RefuseUnsure(Context& context, const ColumnSet& set) {
@@ -168,7 +174,7 @@ std::vector<AddedColumn> ColumnsToAdd(Context& context, const MigratingTable& ta
       for (const config::NewColumn& spec : set->spec->new_columns)
         if (fails && NameEq(spec.name, column.column)) any = AnyValue(spec.type);
       const std::string value = column.expression.Text(table.name);
-      added.push_back({column.column, !any.empty() ? std::string(any) : made == &set->parsed->from ? Whole(context, table, *set, column.column, table.name, value) : value});
+      added.push_back({column.column, !any.empty() ? std::string(any) : made == &set->parsed->from ? Whole(context, table, *set, column, table.name, value) : value});
     }
     if (made == &set->parsed->back && !made->empty()) {
       const std::string kept = ComesBack(table, *set, table.name, /*stored=*/false);
@@ -192,6 +198,9 @@ void CheckLeftToDefaults(Context& context, const MigratingTable& table, const st
         context.Refuse(*set, fmt::format("{} has no default to be made by", fresh.name), "insert the rows with VALUES, or take the migration back to observe and forward again");
       if (Names(columns, fresh.name)) context.Refuse(*set, fmt::format("{} is given by a query", fresh.name), "insert the rows with VALUES");
     }
+    // The default looks itself whether the value is stored whole (backfill/ddl_defaults.cc).
+    for (const ParsedColumns::Made& made : set->parsed->from)
+      (void)WholeWhen(context, table, *set, made, "NULL", /*strict=*/false);
     const std::string* lost = set->new_only ? set->WithoutBack() : nullptr;
     if (lost != nullptr && Names(columns, *lost)) context.Refuse(*set, fmt::format("{} is retired", *lost), fmt::format("write {}", set->spec->new_columns[0].name));
     context.Note("the new columns are made by their defaults");
@@ -267,7 +276,7 @@ void ColumnAssignments::Finish(Context& context, const std::vector<Assignment>& 
       if (use.image == nullptr) context.Refuse(columns, why, advice);
       else for (const ParsedColumns::Made& each : *made) {
         const std::string value = each.expression.Text("crossfade_row");
-        use.image->push_back({entry.source, each.column, made == &columns.parsed->from ? Whole(context, *entry.source->table, columns, each.column, "crossfade_row", value) : value, "",
+        use.image->push_back({entry.source, each.column, made == &columns.parsed->from ? Whole(context, *entry.source->table, columns, each, "crossfade_row", value) : value, "",
                               columns.spec_migration, why, advice, ""});
       }
       if (use.image != nullptr && made == &columns.parsed->back && !made->empty()) {
@@ -282,7 +291,7 @@ void ColumnAssignments::Finish(Context& context, const std::vector<Assignment>& 
     for (const ParsedColumns::Made& each : *made) {
       const std::string column = QuoteName(entry.source->alias) + "." + QuoteName(each.column);
       std::string value = each.expression.Text(entry.source->alias);
-      if (made == &columns.parsed->from) value = Whole(context, *entry.source->table, columns, each.column, entry.source->alias, value);
+      if (made == &columns.parsed->from) value = Whole(context, *entry.source->table, columns, each, entry.source->alias, value);
       std::string_view any;
       for (const config::NewColumn& fresh : columns.spec->new_columns)
         if (NameEq(fresh.name, each.column)) any = AnyValue(fresh.type);

@@ -9,6 +9,7 @@
 #include "rewrite/names.h"
 #include "rewrite/planner.h"
 #include "rewrite/rules.h"
+#include "rewrite/stored_form.h"
 #include "rewrite/table_refs.h"
 
 namespace crossfade::rewrite {

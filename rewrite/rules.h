@@ -68,9 +68,6 @@ struct ImageNeed {
   std::string why, advice;            // of the refusal, where B does not fit either
   std::string check;                  // over the row, once it is made: an error where it must not stay; empty: none
 };
-// With anything above zero added it is too large for a BIGINT UNSIGNED: an error that neither IGNORE nor a lax sql_mode turns into a
-// warning (tried on both engines). See IsPastAllNumbers.
-inline constexpr char kPastAllNumbers[] = "18446744073709551615";
 inline constexpr char kImageRow[] = "`crossfade_row`";
 // Adds what a reference, or the set of columns, takes.
 void NeedReference(Context& context, const Source& source, const KeyColumn& column, std::string why, std::string advice, std::vector<ImageNeed>* needs);

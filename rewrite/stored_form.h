@@ -15,8 +15,19 @@ std::string StoredBytes(const Column& column, const std::string& expression);
 // "(`n` <=> …)": that column `name` holds what the expression gives, byte by byte. Empty: as above.
 std::string StoredEquals(const Column& column, const std::string& name, const std::string& expression);
 
-// That a session whose sql_mode is not strict does not cut the value to fit: holds where this is not false. Empty: such values are not cut.
-std::string Uncut(const Column& column, const std::string& expression);
+// That the column is given the value whole: holds where this is not false. Empty: it always is, or the server refuses it. `strict`: by the session's
+// sql_mode, which lets only blanks at the end of a text go without an error. nullopt: not known for columns of this type.
+std::optional<std::string> Uncut(const Column& column, const std::string& expression, bool strict);
+// A column of the first kind stores whatever one of the second one does, whole.
+bool Holds(const Column& wide, const Column& narrow);
+
+// With anything above zero added it is too large for a BIGINT UNSIGNED: an error that neither IGNORE nor a lax sql_mode turns into a
+// warning (tried on both engines). See IsPastAllNumbers.
+inline constexpr char kPastAllNumbers[] = "18446744073709551615";
+// That error, as an expression. It names a column, so that it is none before the row is there.
+std::string Overflow(const std::string& column);
+// `value` where the condition holds, else that error.
+std::string Only(const std::string& condition, const std::string& column, const std::string& value);
 
 struct StoredForm {
   std::string value;  // for use in an expression, with the column's collation

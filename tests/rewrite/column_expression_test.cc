@@ -38,7 +38,7 @@ TEST(ColumnExpression, TextThatWouldHaveTheConnectionsCollationHasItsOwn) {
 }
 
 TEST(ColumnExpression, LiteralsOfADefault) {
-  EXPECT_EQ(ColumnExpression::Parse("CONCAT(a, '\xC3\xA9''', 'x', REPLACE(b, '\\\\', '\\n'))")->DefaultText(),
+  EXPECT_EQ(ColumnExpression::DefaultText(ColumnExpression::Parse("CONCAT(a, '\xC3\xA9''', 'x', REPLACE(b, '\\\\', '\\n'))")->Text("")),
             "(CONCAT(`a`, '\xC3\xA9''', _utf8mb4'x', REPLACE(`b`, '\\\\', '\n')))");
 }
 

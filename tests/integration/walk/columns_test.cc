@@ -50,7 +50,7 @@ class ColumnsTest : public WalkFixture {
     Do("CREATE DATABASE billing DEFAULT CHARACTER SET utf8mb4");
     Do("CREATE TABLE billing.customer (id int NOT NULL AUTO_INCREMENT PRIMARY KEY, phone varchar(30) NULL,"
        " note varchar(60) CHARACTER SET latin1 NOT NULL, first varchar(40) NOT NULL DEFAULT '', last varchar(40) NOT NULL DEFAULT 'x',"
-       " changed timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, KEY by_note (note))");
+       " changed timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, KEY by_note (note), KEY by_both (note, last))");
     std::string rows;
     for (int i = 1; i <= 3000; ++i) {
       rows += fmt::format("{}({},{},'n\xC3\xB6te {}','f{}','l{}','2020-01-01')", i > 1 ? "," : "", i, i % 7 == 0 ? "NULL" : i % 7 == 1 ? "''" : fmt::format("'+49 (30) {}-{}'", i, i * 37 % 1000), i % 50, i, i);

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,10 @@ constexpr char kMigration[] =
     "      - {table: menu, old: [\"caf\xC3\xA9\"], new: {n_cafe: {type: varchar(12), from: \"CONCAT(`caf\xC3\xA9`, '!')\"}}}\n"
     "      - table: menu\n        old: [word]\n        new:\n"
     "          n_word: {type: varchar(60), from: \"CONCAT(REPLACE(word, '\\\\\\\\', '/'), IF(word IN ('a', '\xC3\x9F'), ' \xC3\xA9''', '\\\\n'))\"}\n"
+    "      - {table: narrow, old: [word], new: {n_word: {type: varchar(5), from: word}}, back: {word: n_word}}\n"
+    "      - {table: narrow, old: [number], new: {n_number: {type: tinyint unsigned, from: number}}, back: {number: n_number}}\n"
+    "      - {table: narrow, old: [sum], new: {n_sum: {type: \"decimal(4,1)\", from: sum}}}\n"
+    "      - {table: narrow, old: [kind], new: {n_kind: {type: \"enum('red','it''s','gr\xC3\xBCn')\", from: kind}}, back: {kind: \"CAST(n_kind AS CHAR)\"}}\n"
     "      - {table: odd, old: [flags], new: {n_flags: {type: varchar(20), from: \"CAST(flags AS CHAR)\"}}, back: {flags: n_flags}}\n";
 
 constexpr char kDiffers[] =
@@ -62,6 +68,10 @@ class WayBackTest : public WalkFixture {
     Do("CREATE TABLE shop.odd (id int NOT NULL PRIMARY KEY, code char(8), name varchar(10), price decimal(8,2), seen datetime, kind enum('red','green'), made year, number int,"
        " first varchar(40), last varchar(40), flags set('a','b'))");
     Do("CREATE TABLE shop.other (id int NOT NULL PRIMARY KEY, note varchar(20))");
+    Do("CREATE TABLE shop.narrow (id int NOT NULL PRIMARY KEY, word varchar(30), number int, sum decimal(10,3), kind varchar(20))");
+    Do("CREATE TABLE shop.long_ones (id int NOT NULL PRIMARY KEY, word varchar(30), number int, sum decimal(10,3), kind varchar(20))");
+    Do("INSERT INTO shop.long_ones VALUES (1, 'abc  ', 255, 999.949, 'RED'), (2, 'abcdef', NULL, NULL, 'it''s'), (3, 'abc          ', NULL, NULL, NULL), (4, NULL, 256, NULL, NULL),"
+       " (5, NULL, -1, NULL, NULL), (6, NULL, NULL, 999.95, NULL), (7, NULL, NULL, NULL, 'gr\xC3\xBCner')");
     Do("CREATE TABLE shop.menu (id int NOT NULL PRIMARY KEY, `caf\xC3\xA9` varchar(30), word varchar(30))");
     Do("INSERT INTO shop.menu VALUES (1, 'a', 'a'), (2, 'b', '\xC3\x9F\\\\'), (3, 'c', NULL)");
     Do("INSERT INTO shop.odd (id, code) VALUES (1, 'one'), (2, 'two'), (3, NULL)");
@@ -173,6 +183,63 @@ TEST_P(WayBackTest, NothingIsCutToFit) {
     Write(fmt::format("UPDATE {}menu SET {} = REPEAT('{}', 11) WHERE id = 1", ignore, column, *mode == 0 ? 'v' : 'w'), 1);
     EXPECT_EQ(One("SELECT COUNT(*) FROM shop.menu WHERE id = 1 AND n_cafe <=> CONCAT(`caf\xC3\xA9`, '!')"), "1");
   }
+}
+
+constexpr char kNarrowDiffers[] =
+    "SELECT COUNT(*) FROM shop.narrow WHERE NOT (CAST(n_word AS BINARY) <=> CAST(word AS BINARY)) OR NOT (n_number <=> number) OR NOT (n_sum <=> ROUND(sum, 1)) OR NOT (n_kind <=> kind)";
+
+// … by a default either: rows of a query, of a file, and of a writer that goes round the proxy.
+TEST_P(WayBackTest, NothingIsCutByADefault) {
+  for (const char* mode : {"", "STRICT_TRANS_TABLES"}) {
+    const std::string ignore = *mode == 0 ? "" : "IGNORE ";
+    const std::string set = fmt::format("SET NAMES utf8mb4, sql_mode = '{}'", mode);
+    ASSERT_TRUE(client_->Query(set).ok());
+    Do(set);
+    for (int id = 2; id <= 7; ++id) {
+      for (const std::string& sql : {fmt::format("INSERT {}INTO narrow (id, word, number, sum, kind) SELECT * FROM long_ones WHERE id IN (1, {})", ignore, id),
+                                     fmt::format("INSERT INTO narrow (id, word, number, sum, kind) SELECT * FROM long_ones WHERE id = {}", id),
+                                     fmt::format("REPLACE INTO narrow (id, word, number, sum, kind) SELECT * FROM long_ones WHERE id IN (1, {})", id)}) {
+        const Reply reply = client_->Query(sql);
+        EXPECT_EQ(reply.error, 1235u) << sql << ": " << servers::Describe(reply);
+        EXPECT_THAT(reply.message, testing::HasSubstr("would be cut to fit")) << sql;
+      }
+      const Reply round = direct_->Query(fmt::format("INSERT {}INTO shop.narrow (id, word, number, sum, kind) SELECT * FROM shop.long_ones WHERE id = {}", ignore, id));
+      EXPECT_EQ(round.error, 1690u) << id << ": " << servers::Describe(round);
+    }
+    const Reply executed = client_->Execute("INSERT INTO narrow (id, word) SELECT id, word FROM long_ones WHERE id = ?", {2});
+    EXPECT_EQ(executed.error, 1235u) << servers::Describe(executed);
+    EXPECT_EQ(One("SELECT COUNT(*) FROM shop.narrow"), "0");
+    Write(fmt::format("INSERT {}INTO narrow (id, word, number, sum, kind) SELECT * FROM long_ones WHERE id = 1", ignore), 1);
+    EXPECT_EQ(One(kNarrowDiffers), "0");
+    Write("DELETE FROM narrow", 1);
+    EXPECT_EQ(client_->Query("INSERT INTO narrow (id, word) VALUES (8, 'abc        ')").error, 1235u);  // a strict mode lets blanks go too
+    EXPECT_EQ(One("SELECT COUNT(*) FROM shop.narrow"), "0");
+  }
+}
+
+TEST_P(WayBackTest, NothingOfAClientsFileIsCut) {
+  if (GetParam() == Engine::kMySql) Do("SET GLOBAL local_infile = 1");
+  const std::string good = testing::TempDir() + "good.txt", bad = testing::TempDir() + "bad.txt";
+  std::ofstream(good) << "1\tabc\t255\t999.949\tred\n2\t\\N\t\\N\t\\N\t\\N\n";
+  std::ofstream(bad) << "3\tabc\t255\t999.949\tred\n4\tabcdef\t1\t1\tred\n";
+  const auto load = [&](const std::string& file) {
+    const std::string command = fmt::format(
+        "mariadb --no-defaults --local-infile -h127.0.0.1 -P{} -uroot --skip-ssl shop -e \"LOAD DATA LOCAL INFILE '{}' INTO TABLE narrow (id, word, number, sum, kind); SELECT 'next'\" 2>&1", proxy_->port(), file);
+    std::string out;
+    FILE* pipe = popen(command.c_str(), "r");
+    if (pipe == nullptr) return out;
+    char buffer[512];
+    while (fgets(buffer, sizeof buffer, pipe) != nullptr) out += buffer;
+    pclose(pipe);
+    return out;
+  };
+  EXPECT_EQ(load(good), "next\nnext\n");
+  EXPECT_EQ(One("SELECT COUNT(*) FROM shop.narrow"), "2");
+  const std::string refused = load(bad);
+  EXPECT_THAT(refused, testing::HasSubstr("ERROR 1235 (42000)")) << refused;
+  EXPECT_THAT(refused, testing::HasSubstr("n_word would be cut to fit")) << refused;
+  EXPECT_EQ(One("SELECT COUNT(*) FROM shop.narrow"), "2");
+  EXPECT_EQ(One(kNarrowDiffers), "0");
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, WayBackTest, testing::Values(Engine::kMariaDb, Engine::kMySql), EngineOf);
