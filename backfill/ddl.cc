@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <functional>
-#include <set>
 
 #include "backfill/connection.h"
+#include "backfill/ddl_internal.h"
 #include "backfill/pairs.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
@@ -16,119 +16,9 @@
 namespace crossfade::backfill {
 namespace {
 
-constexpr size_t kNameLimit = 64;
-
-std::string WithSuffix(const std::string& name, std::string_view suffix) {
-  return name.substr(0, kNameLimit - suffix.size()) + std::string(suffix);
-}
-
-// "p(10)" -> "p"
-std::string_view BaseName(std::string_view column) { return column.substr(0, column.find('(')); }
-
-bool Mentions(const rewrite::Index& index, std::string_view column) {
-  return std::any_of(index.columns.begin(), index.columns.end(), [&](const std::string& c) { return SameName(BaseName(c), column); });
-}
-
-bool HasIndex(const rewrite::Table& table, const std::vector<std::string>& columns, bool unique) {
-  for (const rewrite::Index& index : table.indexes) {
-    if (index.unique < unique || index.columns.size() != columns.size()) continue;
-    if (std::equal(columns.begin(), columns.end(), index.columns.begin(), SameName)) return true;
-  }
-  return false;
-}
-
-const rewrite::Index* IndexNamed(const rewrite::Table& table, const std::string& name) {
-  for (const rewrite::Index& index : table.indexes) {
-    if (SameName(index.name, name)) return &index;
-  }
-  return nullptr;
-}
-
-std::string ColumnList(const std::vector<std::string>& columns) {
-  std::vector<std::string> quoted;
-  for (const std::string& column : columns) quoted.push_back(QuoteName(column));
-  return fmt::format("{}", fmt::join(quoted, ", "));
-}
-
-// `index` with every old column of `table` replaced by its new one.
-std::vector<std::string> NewColumnsOf(const std::vector<ColumnPair>& pairs, const rewrite::Index& index) {
-  std::vector<std::string> columns = index.columns;
-  for (std::string& column : columns) {
-    for (const ColumnPair& pair : pairs) {
-      if (!pair.old_stays && SameName(BaseName(column), pair.old_column)) column = pair.new_column;
-    }
-  }
-  return columns;
-}
-
-// An index that goes with the old columns and has, or gets, a successor. The key itself has its own: see KeySwapDdl.
-bool IsReplaced(const std::vector<ColumnPair>& pairs, const rewrite::Index& index) {
-  if (index.name == "PRIMARY" || Mentions(index, "")) return false;
-  for (const ColumnPair& pair : pairs) {
-    if (pair.old_stays || !Mentions(index, pair.old_column)) continue;
-    if (pair.is_key && index.columns.size() == 1) continue;
-    return true;
-  }
-  return false;
-}
-
-// A column migration of one column to one that takes its name changes its type: indexes and NOT NULL go with it.
-bool ChangesType(const config::ColumnMigration& set) {
-  return !set.of_key && set.old_columns.size() == 1 && set.new_columns.size() == 1 && SameName(set.final_name, set.old_columns[0]);
-}
-
-// `pairs` and, beside them, the old and new columns whose indexes have successors.
-std::vector<ColumnPair> WithTypeChanges(const TablePairs& entry) {
-  std::vector<ColumnPair> out = AllPairs(entry);
-  for (const config::ColumnMigration& set : entry.sets) {
-    if (!ChangesType(set)) continue;
-    ColumnPair pair;
-    pair.old_column = set.old_columns[0];
-    pair.new_column = set.new_columns[0].name;
-    pair.new_type = set.new_columns[0].type;
-    out.push_back(std::move(pair));
-  }
-  return out;
-}
-
-// Appends the clauses that `each` gives for the column migrations of one table as one ALTER.
-void PerSet(const config::Migration& migration, const rewrite::Catalog& catalog, const std::string& algorithm,
-            const std::function<void(const rewrite::Table&, const config::ColumnMigration&, Alter*)>& each, std::vector<Alter>* out) {
-  for (const TablePairs& entry : PairsByTable(migration)) {
-    const rewrite::Table* table = catalog.FindTable(migration.schema, entry.table);
-    if (table == nullptr) continue;
-    Alter alter{migration.schema, entry.table, {}, algorithm};
-    for (const config::ColumnMigration& set : entry.sets)
-      if (!set.of_key) each(*table, set, &alter);
-    if (!alter.clauses.empty()) out->push_back(std::move(alter));
-  }
-}
-
 // The name that a new column of the set has in the end.
 std::string FinalNameOf(const config::ColumnMigration& set, const config::NewColumn& column) {
   return set.final_name.empty() ? column.name : set.final_name;
-}
-
-// An index over the old columns of two sets, or of a key and a set, is dropped once.
-std::vector<Alter> EachKeyOnce(std::vector<Alter> alters) {
-  std::set<std::pair<std::string, std::string>> seen;
-  for (Alter& alter : alters) std::erase_if(alter.clauses, [&](const std::string& clause) { return clause.starts_with("DROP KEY ") && !seen.emplace(alter.table, clause).second; });
-  return alters;
-}
-
-// Appends the clauses that `each` gives for the pairs of one table as one ALTER.
-std::vector<Alter> PerTable(const config::Migration& migration, const rewrite::Catalog& catalog, const std::string& algorithm,
-                            const std::function<void(const rewrite::Table&, const std::vector<ColumnPair>&, Alter*)>& each,
-                            bool with_type_changes = false) {
-  std::vector<Alter> out;
-  for (const TablePairs& entry : PairsByTable(migration)) {
-    const rewrite::Table* table = catalog.FindTable(migration.schema, entry.table);
-    if (table == nullptr) continue;
-    Alter alter{migration.schema, entry.table, {}, algorithm};
-    each(*table, with_type_changes ? WithTypeChanges(entry) : AllPairs(entry), &alter);
-    if (!alter.clauses.empty()) out.push_back(std::move(alter));
-  }
-  return out;
 }
 
 // MariaDB wants a default for an invisible column that is NOT NULL: what is never a key.
@@ -170,11 +60,6 @@ std::string AlterSql(const Alter& alter) {
                      alter.algorithm, alter.algorithm == "INPLACE" ? ", LOCK=NONE" : "");
 }
 
-bool SameName(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 std::string OldName(const std::string& column) { return WithSuffix(column, "_crossfade_old"); }
 
 const rewrite::ForeignKey* ForeignKeyOn(const rewrite::Table& table, const std::string& column) {
@@ -202,36 +87,6 @@ std::vector<Alter> ExpandDdl(const config::Migration& migration, const rewrite::
     }
   }, &out);
   return out;
-}
-
-std::vector<Alter> IndexDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
-  return PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
-    for (const ColumnPair& pair : pairs) {
-      if (!pair.is_key || HasIndex(table, {pair.new_column}, true)) continue;
-      alter->clauses.push_back(fmt::format("ADD UNIQUE KEY {} ({})", QuoteName(WithSuffix(pair.new_column, "_crossfade")),
-                                           QuoteName(pair.new_column)));
-    }
-    for (const rewrite::Index& index : table.indexes) {
-      if (!IsReplaced(pairs, index)) continue;
-      const std::vector<std::string> columns = NewColumnsOf(pairs, index);
-      if (HasIndex(table, columns, index.unique)) continue;
-      alter->clauses.push_back(fmt::format("ADD {}KEY {} ({})", index.unique ? "UNIQUE " : "",
-                                           QuoteName(WithSuffix(index.name, "_crossfade")), ColumnList(columns)));
-    }
-    // A foreign key needs an index that begins with its column.
-    for (const ColumnPair& pair : pairs) {
-      if (pair.is_key || pair.key_table.empty()) continue;
-      const bool led = std::any_of(table.indexes.begin(), table.indexes.end(), [&](const rewrite::Index& index) {
-        return !index.columns.empty() && SameName(index.columns[0], pair.new_column);
-      });
-      const bool will_be = std::any_of(table.indexes.begin(), table.indexes.end(), [&](const rewrite::Index& index) {
-        return IsReplaced(pairs, index) && SameName(BaseName(index.columns[0]), pair.old_column);
-      });
-      if (led || will_be) continue;
-      alter->clauses.push_back(
-          fmt::format("ADD KEY {} ({})", QuoteName(WithSuffix(pair.new_column, "_crossfade")), QuoteName(pair.new_column)));
-    }
-  }, true);
 }
 
 // The primary key that is to be, where an old column stands in it; empty: none does.
@@ -277,7 +132,7 @@ std::vector<Alter> KeySwapDdl(const config::Migration& migration, const rewrite:
         });
         if (unique || by_itself) return;
         std::string name = old[0];
-        if (IndexNamed(table, name) != nullptr) name = WithSuffix(name, "_crossfade");
+        if (IndexNamed(table, name) != nullptr) name = FreeIndexName(table, *alter, name);
         alter->clauses.push_back(fmt::format("ADD UNIQUE KEY {} ({})", QuoteName(name), ColumnList(old)));
       });
   std::vector<Alter> references = PerTable(
@@ -349,18 +204,6 @@ std::vector<Alter> ReleaseOldDdl(const config::Migration& migration, const rewri
     }
   }, &out);
   return out;
-}
-
-std::vector<Alter> DropOldIndexDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
-  return PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>& pairs, Alter* alter) {
-    for (const rewrite::Index& index : table.indexes) {
-      const bool of_key = std::any_of(pairs.begin(), pairs.end(), [&](const ColumnPair& pair) { return pair.is_key && Mentions(index, pair.old_column); });
-      // What is made of the old side is found by it until the end.
-      const bool read = std::any_of(pairs.begin(), pairs.end(), [&](const ColumnPair& pair) { return !pair.from.empty() && Mentions(index, pair.old_column); });
-      if (!IsReplaced(pairs, index) || read || (index.unique && of_key)) continue;
-      alter->clauses.push_back(fmt::format("DROP KEY {}", QuoteName(index.name)));
-    }
-  });
 }
 
 std::vector<Alter> FinalNamesDdl(const config::Migration& migration, const rewrite::Catalog& catalog) {
@@ -465,16 +308,7 @@ std::vector<Alter> DropOldColumnDdl(const config::Migration& migration, const re
     }
   });
   out.insert(out.end(), counters.begin(), counters.end());
-  // The successors take the names of the indexes they replaced, for the sake of index hints.
-  std::vector<Alter> renames = PerTable(migration, catalog, "INPLACE", [](const rewrite::Table& table, const std::vector<ColumnPair>&, Alter* alter) {
-    constexpr std::string_view kSuffix = "_crossfade";
-    for (const rewrite::Index& index : table.indexes) {
-      if (index.name.size() <= kSuffix.size() || !std::string_view(index.name).ends_with(kSuffix)) continue;
-      const std::string name = index.name.substr(0, index.name.size() - kSuffix.size());
-      if (IndexNamed(table, name) != nullptr) continue;
-      alter->clauses.push_back(fmt::format("RENAME KEY {} TO {}", QuoteName(index.name), QuoteName(name)));
-    }
-  });
+  const std::vector<Alter> renames = RenameIndexDdl(migration, catalog);
   out.insert(out.end(), renames.begin(), renames.end());
   return out;
 }

@@ -203,8 +203,7 @@ TEST_P(Live, AChangedFileIsReadAndABrokenOneIsNot) {
   const auto late = std::chrono::steady_clock::now() + seconds(20);
   while (!expanded && std::chrono::steady_clock::now() < late) {
     const CommandResult status = (*proxy)->Run("status", {"shop"});
-    EXPECT_EQ(status.exit_code, 0) << status.output;
-    expanded = status.output.find("expand") != std::string::npos;
+    expanded = status.exit_code == 0 && status.output.find("expand") != std::string::npos;  // at first the control schema may not know it yet
     usleep(100'000);
   }
   EXPECT_TRUE(expanded);
