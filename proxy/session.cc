@@ -401,6 +401,7 @@ awaitable<bool> Session::Surplus() {
 }
 
 void Session::CommandDone() {
+  if (last_image_ != nullptr && std::exchange(last_image_->kept, false) && (tracker_.is_error() || tracker_.warnings() != 0)) last_image_.reset();
   if (began_ != Clock::time_point{}) thread_->latency()->Add(static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - began_).count()));
   running_ = nullptr;
   editor_.reset();

@@ -208,6 +208,7 @@ class Session {
   // What a statement in steps left to be told, beyond its reply.
   struct LastImage {
     bool told = false;  // it failed, or warned
+    bool kept = false;  // a statement that names no table is under way: MariaDB keeps the diagnostics, if it has none of its own
     std::string shown;  // the reply to SHOW WARNINGS; empty: not known
   };
   awaitable<Action> RunImage(const std::shared_ptr<const rewrite::Plan>& plan, std::string_view sql);

@@ -305,7 +305,8 @@ awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
     default: break;
   }
   if (text.empty() || !AsksOfDiagnostics(text)) {
-    if (!mariadb_ || !last_image_->told || text.empty() || MayUseTables(text)) last_image_.reset();
+    last_image_->kept = mariadb_ && last_image_->told && !text.empty() && !MayUseTables(text);
+    if (!last_image_->kept) last_image_.reset();
     co_return kAgain;
   }
   const bool counts = ContainsWord(text, "row_count") || ContainsWord(text, "found_rows");

@@ -199,6 +199,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   std::shared_ptr<const rewrite::Plan> plan;
   Action action = co_await Admit(sql, nullptr, facts_.get(), &plan);
   if (action != kRelay) co_return action;
+  if (plan->several && !multi_statements_) co_return kRelay;  // an error of the server's, about the client's own text
   if (comparable_) {
     const rewrite::MigrationSet asked = ToCompare(*plan);
     if (asked.any()) {

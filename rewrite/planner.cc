@@ -206,6 +206,7 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
     if (NameEq(request.tokens.Text(i), "cf") || NameEq(request.tokens.Text(i), "`cf`")) context.alias = "crossfade_cf";
   Reader reader(context);
   bool facts_unsure = false;
+  plan->several = parsed->statements.size() > 1;
   for (Statement*& statement : parsed->statements) {
     const bool touched_before = context.active;
     context.active = false;

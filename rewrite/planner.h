@@ -109,6 +109,7 @@ struct Plan {
   std::vector<ReplyEdit> replies;  // the server's replies are to be changed so
   std::shared_ptr<const RowImage> image;  // kRowImage
   bool prepared = false;          // PlanPrepared: key slots are '?'
+  bool several = false;           // statements in one text
   // Where the server answers with IsPastAllNumbers, this is the reason: a new column was given what its old one does not give back.
   std::string no_way_back;
   bool Ranged() const;            // key_slots has a range

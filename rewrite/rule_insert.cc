@@ -72,6 +72,15 @@ void GivenKey(Context& context, const KeyColumn& column, Expr* value) {
   if (!is_value) {
     context.Refuse(*column.key, fmt::format("a computed {}", column.new_name), "give it as a literal or a parameter, or leave it out");
   }
+  if ((context.facts.sql_mode & kStrict) == 0 || context.ignore) {
+    context.Refuse(*column.key, fmt::format("{} is given where values are cut to fit", column.new_name), "use a strict sql_mode, without IGNORE");
+    return;
+  }
+  // What stands for no key must not become one: an old key that is none would be looked up as it.
+  if (is_value) {
+    context.editor.Before(value->span.begin, "NULLIF(");
+    context.editor.After(value->span.end - 1, fmt::format(", {})", column.key->nothing));
+  }
   context.Note("the new key is the application's");
 }
 

@@ -188,6 +188,12 @@ TEST_P(ImageTest, WhatIsAskedAfterwardsIsTheStatements) {
   Both("SHOW WARNINGS");
   Both("SELECT 1");
   Both("SHOW WARNINGS");
+  for (const char* sql : {"SELEC 1", "SELECT 1/0", "DO CAST('x' AS SIGNED)", "SET SESSION sql_mode = 'nothing'", "ROLLBACK TO SAVEPOINT nothing"}) {  // these have something to tell themselves
+    Both(cut);
+    Both(sql);
+    Both("SHOW WARNINGS");
+  }
+  Both("UPDATE customer SET phone = '1' WHERE id = 1; UPDATE customer SET phone = '2' WHERE id = 1");  // 1064, in the client's own words: it did not agree on several
   Both("SET sql_mode = DEFAULT");
   Both("UPDATE orders o JOIN imports i ON i.n = o.id SET o.item = CONCAT('nothing', i.n) WHERE o.id = 12");
   EXPECT_EQ(client_->Query("SHOW WARNINGS").rows.size(), direct_->Query("SHOW WARNINGS").rows.size());

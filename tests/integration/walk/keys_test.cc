@@ -124,6 +124,8 @@ TEST_P(KeysTest, InPrimaryKeysAndToThemselvesToTheEnd) {
   Walk("retire");
   const std::string seven = One("SELECT no FROM club.members WHERE nick = 'n007'");
   Write(fmt::format("INSERT INTO members (id, nick, sponsor) VALUES ('late', 'zz', {})", seven), 1);
+  EXPECT_EQ(client_->Query("INSERT INTO members (id, no, nick) VALUES ('none', 0, 'none')").error, 1048u);  // 0 is what no key is looked up as
+  EXPECT_EQ(client_->Execute("INSERT INTO members (id, nick, no) VALUES ('none', ?, ?)", {std::string("none"), int64_t{0}}).error, 1048u);
   Write(fmt::format("INSERT INTO visits (day, member) VALUES (77, {})", seven), 1);
   Write(fmt::format("UPDATE visits SET day = 78 WHERE member = {} AND day = 77", seven), 1);
   Write(fmt::format("DELETE FROM visits WHERE member = {} AND day = 78", seven), 1);
