@@ -12,6 +12,7 @@
 #include "backfill/replica_reader.h"
 #include "backfill/store.h"
 #include "fmt/format.h"
+#include "fmt/ranges.h"
 #include "rewrite/column_expression.h"
 #include "rewrite/new_key.h"
 
@@ -299,6 +300,23 @@ absl::Status CheckServer(Connection& connection, const rewrite::Dialect& dialect
   return absl::OkStatus();
 }
 
+// The new columns on an empty copy that nobody else sees: types that the server does not take, rows that would be too long.
+void TryNewColumns(Connection& connection, const config::Migration& migration, const rewrite::Catalog& catalog, Findings* findings) {
+  constexpr const char* kCopy = "crossfade_check";
+  const std::string copy = TableName(migration.schema, kCopy);
+  for (Alter& alter : ExpandDdl(migration, catalog)) {
+    absl::Status status = connection.Execute(fmt::format("CREATE TEMPORARY TABLE {} LIKE {}", copy, TableName(alter.schema, alter.table))).status();
+    if (!status.ok()) {
+      AddInfo(findings, fmt::format("whether the server takes the new columns of {}.{} was not tried: {}", alter.schema, alter.table, std::string(status.message())));
+      continue;
+    }
+    status = connection.Execute(fmt::format("ALTER TABLE {} {}", copy, fmt::join(alter.clauses, ", "))).status();
+    if (!status.ok())
+      AddError(findings, fmt::format("the server does not take the new columns of {}.{}: {}", alter.schema, alter.table, std::string(status.message())), "correct their types in the file");
+    (void)connection.Execute(fmt::format("DROP TEMPORARY TABLE {}", copy));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Findings> Preflight(Connection& connection, const config::Config& config, const config::Migration& migration) {
@@ -322,6 +340,7 @@ absl::StatusOr<Findings> Preflight(Connection& connection, const config::Config&
   }
   status = CheckSurroundings(connection, config, migration, tables, &findings);
   if (!status.ok()) return status;
+  if (!HasErrors(findings)) TryNewColumns(connection, migration, *catalog, &findings);
   return findings;
 }
 

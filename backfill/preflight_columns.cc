@@ -100,16 +100,6 @@ std::string CollationOf(const std::string& declared) {
   return begin == std::string::npos ? "" : type.substr(begin, type.find_first_of(" '\")", begin) - begin);
 }
 
-// Whether every value of one integer type is one of the other.
-bool Holds(const std::string& type, const std::string& was) {
-  constexpr std::string_view kWidths[] = {"tinyint", "smallint", "mediumint", "int", "bigint"};
-  const auto width = [&](const std::string& t) {
-    return std::find_if(std::begin(kWidths), std::end(kWidths), [&](std::string_view w) { return t.rfind(w, 0) == 0; }) - std::begin(kWidths);
-  };
-  const bool was_unsigned = was.find("unsigned") != std::string::npos, is_unsigned = type.find("unsigned") != std::string::npos;
-  return was_unsigned == is_unsigned ? width(type) >= width(was) : was_unsigned && width(type) > width(was);
-}
-
 // Values that are different on the old side must be so on the new one, where a unique index stands over them.
 void CheckUnique(const Table& table, const config::ColumnMigration& set, Findings* findings) {
   const Column* old = table.FindColumn(set.old_columns[0]);
@@ -130,7 +120,7 @@ void CheckUnique(const Table& table, const config::ColumnMigration& set, Finding
                fmt::format("say in its type: COLLATE {}, or one that ends in _bin", old->collation));
     }
   }
-  if (from->IsColumn() && old->type_class == rewrite::TypeClass::kInteger && fresh.type_class == rewrite::TypeClass::kInteger && !Holds(type, Lower(old->type))) {
+  if (from->IsColumn() && old->type_class == rewrite::TypeClass::kInteger && fresh.type_class == rewrite::TypeClass::kInteger && !rewrite::Holds(fresh, *old)) {
     AddError(findings, fmt::format("{} is {}, and {} does not hold all of its values", name, old->type, set.new_columns[0].type), "use a wider integer, signed where the old one is");
   }
 }
@@ -149,6 +139,9 @@ void CheckColumnMigration(const Table& table, const config::ColumnMigration& set
     if (rewrite::StoredBytes(Declared(fresh), "x").empty()) {
       AddError(findings, fmt::format("{}.{} is to be {}: values of this type cannot be compared for certain", name, fresh.name, fresh.type), "use DECIMAL, an integer, a character type, DATE, TIME or DATETIME");
     }
+    const Column* source = set.old_columns.size() == 1 ? table.FindColumn(set.old_columns[0]) : nullptr;
+    if (source != nullptr && !source->charset.empty() && StartsWith(Lower(fresh.type), {"char("}) && !StartsWith(Lower(source->type), {"char(", "enum", "set"}))
+      AddWarning(findings, fmt::format("{}.{} is to be {}, which keeps no blanks at the end of a text; comparing does not tell", name, fresh.name, fresh.type), "use VARCHAR, if they matter");
     const Column* there = table.FindColumn(fresh.name);
     if (there != nullptr && (!there->nullable || !there->invisible || there->generated)) {
       AddError(findings, fmt::format("{}.{} exists already, but not as a nullable, invisible column", name, fresh.name), "choose another name, or drop it");

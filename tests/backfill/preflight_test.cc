@@ -78,6 +78,45 @@ TEST_P(PreflightCheck, WhatStandsInTheWayIsFound) {
   }
 }
 
+constexpr char kColumns[] =
+    "\n  - name: columns\n    schema: cf_data\n    phase: observe\n    columns:\n"
+    "      - {table: Other, old: [word], new: {n_word: {type: \"WORD\", from: word}}}\n";
+
+// What only the server itself, or who knows its types, can say.
+TEST_P(PreflightCheck, ColumnsThatCannotBe) {
+  const auto with = [&](const std::string& type, const std::string& from = "word") {
+    std::string text = kColumns;
+    text.replace(text.find("WORD"), 4, type);
+    text.replace(text.find("from: word"), 10, "from: \"" + from + "\"");
+    return text;
+  };
+  const auto table = [&](const std::string& columns) {
+    Fresh();
+    Run("CREATE TABLE Other (id int PRIMARY KEY, " + columns + ")");
+  };
+  table("word varchar(40)");
+  EXPECT_EQ(Found(Finding::kError, with("varchar(50)")), "");
+  EXPECT_EQ(Found(Finding::kWarning, with("varchar(50)")), "");
+  EXPECT_NE(Found(Finding::kError, with("varchar(40000)")).find("the server does not take the new columns of cf_data.Other"), std::string::npos);
+  EXPECT_NE(Found(Finding::kError, with("varchar(40) COLLATE nowhere_ci")).find("does not take the new columns"), std::string::npos);
+  EXPECT_NE(Found(Finding::kWarning, with("char(40)")).find("keeps no blanks at the end"), std::string::npos);
+  EXPECT_EQ(Value("SELECT COUNT(*) FROM information_schema.tables WHERE table_name = 'crossfade_check'"), "0");
+  // Moments that a session's day or time zone goes into.
+  table("word time");
+  EXPECT_NE(Found(Finding::kError, with("datetime")).find("as a date it is of the session's current day"), std::string::npos);
+  EXPECT_EQ(Found(Finding::kError, with("time(3)")), "");
+  table("word varchar(40)");
+  EXPECT_EQ(Found(Finding::kError, with("datetime")).find("one with an offset") != std::string::npos, !IsMariaDb());
+  EXPECT_EQ(Found(Finding::kError, with("datetime", "LEFT(word, 19)")), "");
+  table("word varchar(40) NOT NULL, g int AS (id + 1) STORED");
+  EXPECT_EQ(Found(Finding::kError, with("varchar(50)")).find("a stored generated column, g") != std::string::npos, IsMariaDb());
+  table("word varchar(40)");
+  Run("CREATE USER IF NOT EXISTS cf_narrow@localhost");
+  Run("GRANT SELECT (word), UPDATE (word) ON cf_data.Other TO cf_narrow@localhost");
+  EXPECT_NE(Found(Finding::kWarning, with("varchar(50)")).find("'cf_narrow'@'localhost' may use single columns of cf_data.Other"), std::string::npos);
+  Run("DROP USER cf_narrow@localhost");
+}
+
 TEST_P(PreflightCheck, KeysThatCannotBeTold) {
   Run("CREATE TABLE P(a int NOT NULL PRIMARY KEY, b double NOT NULL UNIQUE, c varchar(9) NULL UNIQUE, d varchar(9) NOT NULL)");
   const auto key = [](const std::string& old, const std::string& type) {
