@@ -2,12 +2,12 @@
 // The fence round a proxy that is not waited for any more, and round a leader that was replaced: what they had begun is
 // ended by the database itself.
 //
-//   session's first write to a migrating table -> its connection is registered, under a live lease   (RegisterConnections)
+//   session's first fenced statement           -> its connection is registered, under a live lease   (RegisterConnections)
 //   the lease ran out -> fenced -> the leader kills what is registered, until it is gone -> rows removed   (FenceLost)
 //   only then the epoch may change                                                                  (Drained, ChangeEpoch)
 //
-// Every step takes the row of the epoch first. A connection that is not registered has never written to a migrating table,
-// and cannot begin to: who is fenced has no lease to register it under.
+// Fenced are writes to a migrating table, and from `verify` on all statements that name one. Every step takes the row of the epoch first.
+// A connection that is not registered has never sent one, and cannot begin to: who is fenced has no lease to register it under.
 #pragma once
 
 #include <cstdint>

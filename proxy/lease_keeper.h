@@ -6,7 +6,7 @@
 // A write to a migrating table needs a valid lease and a snapshot from fence() on: whoever comes back after its lease ran
 // out was not waited for, so what was begun before must not write any more. Nor must it when this process is stopped between
 // looking and writing: so each session's connection is registered before its first such write, and whoever changes the epoch
-// without this proxy kills what is registered (backfill/fence.h).
+// without this proxy kills what is registered (backfill/fence.h). From `verify` on, where both sides are read, so it is for reads.
 #pragma once
 
 #include <atomic>
@@ -35,7 +35,7 @@ class LeaseKeeper {
   // From the control thread: `epoch` has been sent to the io threads. The first call starts the lease.
   void Published(std::shared_ptr<const config::Config> config, uint64_t epoch);
 
-  // Any thread. A session's connection to the control backend, before its first write to a migrating table:
+  // Any thread. A session's connection to the control backend, before its first fenced statement:
   // IoThread::ConnectionRegistered follows once it is in the database.
   void Register(uint32_t io_thread, uint64_t session, uint64_t connection);
   // The session of a registered one has ended. `busy`: with a statement under way, which the server may still finish: the

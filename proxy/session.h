@@ -83,7 +83,7 @@ class Session {
   static bool MayEndTransaction(uint16_t error) { return error == 1020 || error == 1205 || error == 1213; }
   static constexpr char kNearFrame[] = "the statement is so near to a multiple of 16 MiB that its rewritten form needs another packet; send it in smaller parts";
   static constexpr char kAsksForTheLast[] = "the statement asks what became of the one before it, right behind a change of the session's settings, which have to be read in between; ask for it in a statement of its own";
-  static constexpr char kNoLease[] = "the lease on the control schema has run out, so writes to migrating tables are held back; try again";
+  static constexpr char kNoLease[] = "the lease on the control schema has run out, so statements on migrating tables are held back; try again";
 
   // What a time limit has begun: pending operations are cancelled, and whoever waits on them sees it.
   enum class Ending : uint8_t { kNone, kConnect, kLogin, kIdle, kStatement };
@@ -172,6 +172,7 @@ class Session {
 
   // session_fence.cc
   awaitable<Action> Register();
+  bool FenceReaches() const;
   void EndRegistration();
 
   // session_query.cc
@@ -179,8 +180,9 @@ class Session {
   awaitable<Action> Admit(std::string_view sql, const std::vector<rewrite::ValueShape>* shapes, rewrite::SessionFacts* facts,
                           std::shared_ptr<const rewrite::Plan>* plan, PreparedStatement* statement = nullptr);
   awaitable<bool> WaitForSnapshot(std::chrono::milliseconds limit);
-  awaitable<Action> MayWrite();
-  bool StillMayWrite(const rewrite::Plan& plan) const;
+  bool IsFenced(const rewrite::Plan& plan) const;
+  awaitable<Action> PassFence(bool writes);
+  bool StillMayGoOn(const rewrite::Plan& plan) const;
   awaitable<bool> TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys, uint64_t rows = 0);
   awaitable<Action> NoKeys(const std::vector<rewrite::KeySlot>& slots);
   awaitable<Action> Refuse(std::string reason);

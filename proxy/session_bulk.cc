@@ -152,7 +152,7 @@ awaitable<Session::Action> Session::BulkExecute(std::string_view payload, Prepar
     const bool enough = co_await TakeKeys(slots, &keys);
     if (closing_) co_return kEnd;
     if (!enough) co_return co_await NoKeys(plan->key_slots);
-    if (!StillMayWrite(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
+    if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
     thread_->metrics()->rewritten.Add();
     statement->types_elsewhere = true;
     running_ = statement;

@@ -250,7 +250,7 @@ awaitable<Session::Action> Session::ExecuteVariant(std::string_view head, const 
     if (!alive) co_return kEnd;
     if (!done) co_return co_await Refuse("the backend did not take the new keys; try again");
   }
-  if (!StillMayWrite(*plan)) co_return co_await Refuse(kNoLease);  // it waited
+  if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited
   std::string command(head);
   command += sql;
   outgoing_.clear();

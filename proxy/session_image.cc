@@ -199,7 +199,7 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
     (void)rewrite::ImageRows::Of(*plan->image, {}, &rows);
   }
   const absl::StatusOr<std::string> text = rewrite::RenderImageStatement(*plan, facts, dialect, sql, wrong || !gaps ? &rows : nullptr);
-  std::string why = !text.ok() ? std::string(text.status().message()) : StillMayWrite(*plan) ? "" : kNoLease;
+  std::string why = !text.ok() ? std::string(text.status().message()) : StillMayGoOn(*plan) ? "" : kNoLease;
   // What is wrong may be so before anything has begun a transaction: then nor do we.
   const bool savepoint = !own && !(wrong && (status_ & protocol::kStatusInTrans) == 0);
   if (why.empty() && savepoint) alive = co_await HiddenStatement("SAVEPOINT crossfade_image", &done);

@@ -324,7 +324,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
     if (closing_) co_return kEnd;
     if (!enough) co_return co_await NoKeys(plan->key_slots);
   }
-  if (!StillMayWrite(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
+  if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   thread_->metrics()->rewritten.Add();
   statement->types_elsewhere = true;
   const bool fits = Build(statement, id, *parsed, plan.get(), keys);

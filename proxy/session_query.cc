@@ -71,18 +71,26 @@ awaitable<bool> Session::WaitForSnapshot(std::chrono::milliseconds limit) {
   co_return pinned_->generation != generation;
 }
 
-bool Session::StillMayWrite(const rewrite::Plan& plan) const {
-  if (!plan.writes) return true;
-  const LeaseKeeper& lease = thread_->server()->control()->lease();
-  return lease.Valid() && pinned_->epoch >= lease.fence();
+// A write under an epoch that is over would leave one side behind. A read may see one that was left behind: from `verify` on, both
+// sides are read, and either may be no longer written soon. Before that all read the old side, which is written till `retire`.
+bool Session::IsFenced(const rewrite::Plan& plan) const {
+  return plan.strategy != rewrite::Strategy::kRefuse && (plan.writes || (plan.touched & pinned_->parting).any());
 }
 
-// Whether a write to migrating tables may go on under the pinned snapshot; waits for the lease, which a proxy that has just
+// Reads need no valid lease: a registered connection that is still there was not left behind.
+bool Session::StillMayGoOn(const rewrite::Plan& plan) const {
+  if (!IsFenced(plan)) return true;
+  const LeaseKeeper& lease = thread_->server()->control()->lease();
+  return registered_ && pinned_->epoch >= lease.fence() && (!plan.writes || lease.Valid());
+}
+
+// Whether a fenced statement may go on under the pinned snapshot; waits for the lease, which a proxy that has just
 // started has yet to get. kRelay: yes; kAgain: yes, under another snapshot, so it has to be planned anew.
-awaitable<Session::Action> Session::MayWrite() {
+awaitable<Session::Action> Session::PassFence(bool writes) {
   const LeaseKeeper& lease = thread_->server()->control()->lease();
   const bool in_transaction = (status_ & protocol::kStatusInTrans) != 0;
-  if (!lease.Valid()) {
+  if (!registered_) registered_ = !FenceReaches();  // of another server's connections nobody would ever ask
+  if (!lease.Valid() && (writes || !registered_)) {
     const uint64_t held = pinned_->generation;
     if (!in_transaction) Unpin();  // a waiting statement is not in flight: the drain must not wait for it
     const auto until = std::chrono::steady_clock::now() + limits().state_wait;
@@ -99,7 +107,7 @@ awaitable<Session::Action> Session::MayWrite() {
   if (!registered_) {
     const Action action = co_await Register();
     if (action != kRelay) co_return action;
-    if (!lease.Valid()) co_return co_await Refuse(kNoLease);
+    if (writes && !lease.Valid()) co_return co_await Refuse(kNoLease);
   }
   if (pinned_->epoch >= lease.fence()) co_return kRelay;
   bool came = false;
@@ -161,8 +169,8 @@ awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vecto
       }
       continue;
     }
-    if ((*plan)->writes && (*plan)->strategy != rewrite::Strategy::kRefuse && !(registered_ && StillMayWrite(**plan))) {
-      const Action action = co_await MayWrite();
+    if (IsFenced(**plan) && !StillMayGoOn(**plan)) {
+      const Action action = co_await PassFence((*plan)->writes);
       if (action == kAgain) continue;
       if (action != kRelay) co_return action;
     }
@@ -230,7 +238,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     if (closing_) co_return kEnd;
     if (!enough) co_return co_await NoKeys(plan->key_slots);
   }
-  if (!StillMayWrite(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
+  if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   outgoing_.assign(protocol::kFrameHeader, '\0');  // the header is known once the text is
   outgoing_ += payload.substr(0, offset);
   const absl::Status rendered = thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, &outgoing_);

@@ -36,7 +36,7 @@ awaitable<Session::Action> Session::SendRanged() {
   const bool enough = co_await TakeKeys(ranged.plan->key_slots, &ranged.keys, ranged.rows);
   if (closing_) co_return kEnd;
   if (!enough) co_return co_await NoKeys(ranged.plan->key_slots);
-  if (!StillMayWrite(*ranged.plan)) {  // it waited for keys
+  if (!StillMayGoOn(*ranged.plan)) {  // it waited for keys
     EndRange(0);
     co_return co_await Refuse(kNoLease);
   }

@@ -11,7 +11,10 @@ void SnapshotStore::Publish(std::shared_ptr<const rewrite::Snapshot> snapshot, b
   Entry& entry = entries_.emplace_back();
   entry.epoch = snapshot ? snapshot->epoch : 0;
   if (snapshot != nullptr)
-    for (size_t i = 0; i < snapshot->migrations.size() && i < entry.held.size(); ++i) entry.held[i] = snapshot->migrations[i].held;
+    for (size_t i = 0; i < snapshot->migrations.size() && i < entry.held.size(); ++i) {
+      entry.held[i] = snapshot->migrations[i].held;
+      entry.parting[i] = snapshot->migrations[i].phase >= config::Phase::kVerify && snapshot->migrations[i].phase <= config::Phase::kContract;
+    }
   entry.snapshot = std::move(snapshot);
   entry.known = known;
   entry.generation = before->generation + 1;

@@ -123,6 +123,47 @@ TEST_P(Fence, AStatementHeldByTheNetworkComesTooLate) {
   ExpectComplete();
 }
 
+// A read of the new side, by a proxy that was stopped or held by the network until nobody wrote that side any more; and of the old
+// side, where it is the one that goes. `begun`: its connection has read before, and is registered.
+TEST_P(Fence, AReadOfASideThatNobodyWritesAnyMoreComesTooLate) {
+  const std::string sql = "SELECT i.label FROM orders o JOIN items i ON i.code = o.item WHERE o.id = 1";
+  int moves = 0;
+  for (const bool held : {false, true}) {
+    SCOPED_TRACE(held ? "held by the network" : "stopped");
+    Walk("cutover", 100);
+    WaitFor("SELECT COUNT(*) FROM crossfade.proxies WHERE expires > UTC_TIMESTAMP(6) AND acked_epoch = (SELECT epoch FROM crossfade.state)", "2");
+    Client begun = Connect(first_->port(), 60), fresh = Connect(first_->port(), 60);
+    EXPECT_EQ(begun.Query(sql).rows.size(), 1u);
+    EXPECT_TRUE(fresh.Query("SELECT 1").ok());
+    if (held) relay_->Hold();
+    else first_->Signal(SIGSTOP);
+    Reply replies[2];
+    std::vector<std::thread> readers;
+    for (int i = 0; i < 2; ++i) {
+      readers.emplace_back([&, i] {
+        replies[i] = (i == 0 ? begun : fresh).Query(sql);
+        mysql_thread_end();
+      });
+    }
+    Walk("expand");
+    const std::string label = fmt::format("L0-{}", 100 + ++moves);
+    {
+      Client other = Connect(second_->port());
+      const Reply moved = other.Query(fmt::format("UPDATE orders SET item = 't0-{}' WHERE id = 1", 100 + moves));
+      EXPECT_EQ(moved.affected, 1u) << moved.message;
+    }
+    if (held) relay_->Join();
+    else first_->Signal(SIGCONT);
+    for (std::thread& reader : readers) reader.join();
+    for (const Reply& reply : replies) {
+      if (reply.ok()) EXPECT_EQ(reply.rows[0][0], label) << "read of the side that is not written";
+      else EXPECT_TRUE(reply.lost() || reply.message.find("try again") != std::string::npos) << reply.error << " " << reply.message;
+    }
+    WaitFor("SELECT COUNT(*) FROM crossfade.proxies WHERE expires > UTC_TIMESTAMP(6)", "2");
+    EXPECT_EQ(Connect(first_->port()).Query(sql).rows[0][0], label);
+  }
+}
+
 // Cut off altogether, with the leader in it: the other one goes on, and the first comes back as one that follows.
 TEST_P(Fence, ALeaderThatIsCutOffIsReplaced) {
   Client client = Connect(first_->port());

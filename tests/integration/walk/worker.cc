@@ -54,6 +54,7 @@ bool Load::Worker::Connect() {
         if (!what.empty()) report_.errors.push_back(fmt::format("thread {}, after its connection was lost: {}", index_, what));
         known_ = true;
         rows_ = std::move(found);
+        Note(fmt::format("-- connected to port {} as {}", port, server_thread_));
         return true;
       }
       why = id.ok() ? "reading the rows failed" : id.message;
@@ -90,6 +91,7 @@ std::string Load::Worker::CheckAfterLoss(const Rows& found) const {
 
 void Load::Worker::Lose() {
   ++report_.lost;
+  Note("-- lost");
   client_.reset();
   const auto end = std::chrono::steady_clock::now() + kConnectWithin;
   while (std::chrono::steady_clock::now() < end) {
@@ -123,12 +125,40 @@ Reply Load::Worker::Send(const std::string& sql, const std::vector<Parameter>& p
     else if (const auto* value = std::get_if<std::string>(&parameter)) text += "'" + *value + "'";
     else text += "NULL";
   }
+  key_.clear();
+  if (!parameters.empty()) {
+    const Parameter& about = sql.find("WHERE") != std::string::npos ? parameters.back() : parameters.front();
+    if (const auto* number = std::get_if<int64_t>(&about)) key_ = std::to_string(*number);
+    else if (const auto* value = std::get_if<std::string>(&about)) key_ = *value;
+  }
   last_sent_ = fmt::format("{}{} on connection {}", prepared ? "(prepared) " : "", text, server_thread_);
-  return prepared ? client_->Execute(sql, parameters) : client_->Query(text);
+  Reply reply = prepared ? client_->Execute(sql, parameters) : client_->Query(text);
+  Note(fmt::format("{}{}: {}", in_transaction_ ? "in a transaction: " : "", last_sent_,
+                   reply.ok() ? fmt::format("{} affected, status {}", reply.affected, reply.status) : fmt::format("{} {}", reply.error, reply.message)));
+  return reply;
+}
+
+void Load::Worker::Note(std::string what) {
+  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  history_.push_back(fmt::format("{}.{:03} {}", now / 1000, now % 1000, what));
+  if (history_.size() > 2'000) history_.pop_front();
+}
+
+std::string Load::Worker::Evidence() {
+  std::string more;
+  size_t named = 0, told = 0;
+  for (size_t i = history_.size(); i-- > 0;) {
+    const bool names = !key_.empty() && (history_[i].find(key_) != std::string::npos || history_[i].find("--") != std::string::npos);
+    if (++told <= 8 || (names && ++named <= 12)) more = "\n    " + history_[i] + more;
+  }
+  auto direct = Client::Connect({.port = load_->options_.direct_port, .database = "shop"});
+  if (!direct.ok() || key_.empty()) return more;
+  more += "\n    the server: " + servers::Describe(direct->Query(fmt::format("SELECT * FROM orders WHERE CAST(id AS CHAR) = '{}'", key_)));
+  return more + "\n    and: " + servers::Describe(direct->Query(fmt::format("SELECT * FROM items WHERE code = '{}'", key_)));
 }
 
 Load::Worker::Outcome Load::Worker::Wrong(const std::string& what) {
-  report_.errors.push_back(fmt::format("thread {}: {}", index_, what));
+  report_.errors.push_back(fmt::format("thread {}: {}{}", index_, what, Evidence()));
   return Outcome::kWrong;
 }
 
@@ -195,6 +225,7 @@ Load::Worker::Outcome Load::Worker::Transaction() {
   }
   const bool commit = random_.Chance(75);
   outcome = Judge(commit ? "COMMIT" : "ROLLBACK", client_->Query(commit ? "COMMIT" : "ROLLBACK"));
+  Note(fmt::format("-- {}: {}", commit ? "COMMIT" : "ROLLBACK", outcome == Outcome::kDone ? "done" : "not done"));
   if (!commit || outcome == Outcome::kWaited) rows_ = before;
   return outcome;
 }

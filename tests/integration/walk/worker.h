@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <set>
 
 #include "tests/integration/walk/load.h"
@@ -42,7 +43,10 @@ class Load::Worker {
   servers::Reply Send(const std::string& sql, const std::vector<servers::Parameter>& parameters);
   // What an error means; kDone: none. Anything but waits and losses is an error of the product.
   Outcome Judge(const std::string& what, const servers::Reply& reply, int64_t affected = -1, uint32_t error = 0);
+  // The last statements that named what the last one was about are told too, and what the server itself has of it.
   Outcome Wrong(const std::string& what);
+  std::string Evidence();
+  void Note(std::string what);  // for such messages
   const std::string* SomeLabel();  // nullptr: no items
   int64_t SomeOrder();             // 0: none
   servers::Parameter CodeOf(const std::string& label) const;
@@ -52,7 +56,8 @@ class Load::Worker {
   twin::Random random_;
   std::unique_ptr<servers::Client> client_;
   uint64_t server_thread_ = 0;
-  std::string last_sent_;  // for messages
+  std::string last_sent_, key_;  // for messages; the order or code that it was about
+  std::deque<std::string> history_;
   std::chrono::steady_clock::time_point connected_at_;
   bool in_transaction_ = false, known_ = false;
   Rows committed_;                       // before the statement or transaction under way
