@@ -135,6 +135,7 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
 
 absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const MigrationRow& row) {
   uint64_t epoch = state.epoch;
+  const auto begun = Clock::now();
   if (!row.held) {
     if (const auto now = Clock::now(); now < hold_not_before_) {
       return Waiting("the statement gate was let go: " + hold_reason_ + "; it will be tried again");
@@ -189,7 +190,10 @@ absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const Migra
   absl::Status raised = ChangeEpoch(connection_, config_, epoch, row.name, done);
   if (!raised.ok()) return raised;
   hold_backoff_ = milliseconds(0);
-  AddEvent(connection_, config_, row.name, Severity::kInfo, fmt::format("epoch {}: {}", epoch + 1, done.assignments));
+  // (A hold that another migrator began lasted longer.)
+  const auto held = std::chrono::duration_cast<milliseconds>(Clock::now() - begun).count();
+  AddEvent(connection_, config_, row.name, Severity::kInfo,
+           fmt::format("epoch {}: {}{}", epoch + 1, done.assignments, row.held ? "" : fmt::format("; statements were held for {} ms", held)));
   return Waiting();
 }
 

@@ -44,7 +44,8 @@ bool Confirm(const std::string& question) {
 
 // In force: the proxies serve by it. Whoever waits may go on with statements that need the phase.
 bool Arrived(const backfill::StatusReport& report, const backfill::MigrationRow& row, Phase phase, double percent) {
-  const bool there = row.phase == phase && (phase != Phase::kCutover || row.percent == percent) && !row.held;
+  // `contract` begins with the names that are to be swapped.
+  const bool there = row.phase == phase && (phase != Phase::kCutover || row.percent == percent) && (phase != Phase::kContract || row.swapped) && !row.held;
   return there && std::all_of(report.proxies.begin(), report.proxies.end(), [&](const backfill::ProxyRow& proxy) {
     return !proxy.alive || proxy.acked_epoch >= row.changed_epoch;
   });
