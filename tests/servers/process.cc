@@ -42,6 +42,21 @@ Process& Process::operator=(Process&& other) noexcept {
 
 Process::~Process() { Kill(); }
 
+namespace {
+
+// A thread that has not run since the signal goes on until it does: on a busy machine that may be a while.
+bool AllStopped(pid_t pid) {
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid), error)) {
+    const std::string stat = ReadFile(task.path().string() + "/stat");
+    const size_t name_end = stat.rfind(')');  // "1 (name) T …"
+    if (name_end != std::string::npos && stat.substr(name_end + 1, 2) != " T") return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 absl::StatusOr<Process> Process::Spawn(const std::vector<std::string>& argv,
                                        const std::string& log) {
   std::vector<char*> pointers;
@@ -72,7 +87,9 @@ absl::StatusOr<Process> Process::Spawn(const std::vector<std::string>& argv,
 bool Process::running() { return pid_ > 0 && !Wait(milliseconds(0)).has_value(); }
 
 void Process::Signal(int number) {
-  if (pid_ > 0) kill(pid_, number);
+  if (pid_ <= 0 || kill(pid_, number) != 0 || number != SIGSTOP) return;
+  const auto end = steady_clock::now() + std::chrono::seconds(30);
+  while (!AllStopped(pid_) && running() && steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(1));
 }
 
 std::optional<int> Process::Wait(milliseconds limit) {

@@ -28,7 +28,7 @@ class Process {
 
   bool running();                      // reaps it when it has ended
   pid_t pid() const { return pid_; }   // 0: not running
-  void Signal(int number);
+  void Signal(int number);             // SIGSTOP: returns when each thread has stopped
   // The exit code (128 + signal when a signal ended it); nullopt: still running after `limit`.
   std::optional<int> Wait(std::chrono::milliseconds limit);
   void Kill();  // SIGKILL, and waits

@@ -153,7 +153,7 @@ absl::Status Server::Launch() {
   absl::StatusOr<Process> process = Process::Spawn(argv, folder_.path() + "/log");
   if (!process.ok()) return process.status();
   process_ = *std::move(process);
-  const auto end = steady_clock::now() + seconds(60);
+  const auto end = steady_clock::now() + seconds(180);  // recovery on a machine that is busy with other things
   while (steady_clock::now() < end) {
     if (!process_.running()) {
       return absl::InternalError(fmt::format("{} ended at its start: {}", EngineName(engine_),
@@ -168,9 +168,9 @@ absl::Status Server::Launch() {
 
 absl::Status Server::Stop() {
   process_.Signal(SIGTERM);
-  if (process_.Wait(seconds(60)).has_value()) return absl::OkStatus();
+  if (process_.Wait(seconds(180)).has_value()) return absl::OkStatus();
   process_.Kill();
-  return absl::DeadlineExceededError("the server did not stop within 60 s");
+  return absl::DeadlineExceededError("the server did not stop within 180 s");
 }
 
 absl::Status Server::StartAgain() {

