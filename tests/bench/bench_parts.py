@@ -11,6 +11,7 @@ import time
 import urllib.request
 
 import bench_peers
+import bench_phases
 from bench_client import Client, sysbench
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -258,10 +259,10 @@ def _plan_cache(peer):
 
 
 PARTS = {"proxies": part_proxies, "prepared": part_prepared, "states": part_states, "result": part_result, "connect": part_connect,
-         "idle": part_idle, "syscalls": part_syscalls, "scale": part_scale}
+         "idle": part_idle, "syscalls": part_syscalls, "scale": part_scale, "fence": bench_phases.part_fence, "gate": bench_phases.part_gate}
 
 
-def start_peers(world, parts):
+def start_peers(world, parts, rounds):
     """What the parts need."""
     wants = lambda *names: any(name in parts for name in names)
     world.fill(ROWS, PARENTS)
@@ -273,11 +274,13 @@ def start_peers(world, parts):
     quiet = bench_peers.quiet_migrations
     if wants("proxies", "prepared", "result", "connect", "idle", "syscalls"):
         world.crossfade("untouched", quiet(10), note="10 migrations of other tables")
-    if wants("proxies", "prepared", "result", "states", "scale"):
+    if wants("proxies", "prepared", "result", "states", "scale", "fence"):
         world.crossfade("rewritten", bench_peers.columns_migration("sbnew") + bench_peers.keys_migration("zoo"),
                         walks=[("sbnew", "cutover", 100), ("zoo", "cutover", 100)])
     if wants("states"):
         world.crossfade("compared", bench_peers.keys_migration("pairs", "    compare_reads: {share: 10}\n"), walks=[("pairs", "cutover", 100)])
+    if wants("gate"):
+        bench_phases.start(world, rounds)
     if wants("scale"):
         for count in (1, 10, 100):
             world.crossfade(f"migrations_{count}", quiet(count))

@@ -178,17 +178,20 @@ class World:
             + (f"migrations:\n{migrations}" if migrations else ""))
         process = self.start([self.build / "crossfade", "serve", "-c", file], cwd=self.work)
         wait_for(port, process)
-        for migration, phase, percent in walks:
-            command = [self.build / "crossfade", "phase", "-c", file, migration, phase, "--wait", "--yes"]
-            if percent is not None:
-                command += ["--percent", str(percent)]
-            done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=240)
-            if done.returncode != 0:
-                raise RuntimeError(f"{name}: {' '.join(map(str, command[4:]))}: {done.stdout[-300:]}{done.stderr[-600:]}")
+        for walk in walks:
+            self.walk(name, *walk)
         peer = Peer(name, port, process, note)
         peer.tls_port, peer.admin = tls_port, admin
         self.peers[name] = peer
         return peer
+
+    def walk(self, name, migration, phase, percent=None):
+        command = [self.build / "crossfade", "phase", "-c", self.work / f"{name}.yaml", migration, phase, "--wait", "--yes"]
+        if percent is not None:
+            command += ["--percent", str(percent)]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=240)
+        if done.returncode != 0:
+            raise RuntimeError(f"{name}: {' '.join(map(str, command[4:]))}: {done.stdout[-300:]}{done.stderr[-600:]}")
 
     def close(self):
         for process in self.processes:
