@@ -82,6 +82,7 @@ class Session {
   // timed out (innodb_rollback_on_timeout), a deadlock.
   static bool MayEndTransaction(uint16_t error) { return error == 1020 || error == 1205 || error == 1213; }
   static constexpr char kNearFrame[] = "the statement is so near to a multiple of 16 MiB that its rewritten form needs another packet; send it in smaller parts";
+  static constexpr char kTooLong[] = "the statement is so long that its rewritten form is over the server's max_allowed_packet; send it in smaller parts";
   static constexpr char kAsksForTheLast[] = "the statement asks what became of the one before it, right behind a change of the session's settings, which have to be read in between; ask for it in a statement of its own";
   static constexpr char kNoLease[] = "the lease on the control schema has run out, so statements on migrating tables are held back; try again";
 
@@ -317,6 +318,8 @@ class Session {
   std::unique_ptr<rewrite::SessionFacts> facts_;
   std::unique_ptr<protocol::ReplyEditor> editor_;  // the reply to this command is changed
   std::unique_ptr<LastImage> last_image_;          // the command before this one was run in steps
+  uint64_t max_allowed_packet_ = 0;                 // of the backend's session, in bytes; known with facts_
+  bool GrowsTooLong(uint64_t bytes, uint64_t was) const { return bytes > max_allowed_packet_ && was <= max_allowed_packet_; }
   std::string no_way_back_;                         // of this command's plan
   std::unique_ptr<RangedStatement> ranged_;         // this command runs with a range of new keys
   // By the client's id; kept only where migrations are declared.

@@ -246,6 +246,10 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     outgoing_.clear();
     co_return co_await Refuse(std::string(rendered.message()));
   }
+  if (GrowsTooLong(outgoing_.size() - protocol::kFrameHeader, payload.size())) {
+    outgoing_.clear();
+    co_return co_await Refuse(kTooLong);
+  }
   if (protocol::FrameInPlace(0, &outgoing_) != command_frames_) {
     // The server counts on from our frames; the client counts from its own.
     outgoing_.clear();

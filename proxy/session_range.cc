@@ -57,7 +57,12 @@ awaitable<Session::Action> Session::SendRanged() {
   } else {
     const absl::StatusOr<std::string> text = rewrite::Render(*ranged.plan, *facts_, pinned_->snapshot->catalog.dialect, ranged.sql, ranged.keys);
     if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
-    fits = protocol::AppendFrames(ranged.head + *text, 0, &outgoing_) == command_frames_;
+    const std::string command = ranged.head + *text;
+    if (GrowsTooLong(command.size(), ranged.head.size() + ranged.sql.size())) {
+      EndRange(0);
+      co_return co_await Refuse(kTooLong);
+    }
+    fits = protocol::AppendFrames(command, 0, &outgoing_) == command_frames_;
   }
   if (fits) co_return kRelay;
   outgoing_.clear();

@@ -150,6 +150,26 @@ TEST_P(KeysTest, InPrimaryKeysAndToThemselvesToTheEnd) {
 }
 
 // AUTO_INCREMENT keys that become UUIDs, as bytes and as text.
+// The server would close the connection; what fits, and what was too long already, is left to it.
+TEST_P(KeysTest, AStatementThatGrowsOverThePacketLimit) {
+  Walk("dual_write");
+  Write("INSERT INTO members (id, nick) VALUES ('late', 'late')", 1);
+  Do("SET GLOBAL max_allowed_packet = 1048576");
+  auto client = Client::Connect({.port = proxy_->port(), .database = "club"});
+  ASSERT_TRUE(client.ok()) << client.status();
+  const auto insert = [&](int day, size_t bytes) {
+    std::string sql = fmt::format("INSERT INTO visits (day, member) VALUES ({}, 'late')", day);
+    return client->Query(sql + " /*" + std::string(bytes - 1 - sql.size() - 5, 'x') + "*/");
+  };
+  EXPECT_EQ(insert(9000, 1048000).affected, 1u);
+  const Reply refused = insert(9001, 1048570);
+  EXPECT_EQ(refused.error, 1235u) << servers::Describe(refused);
+  EXPECT_NE(refused.message.find("over the server's max_allowed_packet"), std::string::npos) << refused.message;
+  EXPECT_EQ(client->Query("INSERT INTO visits (day, member) VALUES (9002, 'late')").affected, 1u);
+  EXPECT_EQ(One("SELECT GROUP_CONCAT(day ORDER BY day) FROM club.visits WHERE day >= 9000"), "9000,9002");
+  EXPECT_EQ(One("SELECT COUNT(*) FROM club.visits v JOIN club.members m ON m.id = v.member WHERE day >= 9000 AND v.memberNo = m.no"), "2");
+}
+
 TEST_P(KeysTest, NumbersToUuidsToTheEnd) {
   for (int i = 1; i <= 300; ++i) {
     Do(fmt::format("INSERT INTO till.people (name) VALUES ('p{}')", i));
