@@ -71,9 +71,9 @@ std::string Answer(Noise& noise, const std::string& command) {
   const bool facts = command.find("@@sql_mode") != std::string::npos;
   const uint8_t byte = command.empty() ? 0 : static_cast<uint8_t>(command[0]);
   if (facts) {
-    add("\x06");
-    for (int i = 0; i < 6; ++i) add(ColumnPayload());
-    add(Field("STRICT_TRANS_TABLES") + Field("utf8mb4") + Field("1") + Field("deb") + Field("utf8mb4") + Field(""));
+    add("\x07");
+    for (int i = 0; i < 7; ++i) add(ColumnPayload());
+    add(Field("STRICT_TRANS_TABLES") + Field("utf8mb4") + Field("1") + Field("deb") + Field("utf8mb4") + Field("") + Field("16777216"));
     end();
   } else if (byte == 0x16) {
     const uint16_t params = static_cast<uint16_t>(std::count(command.begin(), command.end(), '?'));
