@@ -7,6 +7,7 @@
 
 #include "fmt/format.h"
 #include "protocol/reply_editor.h"
+#include "proxy/guarded_statement.h"
 #include "proxy/prepared_statement.h"
 #include "proxy/ranged_statement.h"
 #include "proxy/sql_words.h"
@@ -308,7 +309,7 @@ awaitable<void> Session::Serve() {
       // Else: the backend's last words may still be readable.
     }
     outgoing_.clear();
-    if (ranged_ != nullptr || !no_way_back_.empty()) {
+    if (ranged_ != nullptr || !no_way_back_.empty() || (guarded_ != nullptr && guarded_->plan != nullptr)) {
       auto replied = ranged_ != nullptr ? RangeReply() : CheckedReply();
       const Action action = co_await std::move(replied);
       if (action == kEnd) co_return;

@@ -13,6 +13,7 @@
 //   session_bulk.cc      MariaDB's bulk execution of them
 //   session_range.cc     INSERT … SELECT whose rows are numbered from a range of new keys
 //   session_image.cc     an UPDATE in steps, whose new side is made of the rows as they are stored (strategy B)
+//   session_guard.cc     what becomes of a row whose parent is not there when it is looked up (MariaDB)
 //   session_hidden.cc    replies that are changed: what a migration added to the schema is left out
 //   session_dynamic.cc   PREPARE and EXECUTE as SQL
 //   session_compare.cc   reads run on both sides and compared
@@ -44,6 +45,7 @@
 
 namespace crossfade::proxy {
 
+struct GuardedStatement;
 struct PreparedStatement;
 struct RangedStatement;
 struct SqlPrepared;
@@ -158,6 +160,8 @@ class Session {
   bool FactsWouldTell(std::string_view text) const;
   awaitable<bool> LearnTransactionState();
   awaitable<bool> HiddenCommand(std::string_view payload, protocol::ReplyTracker* tracker, std::string* reply, uint64_t most = 1 << 20, bool* whole = nullptr);
+  awaitable<bool> HiddenFrames(uint8_t sequence, protocol::ReplyTracker* tracker, std::string* reply, uint64_t most, bool* whole);
+  awaitable<bool> HiddenReply(uint8_t sequence, protocol::ReplyTracker* tracker, std::string* reply, uint64_t most, bool* whole);
   awaitable<bool> HiddenQuery(std::string_view sql, std::vector<std::string>* first_row, bool* ok);
 
   // session_compare.cc
@@ -207,7 +211,12 @@ class Session {
   void RangeDone();
 
   // session_image.cc
-  struct ImageStep;
+  struct ImageStep {
+    protocol::ReplyTracker tracker;
+    std::string reply;
+    bool whole = true;
+    bool failed() const { return tracker.is_error(); }
+  };
   // What a statement in steps left to be told, beyond its reply.
   struct LastImage {
     bool told = false;  // it failed, or warned
@@ -220,7 +229,16 @@ class Session {
   awaitable<bool> ShowWarnings(std::string* reply, const char* limit = "");
   awaitable<bool> EndImage(bool own, bool savepoint, bool keep);
   awaitable<Action> ImageReply(const ImageStep& step, bool own, std::string_view committed);
+  awaitable<Action> TellImage(const ImageStep& step, bool own, const std::string& committed, const std::string& no_way_back, std::unique_ptr<LastImage> last);
   awaitable<Action> AfterImage(std::string_view payload);
+
+  // session_guard.cc
+  GuardedStatement* Guard(const std::shared_ptr<const rewrite::Plan>& plan);
+  awaitable<Action> GuardedReply();
+  awaitable<Action> BuildGuarded(bool guarded, uint32_t* prepared);
+  awaitable<Action> SendGuardedAgain(bool guarded);
+  awaitable<Action> AskUnguarded(bool* stored);
+  void CloseHidden(uint32_t id);
 
   // session_prepared.cc
   awaitable<Action> Prepare(std::string_view payload);
@@ -238,7 +256,7 @@ class Session {
   awaitable<bool> HiddenPrepare(std::string_view text, uint32_t* id);
   awaitable<bool> HiddenReset(uint32_t id);
   awaitable<Action> Variant(PreparedStatement* statement, const std::shared_ptr<const rewrite::Plan>& plan, const rewrite::SessionFacts& facts,
-                            uint32_t* id);
+                            bool guarded, uint32_t* id);
   void KeepTypes(const std::vector<protocol::ParamType>& types, PreparedStatement* statement);
   bool Build(PreparedStatement* statement, uint32_t id, const protocol::Execute& client, const rewrite::Plan* plan,
              const std::vector<uint64_t>& keys);
@@ -322,6 +340,7 @@ class Session {
   bool GrowsTooLong(uint64_t bytes, uint64_t was) const { return bytes > max_allowed_packet_ && was <= max_allowed_packet_; }
   std::string no_way_back_;                         // of this command's plan
   std::unique_ptr<RangedStatement> ranged_;         // this command runs with a range of new keys
+  std::unique_ptr<GuardedStatement> guarded_;       // this command, if it has a plan
   // By the client's id; kept only where migrations are declared.
   std::map<uint32_t, std::unique_ptr<PreparedStatement>> prepared_;
   std::map<std::string, std::unique_ptr<SqlPrepared>> sql_prepared_;  // by PREPARE, under these names (lower case)

@@ -145,7 +145,7 @@ awaitable<Session::Action> Session::BulkExecute(std::string_view payload, Prepar
   if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await Refuse("bulk execution of an UPDATE that takes several steps; execute it once for each row");
   if (rewritten && plan->Ranged()) co_return co_await Refuse("bulk execution of an INSERT … SELECT whose rows get new keys; execute it once for each row");
   if (rewritten) {
-    const Action prepared = co_await Variant(statement, plan, facts, &id);
+    const Action prepared = co_await Variant(statement, plan, facts, /*guarded=*/false, &id);
     if (prepared != kRelay) co_return prepared;
     std::vector<rewrite::KeySlot> slots;
     for (size_t i = 0; i < rows && !plan->key_slots.empty(); ++i) slots.insert(slots.end(), plan->key_slots.begin(), plan->key_slots.end());

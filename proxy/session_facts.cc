@@ -20,6 +20,19 @@ awaitable<bool> Session::HiddenCommand(std::string_view payload, ReplyTracker* t
   uint8_t sequence = 0;
   const bool sent = co_await WriteMessage(&backend_, &sequence, payload);
   if (!sent) co_return false;
+  co_return co_await HiddenReply(sequence, tracker, reply, most, whole);
+}
+
+// The same with what stands in outgoing_: a command and what may go before it.
+awaitable<bool> Session::HiddenFrames(uint8_t sequence, ReplyTracker* tracker, std::string* reply, uint64_t most, bool* whole) {
+  thread_->metrics()->hidden_statements.Add();
+  const ErrorCode ec = co_await backend_.Write(outgoing_);
+  outgoing_.clear();
+  if (ec) co_return Fail("the backend closed during a hidden statement");
+  co_return co_await HiddenReply(sequence, tracker, reply, most, whole);
+}
+
+awaitable<bool> Session::HiddenReply(uint8_t sequence, ReplyTracker* tracker, std::string* reply, uint64_t most, bool* whole) {
   tracker->Start(ReplyTracker::Kind::kGeneric, capabilities_, sequence);
   tracker->set_status(status_);
   while (tracker->state() == ReplyTracker::State::kMore) {

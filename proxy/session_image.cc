@@ -72,13 +72,6 @@ void SetStatus(uint16_t status, std::string* reply) {
 
 }  // namespace
 
-struct Session::ImageStep {
-  ReplyTracker tracker;
-  std::string reply;
-  bool whole = true;
-  bool failed() const { return tracker.is_error(); }
-};
-
 awaitable<bool> Session::RunImageStep(std::string_view sql, uint64_t most, ImageStep* step) {
   *step = ImageStep();
   const std::string command = QueryCommand(sql);
@@ -256,12 +249,16 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
   }
   if (alive) alive = co_await EndImage(own, savepoint, good);
   if (!alive) co_return kEnd;
+  co_return co_await TellImage(step, own, state, plan->no_way_back, std::move(last));
+}
+
+// The reply, and what can be asked of it afterwards.
+awaitable<Session::Action> Session::TellImage(const ImageStep& step, bool own, const std::string& committed, const std::string& no_way_back, std::unique_ptr<LastImage> last) {
   protocol::ErrPacket error;
-  if (step.failed() && !plan->no_way_back.empty() && protocol::ParseErr(step.tracker.last_packet(), capabilities_, &error) &&
-      rewrite::IsPastAllNumbers(error.code, error.message)) {
-    co_return co_await Refuse(plan->no_way_back);
+  if (step.failed() && !no_way_back.empty() && protocol::ParseErr(step.tracker.last_packet(), capabilities_, &error) && rewrite::IsPastAllNumbers(error.code, error.message)) {
+    co_return co_await Refuse(no_way_back);
   }
-  const Action action = co_await ImageReply(step, own, state);
+  const Action action = co_await ImageReply(step, own, committed);
   if (action == kEnd) co_return kEnd;
   SetStatus(tracker_.status(), &last->shown);
   last_image_ = std::move(last);

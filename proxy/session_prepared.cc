@@ -4,6 +4,7 @@
 #include "fmt/format.h"
 #include "protocol/codec.h"
 #include "proxy/control_thread.h"
+#include "proxy/guarded_statement.h"
 #include "proxy/prepared_statement.h"
 #include "proxy/ranged_statement.h"
 #include "proxy/session.h"
@@ -197,19 +198,20 @@ awaitable<bool> Session::HiddenReset(uint32_t id) {
 
 // The backend's statement for `plan`, prepared now if this is its first use. kRelay: go on with *id.
 awaitable<Session::Action> Session::Variant(PreparedStatement* statement, const std::shared_ptr<const rewrite::Plan>& plan,
-                                            const rewrite::SessionFacts& facts, uint32_t* id) {
-  *id = statement->FindVariant(plan);
+                                            const rewrite::SessionFacts& facts, bool guarded, uint32_t* id) {
+  *id = statement->FindVariant(plan, guarded);
   if (*id == 0) {
     // The variant's text has to be read as the client's was at PREPARE.
     if (facts_->schema != statement->facts.schema || facts_->sql_mode != statement->facts.sql_mode ||
         facts_->charset != statement->facts.charset) {
       co_return co_await Refuse("the schema, sql_mode or character set has changed since this statement was prepared; prepare it again");
     }
-    const absl::StatusOr<std::string> text = rewrite::Render(*plan, facts, pinned_->snapshot->catalog.dialect, statement->text, {});
+    const absl::StatusOr<std::string> text = rewrite::Render(*plan, facts, pinned_->snapshot->catalog.dialect, statement->text, {}, guarded);
     if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
     for (PreparedVariant& variant : statement->variants) {
       if (variant.text == *text && variant.plan->params.size() == plan->params.size()) {
         variant.plan = plan;
+        variant.guarded = guarded;
         *id = variant.backend_id;
       }
     }
@@ -224,6 +226,7 @@ awaitable<Session::Action> Session::Variant(PreparedStatement* statement, const 
       PreparedVariant variant;
       variant.plan = plan;
       variant.text = *text;
+      variant.guarded = guarded;
       variant.backend_id = *id;
       statement->variants.push_back(std::move(variant));
     }
@@ -303,9 +306,10 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   }
 
   if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await ExecuteImage(statement, *parsed, facts);
-  uint32_t id = statement->FindVariant(plan);
+  const bool guards = plan->guard != rewrite::Plan::kUnguarded && !plan->Ranged();
+  uint32_t id = statement->FindVariant(plan, guards);
   if (id == 0) {
-    const Action prepared = co_await Variant(statement, plan, facts, &id);
+    const Action prepared = co_await Variant(statement, plan, facts, guards, &id);
     if (prepared != kRelay) co_return prepared;
   }
   if (plan->Ranged()) {
@@ -327,8 +331,16 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   thread_->metrics()->rewritten.Add();
   statement->types_elsewhere = true;
+  if (guards) Guard(plan)->long_data = statement->long_data;
   const bool fits = Build(statement, id, *parsed, plan.get(), keys);
+  if (!fits && guards) guarded_->plan.reset();
   if (!fits) co_return co_await Refuse(kNearFrame);
+  if (guards) {
+    guarded_->statement = statement;
+    guarded_->id = id;
+    guarded_->execute = *std::move(parsed);
+    guarded_->keys = std::move(keys);
+  }
   no_way_back_ = plan->no_way_back;
   co_return kRelay;
 }

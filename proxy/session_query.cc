@@ -4,6 +4,7 @@
 #include "protocol/codec.h"
 #include "proxy/cohort.h"
 #include "proxy/control_thread.h"
+#include "proxy/guarded_statement.h"
 #include "proxy/prepared_statement.h"
 #include "proxy/ranged_statement.h"
 #include "proxy/session.h"
@@ -241,7 +242,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   outgoing_.assign(protocol::kFrameHeader, '\0');  // the header is known once the text is
   outgoing_ += payload.substr(0, offset);
-  const absl::Status rendered = thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, &outgoing_);
+  const absl::Status rendered = thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, plan->guard != rewrite::Plan::kUnguarded, &outgoing_);
   if (!rendered.ok()) {
     outgoing_.clear();
     co_return co_await Refuse(std::string(rendered.message()));
@@ -257,6 +258,12 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   }
   thread_->metrics()->rewritten.Add();
   no_way_back_ = plan->no_way_back;
+  if (plan->guard != rewrite::Plan::kUnguarded) {
+    GuardedStatement* guarded = Guard(plan);
+    guarded->head = payload.substr(0, offset);
+    guarded->sql = sql;
+    guarded->keys = std::move(keys);
+  }
   co_return kRelay;
 }
 

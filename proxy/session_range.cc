@@ -10,6 +10,7 @@
 #include "fmt/format.h"
 #include "protocol/frame.h"
 #include "protocol/reply.h"
+#include "proxy/guarded_statement.h"
 #include "proxy/prepared_statement.h"
 #include "proxy/io_thread.h"
 #include "proxy/ranged_statement.h"
@@ -88,8 +89,12 @@ awaitable<size_t> Session::HeadError(protocol::ErrPacket* error) {
   }
 }
 
-// The reply to a statement that fails by itself where a new column's value would not come back. kRelay: it did not.
+// The reply to a statement that fails by itself: where a parent is not found, or a new column's value would not come back. kRelay: it did not.
 awaitable<Session::Action> Session::CheckedReply() {
+  if (guarded_ != nullptr && guarded_->plan != nullptr) {
+    const Action action = co_await GuardedReply();
+    if (action != kRelay || no_way_back_.empty()) co_return action;
+  }
   const std::string why = std::exchange(no_way_back_, {});
   protocol::ErrPacket error;
   const size_t size = co_await HeadError(&error);

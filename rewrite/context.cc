@@ -3,9 +3,11 @@
 #include "rewrite/context.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "fmt/format.h"
 #include "rewrite/names.h"
+#include "rewrite/stored_form.h"
 
 namespace crossfade::rewrite {
 
@@ -131,6 +133,34 @@ std::string Context::LookupToStore(const MigratingTable& table, const KeyColumn&
   const Column* stored = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
   // NOT NULL from the swap of the keys on: 0, which is no key, so that the foreign key refuses the row (1452), not the column (1048).
   return stored == nullptr || stored->nullable ? text : fmt::format("COALESCE({}, {})", text, column.key->nothing);
+}
+
+std::string Context::IfMissing(const MigratingTable& table, const KeyColumn& column, const std::string& ro, Plan::Guard guard) {
+  if (dialect.flavor != Flavor::kMariaDb || guard == Plan::kUnguarded || !alone || wrapped || assigns || !facts.foreign_key_checks || table.table == nullptr) return "";
+  // Where the new column has its foreign key already, that refuses the row.
+  const Column* stored = table.table->FindColumn(column.new_name);
+  if (stored == nullptr || !stored->nullable || stored->type_class == TypeClass::kOther) return "";
+  for (size_t at = ro.find('\x01'); at != std::string::npos; at = ro.find('\x01', at + 1))
+    if (tokens.Text(static_cast<uint32_t>(std::strtoul(ro.c_str() + at + 1, nullptr, 10))) == "?") return "";  // another number of parameters
+  const auto checks = [&](const ForeignKey& foreign) {
+    const auto at = std::find_if(foreign.columns.begin(), foreign.columns.end(), [&](const std::string& each) { return NameEq(each, column.old_name); });
+    const auto i = static_cast<size_t>(at - foreign.columns.begin());
+    return i < foreign.columns.size() && NameEq(foreign.ref_table, column.key->spec->table) && NameEq(foreign.ref_columns[i], column.key->spec->old_column);
+  };
+  if (!std::any_of(table.table->foreign_keys.begin(), table.table->foreign_keys.end(), checks)) return "";
+  plan->guard = std::max(plan->guard, ignore ? Plan::kMayPass : guard);
+  return fmt::format("\x06, CASE WHEN {0} IS NOT NULL THEN {1} ISNULL({0})) END\x07", ro, kMissingParent);
+}
+
+std::string Context::LookupToStore(const MigratingTable& table, const KeyColumn& column, const std::string& value, const std::string& ro, Plan::Guard guard) {
+  std::string text = LookupToStore(table, column, value);
+  const std::string missing = IfMissing(table, column, ro, guard);
+  if (missing.empty()) return text;
+  if (!column.key->filling) return "\x06" "COALESCE(\x07" + text + missing + "\x06)\x07";
+  // A parent that is there may wait for its number.
+  const std::string number = fmt::format("{}.{}", alias, QuoteName(column.key->spec->new_column));
+  text.replace(text.find(number), number.size(), fmt::format("\x06" "COALESCE(\x07{}\x06, {})\x07", number, column.key->nothing));
+  return fmt::format("\x06NULLIF(COALESCE(\x07{}{}\x06), {})\x07", text, missing, column.key->nothing);
 }
 
 }  // namespace crossfade::rewrite

@@ -37,6 +37,7 @@ struct Context {
   bool alone = true;       // … it is the whole text
   bool wrapped = false;    // … it stands in another one: EXPLAIN, ANALYZE, SET STATEMENT
   bool explained = false;  // … which does not run it
+  bool assigns = false;    // … or the text, user variables: it must not be run twice
   const char* alias = "cf";  // of our own subqueries: a name that the text does not use
 
   // Refuses the text. `why` and `advice` without a final stop.
@@ -77,7 +78,11 @@ struct Context {
   // statement began, but the foreign key's check what is committed now; a parent that came in between would be referred
   // to by one side alone.
   std::string LookupToWrite(const Key& key, bool to_new, const std::string& value) const;
-  // … as the new side of a reference is stored.
+  // … as the new side of a reference is stored. `ro`: its old side, as it is stored by then; see Plan::guard.
+  std::string LookupToStore(const MigratingTable& table, const KeyColumn& column, const std::string& value, const std::string& ro, Plan::Guard guard);
+  // … what a COALESCE of it ends with, for that; empty: it is not guarded.
+  std::string IfMissing(const MigratingTable& table, const KeyColumn& column, const std::string& ro, Plan::Guard guard);
+  // The same, not guarded.
   std::string LookupToStore(const MigratingTable& table, const KeyColumn& column, const std::string& value) const;
 };
 

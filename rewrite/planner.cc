@@ -207,6 +207,7 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
   Reader reader(context);
   bool facts_unsure = false;
   plan->several = parsed->statements.size() > 1;
+  for (uint32_t i = 0; i < request.tokens.tokens.size() && !context.assigns; ++i) context.assigns = request.tokens.Text(i) == ":=";
   for (Statement*& statement : parsed->statements) {
     const bool touched_before = context.active;
     context.active = false;
@@ -351,11 +352,11 @@ std::shared_ptr<const Plan> Planner::PlanPrepared(const Snapshot& snapshot, cons
 
 // Whoever holds a text while others are planned has it where none of theirs can be.
 absl::Status Planner::RenderTo(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
-                               const std::vector<uint64_t>& keys, std::string* out) {
+                               const std::vector<uint64_t>& keys, bool guarded, std::string* out) {
   const TokenList& tokens = impl_->tokens;
   if (!sql.empty() && tokens.source.data() == sql.data() && tokens.source.size() == sql.size() && impl_->lexed_mode == facts.sql_mode && impl_->lexed_charset == facts.charset)
-    return RenderTokens(plan, tokens, keys, out);
-  absl::StatusOr<std::string> text = Render(plan, facts, dialect, sql, keys);
+    return RenderTokens(plan, tokens, keys, guarded, out);
+  absl::StatusOr<std::string> text = Render(plan, facts, dialect, sql, keys, guarded);
   if (text.ok()) *out += *text;
   return text.status();
 }

@@ -73,6 +73,8 @@ inline constexpr char kRowVariable[] = "crossfade_row";
 bool IsPastRange(uint16_t code, std::string_view message);
 // … to a statement whose plan says `no_way_back`, if it refuses a row for that.
 bool IsPastAllNumbers(uint16_t code, std::string_view message);
+// … of the guarded text of a plan, where a parent was not found.
+bool IsMissingParent(uint16_t code, std::string_view message);
 
 // Where the value of a '?' in the rewritten text comes from.
 struct ParamSource {
@@ -103,7 +105,8 @@ struct Plan {
 
   // The edits, in tokens of the client's text so that a cached plan fits any text of the same shape:
   // replace tokens [begin, end) by `text`, in which "\x01<n>\x02" stands for token n of the source verbatim
-  // "\x03<n>\x02" for key slot n, and "\x05<n>\x02" for the rows of target n of `image`.
+  // "\x03<n>\x02" for key slot n, and "\x05<n>\x02" for the rows of target n of `image`. What stands between \x06 and \x07 is
+  // of the guarded text alone.
   struct Edit { uint32_t begin = 0, end = 0; std::string text; };
   std::vector<Edit> edits;        // ascending, not overlapping; begin == end inserts behind the token before begin
   std::vector<ReplyEdit> replies;  // the server's replies are to be changed so
@@ -112,6 +115,10 @@ struct Plan {
   bool several = false;           // statements in one text
   // Where the server answers with IsPastAllNumbers, this is the reason: a new column was given what its old one does not give back.
   std::string no_way_back;
+  // MariaDB: a row whose parent is not there when it is looked up may find it there when the foreign key is checked, which then would be
+  // stored with its old side alone. In the guarded text such a lookup is an error (IsMissingParent); what the server makes of the row, the other
+  // text tells. kMayPass: which may be nothing, with IGNORE, ON DUPLICATE KEY UPDATE, or in an UPDATE that leaves the reference as it is.
+  enum Guard : uint8_t { kUnguarded, kFails, kMayPass } guard = kUnguarded;
   bool Ranged() const;            // key_slots has a range
 };
 
@@ -139,7 +146,7 @@ class Planner {
 
   // As Render below, appended to `*out`. A text that was the last to be planned here is not lexed again.
   absl::Status RenderTo(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
-                        const std::vector<uint64_t>& keys, std::string* out);
+                        const std::vector<uint64_t>& keys, bool guarded, std::string* out);
 
   // Of the plan cache; from any thread.
   uint64_t hits() const;
@@ -152,9 +159,10 @@ class Planner {
 };
 
 // The text to send. `keys`: one for each of plan.key_slots (ignored for a prepared plan, whose slots are '?').
-// Needs the same sql and facts the plan was asked with; Internal if they do not fit the plan.
+// Needs the same sql and facts the plan was asked with; Internal if they do not fit the plan. `guarded`: see Plan::guard; for those
+// who look for that error alone.
 absl::StatusOr<std::string> Render(const Plan& plan, const SessionFacts& facts, const Dialect& dialect,
-                                   std::string_view sql, const std::vector<uint64_t>& keys);
+                                   std::string_view sql, const std::vector<uint64_t>& keys, bool guarded = false);
 
 // Only the cohort bits of migrations in cutover follow the ticket (0 to 9,999: < percent * 100 is new);
 // in retire and contract every session is new, before cutover none is.

@@ -172,9 +172,10 @@ std::vector<std::string> Rows(Context& context, Reader& reader, Insert& insert, 
     std::vector<SelfRow>& self = selves[&addition - additions.data()];
     if (!self.empty()) {
       self[row].new_key = own[key].at(row);
-      return SelfReferenceOfRow(context, target.table, *addition.column, self[row], {self.begin(), self.begin() + static_cast<long>(row)}, insert.replace);
+      return SelfReferenceOfRow(context, target.table, *addition.column, self[row], {self.begin(), self.begin() + static_cast<long>(row)}, insert.replace, GuardOf(insert));
     }
-    return context.LookupToStore(target.table, *addition.column, QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name));
+    const std::string ro = QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name);
+    return context.LookupToStore(target.table, *addition.column, ro, ro, GuardOf(insert));
   };
 
   std::vector<std::string> added;
@@ -260,6 +261,11 @@ void ListForDefaults(Context& context, const Insert& insert, const MigratingTabl
 }
 
 }  // namespace
+
+Plan::Guard GuardOf(const Insert& insert) {
+  if (!insert.returning.empty()) return Plan::kUnguarded;
+  return insert.on_duplicate.empty() ? Plan::kFails : Plan::kMayPass;
+}
 
 void RuleInsert(Context& context, Reader& reader, Statement& statement) {
   Insert& insert = *statement.insert;

@@ -55,6 +55,10 @@ bool IsPastRange(uint16_t code, std::string_view message) {
   return message.empty() || (message.find("row_number()") != std::string_view::npos || message.find(kRowVariable) != std::string_view::npos);
 }
 
+bool IsMissingParent(uint16_t code, std::string_view message) {
+  return code == kOutOfRange && (message.empty() || message.find(kMissingParent) != std::string_view::npos);
+}
+
 void NumberRows(Context& context, Insert& insert, const MigratingTable& table, const KeyColumn& column, size_t width) {
   const Key& key = *column.key;
   Query& query = *insert.query;

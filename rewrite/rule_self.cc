@@ -39,7 +39,7 @@ std::string SelfLookup(Context& context, Reader& reader, const MigratingTable& t
 }
 
 std::string SelfReferenceOfRow(Context& context, const MigratingTable& table, const KeyColumn& column, const SelfRow& row, const std::vector<SelfRow>& before,
-                               bool replace) {
+                               bool replace, Plan::Guard guard) {
   const std::string t = QuoteName(table.name) + ".";
   const std::string ro = t + QuoteName(column.old_name);
   const Key& key = *column.key;
@@ -64,16 +64,17 @@ std::string SelfReferenceOfRow(Context& context, const MigratingTable& table, co
   const Column* number = table.table != nullptr ? table.table->FindColumn(key.spec->old_column) : nullptr;
   if (!replace && number != nullptr && number->auto_increment && context.dialect.flavor == Flavor::kMariaDb)
     cases += fmt::format(", IF({} IS NULL, NULL, {}{})", ro, t, QuoteName(key.spec->new_column));
+  const std::string missing = replace && key.filling ? "" : context.IfMissing(table, column, ro, guard);
   std::string text;
   if (replace) {
-    text = fmt::format("COALESCE({}, {}", cases, lookup);
+    text = fmt::format("COALESCE({}, {}{}", cases, lookup, missing);
   } else if (key.filling) {
     // A row that is there and waits for its number keeps waiting: IGNORE and ON DUPLICATE KEY UPDATE leave it as it is.
     const std::string column = fmt::format("{}.{}", context.alias, QuoteName(key.spec->new_column));
     lookup.replace(lookup.find(column), column.size(), fmt::format("COALESCE({}, {})", column, key.nothing));
-    text = fmt::format("NULLIF(COALESCE({}, {}), {}", lookup, cases, key.nothing);
+    text = fmt::format("NULLIF(COALESCE({}, {}{}), {}", lookup, cases, missing, key.nothing);
   } else {
-    text = fmt::format("COALESCE({}, {}", lookup, cases);
+    text = fmt::format("COALESCE({}, {}{}", lookup, cases, missing);
   }
   const Column* stored = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
   return text + (stored == nullptr || stored->nullable ? ")" : ", " + key.nothing + ")");

@@ -123,7 +123,9 @@ struct SelfRow {
 };
 // … of a row of INSERT or REPLACE, which may refer to itself and to those before it.
 std::string SelfReferenceOfRow(Context& context, const MigratingTable& table, const KeyColumn& column, const SelfRow& row, const std::vector<SelfRow>& before,
-                               bool replace);
+                               bool replace, Plan::Guard guard);
+// Of an INSERT or REPLACE. One whose reply begins with its columns cannot be taken back.
+Plan::Guard GuardOf(const Insert& insert);
 
 // DELETE IGNORE of a parent, UPDATE IGNORE of its key.
 void CheckIgnored(Context& context, const MigratingTable& parent, bool deletes);

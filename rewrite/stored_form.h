@@ -24,6 +24,8 @@ bool Holds(const Column& wide, const Column& narrow);
 // With anything above zero added it is too large for a BIGINT UNSIGNED: an error that neither IGNORE nor a lax sql_mode turns into a
 // warning (tried on both engines). See IsPastAllNumbers.
 inline constexpr char kPastAllNumbers[] = "18446744073709551615";
+// … of a reference that finds no parent; see Plan::guard.
+inline constexpr char kMissingParent[] = "18446744073709551615 + (3 +";
 // That error, as an expression. It names a column, so that it is none before the row is there.
 std::string Overflow(const std::string& column);
 // `value` where the condition holds, else that error.

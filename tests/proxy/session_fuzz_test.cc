@@ -154,7 +154,7 @@ class SessionFuzz {
     // A session whose backend stopped within a reply ends with it, after the five seconds that peers wait.
     // The bystander's would end likewise, were it silent for so long.
     for (int i = 0; i < 2000 && proxy_.server().connections() > 1; ++i) {
-      if (i % 50 == 0) EXPECT_TRUE(bystander.SendMessage("\x03still here", 0) && bystander.ReceiveFrame());
+      if (i % 50 == 0) { EXPECT_TRUE(bystander.SendMessage("\x03still here", 0) && bystander.ReceiveFrame()); }
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     EXPECT_EQ(proxy_.server().connections(), 1u);

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// MariaDB looks at a foreign key when the row is stored, which may be long behind the moment in which its new reference was looked up: the
+// row waits for another with the same unique key, and meanwhile somebody commits its parent. So that it is not stored with its old side
+// alone, a lookup that finds no parent fails (rewrite::Plan::guard). The text without that, in a transaction or behind a savepoint, then
+// tells what the server says. An error, as a rule, which is the reply. If it says nothing, the parent has come: what was stored is taken back, and
+// the guarded text runs again.
+#include "proxy/guarded_statement.h"
+
+#include "fmt/format.h"
+#include "protocol/codec.h"
+#include "proxy/prepared_statement.h"
+#include "proxy/session.h"
+
+namespace crossfade::proxy {
+using protocol::Command;
+using protocol::ReplyTracker;
+
+namespace {
+
+constexpr size_t kMostReply = 1 << 20;  // bytes, to an INSERT, REPLACE or UPDATE
+constexpr char kParentCame[] = "crossfade: the parent of a row came and went while the row was written; try restarting transaction";
+
+}  // namespace
+
+GuardedStatement* Session::Guard(const std::shared_ptr<const rewrite::Plan>& plan) {
+  if (guarded_ == nullptr) guarded_ = std::make_unique<GuardedStatement>();
+  guarded_->plan = plan;
+  guarded_->statement = nullptr;
+  return guarded_.get();
+}
+
+// Looks at the head of the reply to the guarded text. kRelay: the reply in the backend's buffer is the client's.
+awaitable<Session::Action> Session::GuardedReply() {
+  const std::shared_ptr<const rewrite::Plan> plan = guarded_->plan;
+  Action action = kRelay;
+  for (bool again = false; action == kRelay; again = true) {
+    protocol::ErrPacket error;
+    const size_t size = co_await HeadError(&error);
+    const bool other = error.message.empty() && !no_way_back_.empty();  // servers send no message where character_set_results is UTF-16 and the like
+    if (size == 0 || other || !rewrite::IsMissingParent(error.code, error.message)) break;
+    backend_.in().Consume(size);
+    if (!again) {
+      bool stored = false;
+      action = co_await AskUnguarded(&stored);
+      if (stored) action = co_await SendGuardedAgain(true);
+      continue;
+    }
+    // It went through, but the parent is not there: nor need it be, or it has gone again.
+    if (plan->guard == rewrite::Plan::kMayPass) {
+      action = co_await SendGuardedAgain(false);
+    } else {
+      const bool sent = co_await SendError(AfterCommand(), 1205, "HY000", kParentCame);
+      action = sent ? kAnswered : kEnd;
+    }
+    break;
+  }
+  guarded_->plan.reset();
+  co_return action;
+}
+
+// Puts one of the statement's texts into outgoing_. kRelay: it is to be sent. `*prepared`: the backend's number of a statement of ours to be
+// closed behind it; 0: none.
+awaitable<Session::Action> Session::BuildGuarded(bool guarded, uint32_t* prepared) {
+  GuardedStatement& its = *guarded_;
+  const rewrite::Dialect dialect = pinned_->snapshot->catalog.dialect;
+  outgoing_.clear();
+  bool fits = true;
+  if (its.statement == nullptr) {
+    const absl::StatusOr<std::string> text = rewrite::Render(*its.plan, *facts_, dialect, its.sql, its.keys, guarded);
+    if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
+    std::string command(its.head);
+    command += *text;
+    fits = protocol::AppendFrames(command, 0, &outgoing_) == command_frames_;
+  } else {
+    uint32_t id = its.id;
+    if (!guarded) {
+      const absl::StatusOr<std::string> text = rewrite::Render(*its.plan, its.statement->facts, dialect, its.statement->text, {});
+      if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
+      const bool alive = co_await HiddenPrepare(*text, &id);
+      if (!alive) co_return kEnd;
+      if (id == 0) co_return kAnswered;
+      *prepared = id;
+    }
+    its.statement->long_data = its.long_data;
+    fits = Build(its.statement, id, its.execute, its.plan.get(), its.keys);
+    its.statement->active_id = its.id;
+  }
+  if (fits) co_return kRelay;
+  outgoing_.clear();
+  co_return co_await Refuse(kNearFrame);
+}
+
+void Session::CloseHidden(uint32_t id) {
+  protocol::Writer close;
+  close.U8(static_cast<uint8_t>(Command::kStmtClose));
+  close.U32(id);
+  if (id != 0) protocol::AppendFrames(close.out(), 0, &outgoing_);
+}
+
+// kRelay: its reply is the client's.
+awaitable<Session::Action> Session::SendGuardedAgain(bool guarded) {
+  if (!StillMayGoOn(*guarded_->plan)) co_return co_await Refuse(kNoLease);
+  uint32_t prepared = 0;
+  const Action action = co_await BuildGuarded(guarded, &prepared);
+  CloseHidden(prepared);
+  if (action == kRelay) tracker_.Start(ReplyTracker::Kind::kGeneric, capabilities_, AfterCommand());
+  if (action == kRelay) tracker_.set_status(status_);
+  if (!outgoing_.empty()) (void)co_await backend_.Write(outgoing_);  // lost: the backend's last words may still be readable
+  outgoing_.clear();
+  co_return action;
+}
+
+// Runs the text that is not guarded so that it can be taken back. `*stored`: it went through, and was. Else the client has its reply.
+awaitable<Session::Action> Session::AskUnguarded(bool* stored) {
+  if (!StillMayGoOn(*guarded_->plan)) co_return co_await Refuse(kNoLease);
+  const bool own = (status_ & protocol::kStatusInTrans) == 0 && (status_ & protocol::kStatusAutocommit) != 0;
+  bool done = false;
+  bool alive = co_await HiddenStatement(own ? "SET autocommit = 0" : "SAVEPOINT crossfade_image", &done);
+  if (!alive) co_return kEnd;
+  if (!done) co_return co_await Refuse("a row's parent was not there when it was looked up, and no savepoint can be set here (as in an XA transaction) to look again");
+  uint32_t prepared = 0;
+  Action action = co_await BuildGuarded(false, &prepared);
+  if (action != kRelay) {
+    alive = co_await EndImage(own, /*savepoint=*/!own, /*keep=*/false);
+    co_return alive ? action : kEnd;
+  }
+  ImageStep step;
+  alive = co_await HiddenFrames(AfterCommand(), &step.tracker, &step.reply, kMostReply, &step.whole);
+  if (!alive) co_return kEnd;
+  *stored = !step.failed();
+  auto last = std::make_unique<LastImage>();
+  last->told = step.failed();
+  if (step.failed()) alive = co_await ShowWarnings(&last->shown);
+  if (alive) alive = co_await EndImage(own, /*savepoint=*/!own, /*keep=*/false);
+  if (!alive) co_return kEnd;
+  CloseHidden(prepared);
+  if (!outgoing_.empty()) (void)co_await backend_.Write(outgoing_);
+  outgoing_.clear();
+  if (*stored) co_return kAnswered;
+  co_return co_await TellImage(step, own, {}, guarded_->plan->no_way_back, std::move(last));
+}
+
+}  // namespace crossfade::proxy

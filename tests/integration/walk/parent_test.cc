@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// References whose parent is not there when they are looked up: it never comes, as a rule, and the server says so; or somebody commits it
+// while the row waits for another with the same unique key, and the row then has both sides.
+#include <atomic>
+#include <functional>
+#include <thread>
+
+#include "tests/integration/walk/fixture.h"
+
+namespace crossfade::walk {
+namespace {
+
+using servers::Client;
+using servers::Engine;
+using servers::Reply;
+using Ask = std::function<Reply(Client&, const std::string&)>;
+
+constexpr char kMigration[] =
+    "  - name: m\n    schema: z\n    phase: observe\n    keys:\n"
+    "      - {table: p, old: o, new: {column: n, type: int unsigned}, references: [{table: r, old: ro, new: rn}]}\n"
+    "      - {table: s, old: o, new: {column: n, type: int unsigned}, references: [{table: s, old: ro, new: rn}]}\n";
+constexpr char kWrong[] = "(SELECT COUNT(*) FROM z.r LEFT JOIN z.p ON p.o = r.ro WHERE NOT (r.rn <=> p.n)) + (SELECT COUNT(*) FROM z.s AS a LEFT JOIN z.s AS b ON b.o = a.ro WHERE NOT (a.rn <=> b.n))";
+
+class ParentTest : public WalkFixture {
+ protected:
+  void SetUp() override {
+    StartServer();
+    for (const char* schema : {"z", "d"}) {
+      Do(fmt::format("CREATE DATABASE {}", schema));
+      Do(fmt::format("CREATE TABLE {}.p (o varchar(20) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, v int)", schema));
+      Do(fmt::format("CREATE TABLE {}.r (id int PRIMARY KEY, u int UNIQUE, ro varchar(20) CHARACTER SET ascii COLLATE ascii_bin, w int, CONSTRAINT f FOREIGN KEY (ro) REFERENCES p (o))", schema));
+      Do(fmt::format("CREATE TABLE {}.s (o varchar(20) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, u int UNIQUE, ro varchar(20) CHARACTER SET ascii COLLATE ascii_bin, CONSTRAINT g FOREIGN KEY (ro) REFERENCES s (o))", schema));
+      Do(fmt::format("INSERT INTO {}.p VALUES ('here', 1)", schema));
+      Do(fmt::format("INSERT INTO {}.s VALUES ('root', 0, NULL), ('wall', 65000, NULL)", schema));
+      Do(fmt::format("INSERT INTO {}.r VALUES (1, 1, 'here', 0), (2, 2, NULL, 0)", schema));
+    }
+    StartProxy(kMigration, "  control_poll: 50ms\n", "z");
+  }
+  Client Connect(bool proxied) {
+    auto client = Client::Connect({.port = proxied ? proxy_->port() : server_->port(), .database = proxied ? "z" : "d"});
+    EXPECT_TRUE(client.ok()) << client.status();
+    return *std::move(client);
+  }
+  // What the application sees of a reply, wherever its tables are.
+  static std::string Told(const Reply& reply) {
+    std::string message = reply.message;
+    for (size_t at = 0; (at = message.find("`z`", at)) != std::string::npos;) message.replace(at, 3, "`d`");
+    return fmt::format("{} {} affected {} warnings {}", reply.error, message, reply.affected, reply.warnings);
+  }
+  static std::string Table(const Reply& reply) {
+    std::string text = Told(reply);
+    for (const auto& row : reply.rows)
+      for (const auto& cell : row) text += "|" + cell.value_or("NULL");
+    for (size_t at = 0; (at = text.find("`z`", at)) != std::string::npos;) text.replace(at, 3, "`d`");
+    return text;
+  }
+  static Reply AsText(Client& client, const std::string& sql) { return client.Query(sql); }
+  static Reply Prepared(Client& client, const std::string& sql) { return client.Execute(sql, {}); }
+};
+
+// No reply differs, nothing of the statement stays, and what was before it in the transaction does.
+TEST_P(ParentTest, OneThatIsNotThereIsWhatTheServerSays) {
+  for (const char* phase : {"dual_write", "verify", "cutover"}) {
+    WalkTo("m", phase, std::string(phase) == "cutover" ? 100 : -1);
+    for (const char* level : {"READ COMMITTED", "REPEATABLE READ"}) {
+      for (const Ask& ask : {Ask(&AsText), Ask(&Prepared)}) {
+        for (const bool open : {false, true}) {
+          Client own = Connect(false), proxied = Connect(true), old_side = Connect(false);
+          ASSERT_TRUE(old_side.Query("USE z").ok());
+          for (const char* sql : {
+                   "INSERT INTO r VALUES (10, 10, 'gone', 0)",
+                   "INSERT INTO r (id, u, ro) VALUES (10, 10, 'here'), (11, 11, 'gone')",
+                   "INSERT INTO r (id, u, ro) VALUES (10, 1, 'gone')",  // and a duplicate key
+                   "INSERT INTO r (id, u, ro) VALUES (10, 10, 'here'), (10, 11, 'gone')",
+                   "INSERT INTO r SET id = 12, u = 12, ro = CONCAT('go', 'ne')",
+                   "INSERT IGNORE INTO r (id, u, ro) VALUES (13, 13, 'gone'), (14, 14, 'here'), (15, 15, NULL)",
+                   "DELETE FROM r WHERE id > 9",
+                   "INSERT INTO r (id, u, ro) VALUES (1, 1, 'gone') ON DUPLICATE KEY UPDATE w = w + 1",
+                   "INSERT INTO r (id, u, ro) VALUES (1, 1, 'gone') ON DUPLICATE KEY UPDATE ro = VALUES(ro)",
+                   "INSERT INTO r (id, u, ro) VALUES (20, 20, 'gone') ON DUPLICATE KEY UPDATE w = 9",
+                   "REPLACE INTO r VALUES (2, 2, 'gone', 5)",
+                   "INSERT INTO r (id, u, ro) SELECT 30, 30, 'gone'",
+                   "UPDATE r SET ro = 'gone' WHERE id = 1",
+                   "UPDATE IGNORE r SET ro = 'gone', w = w + 1 WHERE id = 1",
+                   "UPDATE r SET ro = CONCAT('go', 'ne'), w = 7 ORDER BY id",
+                   "UPDATE r JOIN d.p AS other ON other.o = 'here' SET r.ro = 'gone' WHERE r.id = 1",
+                   "INSERT INTO s VALUES ('x', 1, 'gone')",
+                   "INSERT INTO s VALUES ('y', 2, 'y')",
+                   "INSERT INTO s VALUES ('x', 0, 'gone')",
+                   "DELETE FROM s WHERE o = 'y'",
+               }) {
+            SCOPED_TRACE(fmt::format("{}, {}, {}, {}: {}", phase, level, open ? "in a transaction" : "alone", ask.target<Reply (*)(Client&, const std::string&)>() != nullptr && *ask.target<Reply (*)(Client&, const std::string&)>() == &AsText ? "text" : "prepared", sql));
+            for (Client* client : {&own, &proxied}) {
+              ASSERT_TRUE(client->Query(fmt::format("SET SESSION TRANSACTION ISOLATION LEVEL {}", level)).ok());
+              if (open) { ASSERT_TRUE(client->Query("BEGIN").ok()); }
+              if (open) { ASSERT_TRUE(client->Query("UPDATE r SET w = w + 100 WHERE id = 2").ok()); }
+            }
+            const Reply direct = ask(own, sql), through = ask(proxied, sql);
+            EXPECT_EQ(Told(direct), Told(through));
+            if (direct.error != 0 || direct.warnings != 0) { EXPECT_EQ(Table(own.Query("SHOW WARNINGS")), Table(proxied.Query("SHOW WARNINGS"))); }
+            const char* state = "SELECT @@autocommit, (SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = CONNECTION_ID() AND trx_rows_modified > 0)";
+            EXPECT_EQ(Table(own.Query(state)), Table(proxied.Query(state)));
+            if (open) { EXPECT_TRUE(own.Query("COMMIT").ok() && proxied.Query("COMMIT").ok()); }
+            for (const char* rows : {"SELECT id, u, ro, w FROM r ORDER BY id", "SELECT o, u, ro FROM s ORDER BY o"}) EXPECT_EQ(Table(own.Query(rows)), Table(old_side.Query(rows)));
+          }
+        }
+      }
+    }
+    EXPECT_EQ(One(fmt::format("SELECT {}", kWrong)), "0");
+  }
+}
+
+// MariaDB looks at the foreign key behind the wait. (MySQL does so before it: the row is refused.)
+TEST_P(ParentTest, OneThatIsCommittedWhileTheRowWaitsIsReferredToByBothSides) {
+  int number = 0;
+  for (const char* phase : {"dual_write", "verify", "cutover"}) {
+    WalkTo("m", phase, std::string(phase) == "cutover" ? 100 : -1);
+    for (const Ask& ask : {Ask(&AsText), Ask(&Prepared)}) {
+      for (const bool open : {false, true}) {
+        struct Case { const char *hold, *sql, *parent; };
+        for (const Case& each : {
+                 Case{"INSERT INTO z.r (id, u) VALUES (5, 50)", "INSERT INTO r (id, u, ro) VALUES (5, 51, 'late')", "INSERT INTO p VALUES ('late', 1)"},
+                 Case{"INSERT INTO z.r (id, u) VALUES (4, 51)", "INSERT INTO r (id, u, ro) VALUES (6, 60, 'here'), (5, 51, 'late')", "INSERT INTO p VALUES ('late', 1)"},
+                 Case{"INSERT INTO z.r (id, u) VALUES (4, 51)", "INSERT INTO r (id, u, ro) SELECT 5, 51, 'late'", "INSERT INTO p VALUES ('late', 1)"},
+                 Case{"INSERT INTO z.r (id, u) VALUES (5, 50)", "INSERT INTO r (id, u, ro) VALUES (5, 51, 'late') ON DUPLICATE KEY UPDATE ro = 'late'", "INSERT INTO p VALUES ('late', 1)"},
+                 Case{"INSERT INTO z.r (id, u) VALUES (5, 50)", "INSERT IGNORE INTO r (id, u, ro) VALUES (5, 51, 'late')", "INSERT INTO p VALUES ('late', 1)"},
+                 Case{"INSERT INTO z.r (id, u) VALUES (5, 50)", "REPLACE INTO r (id, u, ro) VALUES (5, 51, 'late')", "INSERT INTO p VALUES ('late', 1)"},
+                 Case{"INSERT INTO z.r (id, u) VALUES (5, 50)", "UPDATE r SET u = 50, ro = 'late' WHERE id = 2", "INSERT INTO p VALUES ('late', 1)"},
+                 Case{"INSERT INTO z.s (o, u, n) VALUES ('other', 70{0}, 7000{0})", "INSERT INTO s (o, u, ro) VALUES ('child{0}', 70{0}, 'late')", "INSERT INTO s (o, u) VALUES ('late', 6{0})"},
+             }) {
+          // A name of its own each time: rows that were deleted a moment ago may still be locked.
+          const std::string late = fmt::format("late{}", ++number);
+          const auto with = [&](std::string text) {
+            for (size_t at = 0; (at = text.find("late", at)) != std::string::npos; at += late.size()) text.replace(at, 4, late);
+            for (size_t at = 0; (at = text.find("{0}", at)) != std::string::npos;) text.replace(at, 3, fmt::format("{:03}", number));
+            return text;
+          };
+          const std::string sql = with(each.sql);
+          SCOPED_TRACE(fmt::format("{}, {}: {}", phase, open ? "in a transaction" : "alone", sql));
+          Client holder = Connect(false), writer = Connect(true), parent = Connect(true);
+          ASSERT_TRUE(holder.Query("BEGIN").ok());
+          ASSERT_TRUE(holder.Query(with(each.hold)).ok());
+          ASSERT_TRUE(writer.Query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").ok());
+          if (open) { ASSERT_TRUE(writer.Query("BEGIN").ok()); }
+          if (open) { ASSERT_TRUE(writer.Query("UPDATE r SET w = w + 1 WHERE id = 1").ok()); }
+          Reply written;
+          std::atomic<bool> ended = false;
+          std::thread waiting([&] {
+            written = ask(writer, sql);
+            ended = true;
+          });
+          while (!ended && One("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") == "0") std::this_thread::sleep_for(std::chrono::milliseconds(120));
+          if (GetParam() == Engine::kMariaDb) { EXPECT_FALSE(ended) << written.message; }
+          const Reply came = parent.Query(with(each.parent));
+          EXPECT_TRUE(came.ok()) << came.message;
+          EXPECT_TRUE(holder.Query("ROLLBACK").ok());
+          waiting.join();
+          EXPECT_TRUE(written.ok() || (GetParam() == Engine::kMySql && written.error == 1452)) << written.message;
+          if (open) { EXPECT_TRUE(writer.Query("COMMIT").ok()); }
+          EXPECT_EQ(One(fmt::format("SELECT {}", kWrong)), "0");
+          if (GetParam() == Engine::kMariaDb) { EXPECT_EQ(One(with("SELECT (SELECT COUNT(*) FROM z.r WHERE ro = 'late') + (SELECT COUNT(*) FROM z.s WHERE ro = 'late')")), "1"); }
+          Do("UPDATE z.r SET ro = NULL, rn = NULL, u = 2 WHERE id = 2");
+          Do("DELETE FROM z.r WHERE id > 3");
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, ParentTest, testing::Values(Engine::kMariaDb, Engine::kMySql), EngineOf);
+
+}  // namespace
+}  // namespace crossfade::walk
