@@ -313,8 +313,14 @@ awaitable<void> Session::Serve() {
       auto replied = ranged_ != nullptr ? RangeReply() : CheckedReply();
       const Action action = co_await std::move(replied);
       if (action == kEnd) co_return;
-      if (action == kAnswered) CommandDone();
-      if (action == kAnswered) continue;
+      if (action == kAnswered) {
+        CommandDone();
+        if (kill_ != Kill::kNone) {
+          const bool go_on = co_await KillSettled();
+          if (!go_on) co_return;
+        }
+        continue;
+      }
     }
     if (editor_ != nullptr && tracker_.state() == ReplyTracker::State::kMore) {
       const bool replied = co_await RelayEdited();

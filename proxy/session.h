@@ -229,7 +229,7 @@ class Session {
   awaitable<bool> ShowWarnings(std::string* reply, const char* limit = "");
   awaitable<bool> EndImage(bool own, bool savepoint, bool keep);
   awaitable<Action> ImageReply(const ImageStep& step, bool own, std::string_view committed);
-  awaitable<Action> TellImage(const ImageStep& step, bool own, const std::string& committed, const std::string& no_way_back, std::unique_ptr<LastImage> last);
+  awaitable<Action> TellImage(const ImageStep& step, bool own, const std::string& committed, const std::string& no_way_back, std::unique_ptr<LastImage>* last);
   awaitable<Action> AfterImage(std::string_view payload);
 
   // session_guard.cc

@@ -128,16 +128,21 @@ awaitable<Session::Action> Session::AskUnguarded(bool* stored) {
   alive = co_await HiddenFrames(AfterCommand(), &step.tracker, &step.reply, kMostReply, &step.whole);
   if (!alive) co_return kEnd;
   *stored = !step.failed();
-  auto last = std::make_unique<LastImage>();
-  last->told = step.failed();
-  if (step.failed()) alive = co_await ShowWarnings(&last->shown);
-  if (alive) alive = co_await EndImage(own, /*savepoint=*/!own, /*keep=*/false);
+  std::unique_ptr<LastImage> last;
+  if (own && step.failed()) {
+    last = std::make_unique<LastImage>();
+    last->told = true;
+    alive = co_await ShowWarnings(&last->shown);
+  }
+  // In a transaction of the client's a statement that failed has left nothing, and what there is to ask of it stays: the savepoint too.
+  if (alive && (own || *stored)) alive = co_await EndImage(own, /*savepoint=*/!own, /*keep=*/false);
   if (!alive) co_return kEnd;
   CloseHidden(prepared);
   if (!outgoing_.empty()) (void)co_await backend_.Write(outgoing_);
   outgoing_.clear();
   if (*stored) co_return kAnswered;
-  co_return co_await TellImage(step, own, {}, guarded_->plan->no_way_back, std::move(last));
+  const std::string nothing;
+  co_return co_await TellImage(step, own, nothing, guarded_->plan->no_way_back, &last);
 }
 
 }  // namespace crossfade::proxy

@@ -249,19 +249,19 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
   }
   if (alive) alive = co_await EndImage(own, savepoint, good);
   if (!alive) co_return kEnd;
-  co_return co_await TellImage(step, own, state, plan->no_way_back, std::move(last));
+  co_return co_await TellImage(step, own, state, plan->no_way_back, &last);
 }
 
 // The reply, and what can be asked of it afterwards.
-awaitable<Session::Action> Session::TellImage(const ImageStep& step, bool own, const std::string& committed, const std::string& no_way_back, std::unique_ptr<LastImage> last) {
+awaitable<Session::Action> Session::TellImage(const ImageStep& step, bool own, const std::string& committed, const std::string& no_way_back, std::unique_ptr<LastImage>* last) {
   protocol::ErrPacket error;
   if (step.failed() && !no_way_back.empty() && protocol::ParseErr(step.tracker.last_packet(), capabilities_, &error) && rewrite::IsPastAllNumbers(error.code, error.message)) {
     co_return co_await Refuse(no_way_back);
   }
   const Action action = co_await ImageReply(step, own, committed);
   if (action == kEnd) co_return kEnd;
-  SetStatus(tracker_.status(), &last->shown);
-  last_image_ = std::move(last);
+  if (*last != nullptr) SetStatus(tracker_.status(), &(*last)->shown);
+  last_image_ = std::move(*last);
   co_return action;
 }
 
@@ -312,7 +312,7 @@ awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
     const ErrorCode ec = co_await client_.Write(last_image_->shown);
     co_return ec ? kEnd : kAnswered;
   }
-  co_return co_await Refuse("the statement asks what became of an UPDATE that took several steps; of these only its own reply and a plain SHOW WARNINGS tell");
+  co_return co_await Refuse("the statement asks what became of one that took several steps; of these only its own reply and a plain SHOW WARNINGS tell");
 }
 
 }  // namespace crossfade::proxy

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks the model of the epoch protocol by spin: as it is, no stale write; without the fence, and without the numbers of the
-# leases, spin finds one, or the check would show nothing. With CROSSFADE_LONG alone; 77: not run.
+# Checks the model of the epoch protocol by spin: as it is, no stale write or read; without the fence, the numbers of the leases, or
+# registration, spin finds one, or the check would show nothing. With CROSSFADE_LONG alone; 77: not run.
 set -euo pipefail
 [ -n "${CROSSFADE_LONG:-}" ] || exit 77
 command -v spin >/dev/null || { echo "spin is not installed: scripts/deps --long"; exit 77; }
@@ -35,3 +35,5 @@ echo "without an end to the old leader"
 check 1 -DLEADERS -DNO_KILL_LEADER
 echo "without the numbers of the leases"
 check 1 -DNO_TERM
+echo "without registration"
+check 1 -DNO_REGISTRATION

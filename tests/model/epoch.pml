@@ -2,16 +2,17 @@
 // The epoch protocol as a model for spin: proxies with leases, sessions that write, a leader that changes the epoch.
 // Each atomic block is one statement or transaction of the database, or one step of a process that nothing can split; between them any
 // process may stop for as long as it likes, which is what SIGSTOP, a held network and a clock that jumps come to. Names are the
-// code's: RenewLease, RegisterConnections (backfill/leases.cc, fence.cc), Published, MayWrite (proxy/), FenceLost, Drained,
+// code's: RenewLease, RegisterConnections (backfill/leases.cc, fence.cc), Published, StillMayGoOn (proxy/), FenceLost, Drained,
 // ChangeEpoch (backfill/).
 //
-// Checked: whenever a write is done in the database, its plan is of the present epoch or the one before it; and a leader whose
-// connection was ended does no step.
+// Checked: whenever a fenced statement (a write, and from `verify` on a read) is done in the database, its plan is of the present epoch or the one
+// before it; and a leader whose connection was ended does no step. A write also looks at its proxy's clock, a read does not: the model
+// leaves that out, so what holds here holds for both.
 //   spin -a epoch.pml && cc -O2 -o pan pan.c && ./pan -E -m1000000
 // One proxy has every trouble, the other is well. By default that one leads, and the first one's session writes; -DLEADERS: both may
 // lead, and nobody writes.
 // -DNO_FENCE leaves out what FenceLost does: spin must find the stale write then. -DNO_TERM: a proxy that never hears that
-// its lease had run out; -DLEADERS -DNO_KILL_LEADER: the lock is taken over without an end to the old leader's connections.
+// its lease had run out; -DNO_REGISTRATION: statements that do not wait for their connection to be registered, as reads once did; -DLEADERS -DNO_KILL_LEADER: the lock is taken over without an end to the old leader's connections.
 
 #define PROXIES 2
 #ifndef LAST
@@ -67,7 +68,7 @@ proctype Keeper(byte p) {
   od
 }
 
-/* One session: its connection, and its statements that write to a migrating table. */
+/* One session: its connection, and its statements that write to a migrating table, or read one whose sides part (IsFenced). */
 proctype Session(byte p) {
   bool fits;
   do
@@ -88,8 +89,12 @@ proctype Session(byte p) {
         }
      :: else
      fi;
-     /* MayWrite: it looks at its clock and its fence, and may then be stopped. */
+     /* StillMayGoOn: it looks at its fence, and may then be stopped. */
+#ifndef NO_REGISTRATION
      atomic { fits = registered[p] && fence[p] != 0 && pinned[p] >= fence[p] }
+#else
+     atomic { fits = fence[p] != 0 && pinned[p] >= fence[p] }
+#endif
      if
      :: fits ->
         atomic {                                                          /* the statement, in the server */

@@ -21,7 +21,7 @@ constexpr Known kKnown[] = {
     {"several rows of a table that refers to itself", ""},
     {"is computed, in a table that refers to itself", ""},
     {"an UPDATE of several tables moves rows that are being copied", "update"},
-    {"an UPDATE that took several steps", "control"},
+    {"what became of one that took several steps", "control"},
     {"an UPDATE of several tables assigns", "update join"},
     {", which is retired; name the columns", ""},
     {" is retired; read ", ""},
