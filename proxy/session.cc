@@ -309,7 +309,19 @@ awaitable<void> Session::Serve() {
       // Else: the backend's last words may still be readable.
     }
     outgoing_.clear();
-    if (ranged_ != nullptr || !no_way_back_.empty() || (guarded_ != nullptr && guarded_->plan != nullptr)) {
+    Stream::ReadResult read;
+    bool looked = ranged_ != nullptr || !no_way_back_.empty();
+    if (guarded_ != nullptr && guarded_->plan != nullptr && !looked) {
+      if (backend_.plain() && backend_.in().empty()) {
+        auto receive = backend_.Receive();
+        read = co_await std::move(receive);
+      }
+      // No error, as a rule.
+      const std::string_view head = backend_.in().data();
+      looked = head.size() <= protocol::kFrameHeader || static_cast<uint8_t>(head[protocol::kFrameHeader]) == 0xFF;
+      if (!looked) guarded_->plan.reset();
+    }
+    if (looked) {
       auto replied = ranged_ != nullptr ? RangeReply() : CheckedReply();
       const Action action = co_await std::move(replied);
       if (action == kEnd) co_return;
@@ -327,8 +339,9 @@ awaitable<void> Session::Serve() {
       if (!replied) co_return;
     }
     if (tracker_.state() == ReplyTracker::State::kMore) {
-      Stream::ReadResult read;
-      if (backend_.plain() && backend_.in().empty()) {
+      if (looked && backend_.in().empty()) {
+        read = co_await backend_.ReadMore();  // whoever looked has met its end, which a socket tells those who wait only once
+      } else if (backend_.plain() && backend_.in().empty()) {
         auto receive = backend_.Receive();
         read = co_await std::move(receive);
       } else if (backend_.in().empty()) {

@@ -83,7 +83,7 @@ awaitable<Session::Action> Session::BuildGuarded(bool guarded, uint32_t* prepare
     }
     its.statement->long_data = its.long_data;
     fits = Build(its.statement, id, its.execute, its.plan.get(), its.keys);
-    its.statement->active_id = its.id;
+    if (!guarded) its.statement->active_id = its.statement->id;  // no cursor is open
   }
   if (fits) co_return kRelay;
   outgoing_.clear();

@@ -148,7 +148,7 @@ std::string Context::IfMissing(const MigratingTable& table, const KeyColumn& col
     return i < foreign.columns.size() && NameEq(foreign.ref_table, column.key->spec->table) && NameEq(foreign.ref_columns[i], column.key->spec->old_column);
   };
   if (!std::any_of(table.table->foreign_keys.begin(), table.table->foreign_keys.end(), checks)) return "";
-  plan->guard = std::max(plan->guard, ignore ? Plan::kMayPass : guard);
+  plan->guard = std::max(plan->guard, guard);
   return fmt::format("\x06, CASE WHEN {0} IS NOT NULL THEN {1} ISNULL({0})) END\x07", ro, kMissingParent);
 }
 

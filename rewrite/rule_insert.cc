@@ -172,10 +172,10 @@ std::vector<std::string> Rows(Context& context, Reader& reader, Insert& insert, 
     std::vector<SelfRow>& self = selves[&addition - additions.data()];
     if (!self.empty()) {
       self[row].new_key = own[key].at(row);
-      return SelfReferenceOfRow(context, target.table, *addition.column, self[row], {self.begin(), self.begin() + static_cast<long>(row)}, insert.replace, GuardOf(insert));
+      return SelfReferenceOfRow(context, target.table, *addition.column, self[row], {self.begin(), self.begin() + static_cast<long>(row)}, insert.replace, GuardOf(context, insert, target.table, row));
     }
     const std::string ro = QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name);
-    return context.LookupToStore(target.table, *addition.column, ro, ro, GuardOf(insert));
+    return context.LookupToStore(target.table, *addition.column, ro, ro, GuardOf(context, insert, target.table, row));
   };
 
   std::vector<std::string> added;
@@ -262,9 +262,12 @@ void ListForDefaults(Context& context, const Insert& insert, const MigratingTabl
 
 }  // namespace
 
-Plan::Guard GuardOf(const Insert& insert) {
+Plan::Guard GuardOf(const Context& context, const Insert& insert, const MigratingTable& table, size_t row) {
   if (!insert.returning.empty()) return Plan::kUnguarded;
-  return insert.on_duplicate.empty() ? Plan::kFails : Plan::kMayPass;
+  const bool may_pass = context.ignore || !insert.on_duplicate.empty();
+  const bool numbered = table.table == nullptr || std::any_of(table.table->columns.begin(), table.table->columns.end(), [](const Column& column) { return column.auto_increment; });
+  if (numbered && (may_pass || row != 0 || insert.query != nullptr)) return Plan::kUnguarded;
+  return may_pass ? Plan::kMayPass : Plan::kFails;
 }
 
 void RuleInsert(Context& context, Reader& reader, Statement& statement) {

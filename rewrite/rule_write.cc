@@ -66,7 +66,7 @@ void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const 
   const std::string rn = table + QuoteName(column.new_name), ro = table + QuoteName(column.old_name);
   std::string lookup;
   if (RefersToItself(*source.table, column) && context.OnlyDerived(key)) lookup = SelfAssigned(context, reader, *source.table, column, value, scope, use, aliased);
-  else lookup = context.LookupToStore(*source.table, column, ro, ro, use.insert != nullptr ? GuardOf(*use.insert) : Plan::kMayPass);
+  else lookup = context.LookupToStore(*source.table, column, ro, ro, use.insert != nullptr ? GuardOf(context, *use.insert, *source.table, 0) : Plan::kMayPass);
   const uint32_t last = assignment.span.end - 1;
   context.Note("writes both sides of the reference");
   const std::optional<size_t> aliased_column = RowAliasColumn(value, use);

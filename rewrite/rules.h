@@ -124,8 +124,9 @@ struct SelfRow {
 // … of a row of INSERT or REPLACE, which may refer to itself and to those before it.
 std::string SelfReferenceOfRow(Context& context, const MigratingTable& table, const KeyColumn& column, const SelfRow& row, const std::vector<SelfRow>& before,
                                bool replace, Plan::Guard guard);
-// Of an INSERT or REPLACE. One whose reply begins with its columns cannot be taken back.
-Plan::Guard GuardOf(const Insert& insert);
+// Of row `row` of an INSERT or REPLACE. One whose reply begins with its columns cannot be taken back; nor the AUTO_INCREMENT numbers that were given out
+// before the error: none, if it is that of the first row.
+Plan::Guard GuardOf(const Context& context, const Insert& insert, const MigratingTable& table, size_t row);
 
 // DELETE IGNORE of a parent, UPDATE IGNORE of its key.
 void CheckIgnored(Context& context, const MigratingTable& parent, bool deletes);
