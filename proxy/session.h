@@ -13,7 +13,7 @@
 //   session_bulk.cc      MariaDB's bulk execution of them
 //   session_range.cc     INSERT … SELECT whose rows are numbered from a range of new keys
 //   session_image.cc     an UPDATE in steps, whose new side is made of the rows as they are stored (strategy B)
-//   session_guard.cc     what becomes of a row whose parent is not there when it is looked up (MariaDB)
+//   session_guard.cc     what becomes of a row whose parent is not there when it is looked up
 //   session_hidden.cc    replies that are changed: what a migration added to the schema is left out
 //   session_dynamic.cc   PREPARE and EXECUTE as SQL
 //   session_compare.cc   reads run on both sides and compared
@@ -220,6 +220,7 @@ class Session {
   // What a statement in steps left to be told, beyond its reply.
   struct LastImage {
     bool told = false;  // it failed, or warned
+    bool said = false;  // the server's diagnostics are those of its error, but for the message
     bool kept = false;  // a statement that names no table is under way: MariaDB keeps the diagnostics, if it has none of its own
     std::string shown;  // the reply to SHOW WARNINGS; empty: not known
   };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// MariaDB looks at a foreign key when the row is stored, which may be long behind the moment in which its new reference was looked up: the
+// A server looks at a foreign key when the row is stored, which may be long behind the moment in which its new reference was looked up: the
 // row waits for another with the same unique key, and meanwhile somebody commits its parent. So that it is not stored with its old side
 // alone, a lookup that finds no parent fails (rewrite::Plan::guard). The text without that, in a transaction or behind a savepoint, then
 // tells what the server says. An error, as a rule, which is the reply. If it says nothing, the parent has come: what was stored is taken back, and
@@ -8,6 +8,7 @@
 
 #include "fmt/format.h"
 #include "protocol/codec.h"
+#include "proxy/comparisons.h"
 #include "proxy/prepared_statement.h"
 #include "proxy/session.h"
 
@@ -115,7 +116,7 @@ awaitable<Session::Action> Session::AskUnguarded(bool* stored) {
   if (!StillMayGoOn(*guarded_->plan)) co_return co_await Refuse(kNoLease);
   const bool own = (status_ & protocol::kStatusInTrans) == 0 && (status_ & protocol::kStatusAutocommit) != 0;
   bool done = false;
-  bool alive = co_await HiddenStatement(own ? "SET autocommit = 0" : "SAVEPOINT crossfade_image", &done);
+  bool alive = co_await HiddenStatement(own ? "SET autocommit = 0" : "SAVEPOINT crossfade_image_5a8e1c", &done);
   if (!alive) co_return kEnd;
   if (!done) co_return co_await Refuse("a row's parent was not there when it was looked up, and no savepoint can be set here (as in an XA transaction) to look again");
   uint32_t prepared = 0;
@@ -137,6 +138,17 @@ awaitable<Session::Action> Session::AskUnguarded(bool* stored) {
   // In a transaction of the client's a statement that failed has left nothing, and what there is to ask of it stays: the savepoint too.
   if (alive && (own || *stored)) alive = co_await EndImage(own, /*savepoint=*/!own, /*keep=*/false);
   if (!alive) co_return kEnd;
+  // Who asks for ROW_COUNT() or @@error_count is told of the error, and not of what came behind it.
+  protocol::ErrPacket error;
+  SideResult told;
+  if (last != nullptr) ParseSide(last->shown, capabilities_, &told);
+  if (told.ok && told.rows.size() == 1 && protocol::ParseErr(step.tracker.last_packet(), capabilities_, &error) && error.sql_state.size() == 5) {
+    const std::string again = fmt::format("SIGNAL SQLSTATE '{}' SET MYSQL_ERRNO = {}", error.sql_state, error.code);
+    bool quiet = false;
+    alive = co_await HiddenStatement(again, &quiet);
+    if (!alive) co_return kEnd;
+    last->said = !quiet;
+  }
   CloseHidden(prepared);
   if (!outgoing_.empty()) (void)co_await backend_.Write(outgoing_);
   outgoing_.clear();

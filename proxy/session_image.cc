@@ -95,12 +95,12 @@ awaitable<bool> Session::EndImage(bool own, bool savepoint, bool keep) {
   if (own && alive) alive = co_await HiddenStatement("SET autocommit = 1", &done);
   // A deadlock has ended the transaction and all its savepoints: then these fail, and nothing is left to be undone. Where the transaction
   // goes on, the session ends with it, lest one side be kept alone.
-  if (!own && savepoint && !keep) alive = co_await HiddenStatement("ROLLBACK TO SAVEPOINT crossfade_image", &done);
+  if (!own && savepoint && !keep) alive = co_await HiddenStatement("ROLLBACK TO SAVEPOINT crossfade_image_5a8e1c", &done);
   if (!own && alive && !done) {
     alive = co_await LearnTransactionState();
     if (alive && (status_ & protocol::kStatusInTrans) != 0) co_return Fail("what a statement in steps had done could not be undone");
   }
-  if (!own && savepoint && alive) alive = co_await HiddenStatement("RELEASE SAVEPOINT crossfade_image", &done);
+  if (!own && savepoint && alive) alive = co_await HiddenStatement("RELEASE SAVEPOINT crossfade_image_5a8e1c", &done);
   if (own && alive && !done) co_return Fail("autocommit could not be set to what it was");
   co_return alive;
 }
@@ -195,7 +195,7 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
   std::string why = !text.ok() ? std::string(text.status().message()) : StillMayGoOn(*plan) ? "" : kNoLease;
   // What is wrong may be so before anything has begun a transaction: then nor do we.
   const bool savepoint = !own && !(wrong && (status_ & protocol::kStatusInTrans) == 0);
-  if (why.empty() && savepoint) alive = co_await HiddenStatement("SAVEPOINT crossfade_image", &done);
+  if (why.empty() && savepoint) alive = co_await HiddenStatement("SAVEPOINT crossfade_image_5a8e1c", &done);
   if (!alive) co_return kEnd;
   if (!done) why = "the UPDATE takes several steps, and no savepoint can be set here (as in an XA transaction) to take them back to";
   if (!why.empty()) {
@@ -294,14 +294,16 @@ awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
   std::string_view text;
   switch (static_cast<Command>(last_command_)) {
     case Command::kPing:
-    case Command::kStatistics: co_return kAgain;
+    case Command::kStatistics:
+    case Command::kStmtClose: co_return kAgain;
     case Command::kQuery: text = payload.substr(std::min(TextOffset(payload), payload.size())); break;
     case Command::kStmtExecute:
       if (const PreparedStatement* statement = FindPrepared(payload); statement != nullptr) text = statement->text;
       break;
     default: break;
   }
-  if (text.empty() || !AsksOfDiagnostics(text)) {
+  const bool said = last_image_->said && !ContainsWord(text, "show") && !ContainsWord(text, "diagnostics");
+  if (text.empty() || said || !AsksOfDiagnostics(text)) {
     last_image_->kept = mariadb_ && last_image_->told && !text.empty() && !MayUseTables(text);
     if (!last_image_->kept) last_image_.reset();
     co_return kAgain;

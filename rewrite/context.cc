@@ -136,7 +136,7 @@ std::string Context::LookupToStore(const MigratingTable& table, const KeyColumn&
 }
 
 std::string Context::IfMissing(const MigratingTable& table, const KeyColumn& column, const std::string& ro, Plan::Guard guard) {
-  if (dialect.flavor != Flavor::kMariaDb || guard == Plan::kUnguarded || !alone || wrapped || assigns || !facts.foreign_key_checks || table.table == nullptr) return "";
+  if (guard == Plan::kUnguarded || !alone || wrapped || assigns || !facts.foreign_key_checks || table.table == nullptr) return "";
   // Where the new column has its foreign key already, that refuses the row.
   const Column* stored = table.table->FindColumn(column.new_name);
   if (stored == nullptr || !stored->nullable || stored->type_class == TypeClass::kOther) return "";
@@ -149,11 +149,17 @@ std::string Context::IfMissing(const MigratingTable& table, const KeyColumn& col
   };
   if (!std::any_of(table.table->foreign_keys.begin(), table.table->foreign_keys.end(), checks)) return "";
   plan->guard = std::max(plan->guard, guard);
-  return fmt::format("\x06, CASE WHEN {0} IS NOT NULL THEN {1} ISNULL({0})) END\x07", ro, kMissingParent);
+  std::string error = fmt::format("{} ISNULL({}))", kMissingParent, ro);
+  if (FoldName(stored->type).rfind("uuid", 0) == 0) error = fmt::format("CAST({} AS CHAR)", error);  // numbers and UUIDs have no type in common
+  return fmt::format("\x06, CASE WHEN {} IS NOT NULL THEN {} END\x07", ro, error);
 }
 
 std::string Context::LookupToStore(const MigratingTable& table, const KeyColumn& column, const std::string& value, const std::string& ro, Plan::Guard guard) {
   std::string text = LookupToStore(table, column, value);
+  return Guarded(table, column, std::move(text), ro, guard);
+}
+
+std::string Context::Guarded(const MigratingTable& table, const KeyColumn& column, std::string text, const std::string& ro, Plan::Guard guard) {
   const std::string missing = IfMissing(table, column, ro, guard);
   if (missing.empty()) return text;
   if (!column.key->filling) return "\x06" "COALESCE(\x07" + text + missing + "\x06)\x07";

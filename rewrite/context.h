@@ -80,6 +80,7 @@ struct Context {
   std::string LookupToWrite(const Key& key, bool to_new, const std::string& value) const;
   // … as the new side of a reference is stored. `ro`: its old side, as it is stored by then; see Plan::guard.
   std::string LookupToStore(const MigratingTable& table, const KeyColumn& column, const std::string& value, const std::string& ro, Plan::Guard guard);
+  std::string Guarded(const MigratingTable& table, const KeyColumn& column, std::string lookup, const std::string& ro, Plan::Guard guard);
   // … what a COALESCE of it ends with, for that; empty: it is not guarded.
   std::string IfMissing(const MigratingTable& table, const KeyColumn& column, const std::string& ro, Plan::Guard guard);
   // The same, not guarded.

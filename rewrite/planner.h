@@ -115,7 +115,7 @@ struct Plan {
   bool several = false;           // statements in one text
   // Where the server answers with IsPastAllNumbers, this is the reason: a new column was given what its old one does not give back.
   std::string no_way_back;
-  // MariaDB: a row whose parent is not there when it is looked up may find it there when the foreign key is checked, which then would be
+  // A row whose parent is not there when it is looked up may find it there when the foreign key is checked, which then would be
   // stored with its old side alone. In the guarded text such a lookup is an error (IsMissingParent); what the server makes of the row, the other
   // text tells. kMayPass: which may be nothing, with IGNORE, ON DUPLICATE KEY UPDATE, or in an UPDATE that leaves the reference as it is.
   enum Guard : uint8_t { kUnguarded, kFails, kMayPass } guard = kUnguarded;

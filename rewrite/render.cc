@@ -21,7 +21,7 @@ struct Filling {
 bool Expand(const std::string& text, const TokenList& tokens, bool prepared, const Filling& filling, std::string* out) {
   for (size_t i = 0; i < text.size(); ++i) {
     size_t plain = i;
-    while (plain < text.size() && (text[plain] > '\x07' || text[plain] < '\x01' || text[plain] == '\x02' || text[plain] == '\x04')) ++plain;
+    while (plain < text.size() && static_cast<uint8_t>(text[plain] - 1) > 6) ++plain;  // \x01 to \x07
     out->append(text, i, plain - i);
     i = plain;
     if (i == text.size()) break;

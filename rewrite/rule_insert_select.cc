@@ -170,7 +170,7 @@ void InsertSelect(Context& context, Reader& reader, Insert& insert, const Migrat
       const std::string repeated = item.kind == ExprKind::kStar || item.kind == ExprKind::kParam ? "" : RepeatInLookup(context, reader, *column->key, item, scope, stored);
       if (repeated.empty())
         return context.Refuse(*column->key, fmt::format("INSERT … SELECT computes {}", column->old_name), advice);
-      items += ", " + context.LookupToStore(table, *column, repeated, repeated, numbered != nullptr ? Plan::kUnguarded : GuardOf(context, insert, table, 0));
+      items += ", " + context.LookupToStore(table, *column, repeated, repeated, numbered != nullptr || context.dialect.flavor == Flavor::kMySql ? Plan::kUnguarded : GuardOf(context, insert, table, 0));
     }
     context.editor.After(select->items.back().span.end - 1, items);
   }

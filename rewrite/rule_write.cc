@@ -66,7 +66,8 @@ void AssignBoth(Context& context, Reader& reader, Assignment& assignment, const 
   const std::string rn = table + QuoteName(column.new_name), ro = table + QuoteName(column.old_name);
   std::string lookup;
   if (RefersToItself(*source.table, column) && context.OnlyDerived(key)) lookup = SelfAssigned(context, reader, *source.table, column, value, scope, use, aliased);
-  else lookup = context.LookupToStore(*source.table, column, ro, ro, use.insert != nullptr ? GuardOf(context, *use.insert, *source.table, 0) : Plan::kMayPass);
+  if (!lookup.empty() && lookup.front() == '(' && use.insert == nullptr) lookup = context.Guarded(*source.table, column, std::move(lookup), ro, Plan::kMayPass);
+  else if (lookup.empty()) lookup = context.LookupToStore(*source.table, column, ro, ro, use.insert != nullptr ? GuardOf(context, *use.insert, *source.table, 0) : Plan::kMayPass);
   const uint32_t last = assignment.span.end - 1;
   context.Note("writes both sides of the reference");
   const std::optional<size_t> aliased_column = RowAliasColumn(value, use);
@@ -214,7 +215,7 @@ void AssignInSeveral(Context& context, Reader& reader, const std::vector<Assignm
   const std::string repeated = RepeatInLookup(context, reader, key, value, scope, stored);
   if (repeated.empty()) return refuse();
   context.editor.After(assignment.span.end - 1,
-                       fmt::format(", {}.{} = {}", QuoteName(source.alias), QuoteName(column.new_name), context.LookupToStore(*source.table, column, repeated, repeated, Plan::kMayPass)));
+                       fmt::format(", {}.{} = {}", QuoteName(source.alias), QuoteName(column.new_name), context.LookupToStore(*source.table, column, repeated, repeated, context.dialect.flavor == Flavor::kMySql ? Plan::kUnguarded : Plan::kMayPass)));
   context.Note("writes both sides of the reference");
 }
 

@@ -17,9 +17,9 @@ using Ask = std::function<Reply(Client&, const std::string&)>;
 
 constexpr char kMigration[] =
     "  - name: m\n    schema: z\n    phase: observe\n    keys:\n"
-    "      - {table: p, old: o, new: {column: n, type: int unsigned}, references: [{table: r, old: ro, new: rn}, {table: a, old: ro, new: rn}]}\n"
+    "      - {table: p, old: o, new: {column: n, type: int unsigned}, references: [{table: r, old: ro, new: rn}, {table: a, old: ro, new: rn}, {table: b, old: ro, new: rn}, {table: b, old: ro2, new: rn2}]}\n"
     "      - {table: s, old: o, new: {column: n, type: int unsigned}, references: [{table: s, old: ro, new: rn}]}\n";
-constexpr char kWrong[] = "(SELECT COUNT(*) FROM z.r LEFT JOIN z.p ON p.o = r.ro WHERE NOT (r.rn <=> p.n)) + (SELECT COUNT(*) FROM z.s AS a LEFT JOIN z.s AS b ON b.o = a.ro WHERE NOT (a.rn <=> b.n))";
+constexpr char kWrong[] = "(SELECT COUNT(*) FROM z.r LEFT JOIN z.p ON p.o = r.ro WHERE NOT (r.rn <=> p.n)) + (SELECT COUNT(*) FROM z.b LEFT JOIN z.p ON p.o = b.ro WHERE NOT (b.rn <=> p.n)) + (SELECT COUNT(*) FROM z.s AS a LEFT JOIN z.s AS b ON b.o = a.ro WHERE NOT (a.rn <=> b.n))";
 
 class ParentTest : public WalkFixture {
  protected:
@@ -31,7 +31,9 @@ class ParentTest : public WalkFixture {
       Do(fmt::format("CREATE TABLE {}.r (id int PRIMARY KEY, u int UNIQUE, ro varchar(20) CHARACTER SET ascii COLLATE ascii_bin, w int, CONSTRAINT f FOREIGN KEY (ro) REFERENCES p (o))", schema));
       Do(fmt::format("CREATE TABLE {}.s (o varchar(20) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, u int UNIQUE, ro varchar(20) CHARACTER SET ascii COLLATE ascii_bin, CONSTRAINT g FOREIGN KEY (ro) REFERENCES s (o))", schema));
       Do(fmt::format("CREATE TABLE {}.a (id int AUTO_INCREMENT PRIMARY KEY, u int UNIQUE, ro varchar(20) CHARACTER SET ascii COLLATE ascii_bin, CONSTRAINT h FOREIGN KEY (ro) REFERENCES p (o))", schema));
+      Do(fmt::format("CREATE TABLE {}.b (id int PRIMARY KEY, ro varchar(20) CHARACTER SET ascii COLLATE ascii_bin, ro2 varchar(20) CHARACTER SET ascii COLLATE ascii_bin, FOREIGN KEY (ro) REFERENCES p (o), FOREIGN KEY (ro2) REFERENCES p (o))", schema));
       Do(fmt::format("INSERT INTO {}.p VALUES ('here', 1)", schema));
+      Do(fmt::format("INSERT INTO {}.b VALUES (1, NULL, NULL)", schema));
       Do(fmt::format("INSERT INTO {}.s VALUES ('root', 0, NULL), ('wall', 65000, NULL)", schema));
       Do(fmt::format("INSERT INTO {}.r VALUES (1, 1, 'here', 0), (2, 2, NULL, 0)", schema));
     }
@@ -109,8 +111,9 @@ TEST_P(ParentTest, OneThatIsNotThereIsWhatTheServerSays) {
             }
             const Reply direct = ask(own, sql), through = ask(proxied, sql);
             EXPECT_EQ(Told(direct), Told(through));
-            if (open && !text) { EXPECT_EQ(Table(own.Query("SELECT ROW_COUNT(), @@error_count, @@warning_count")), Table(proxied.Query("SELECT ROW_COUNT(), @@error_count, @@warning_count"))); }
-            if ((!open || text) && (direct.error != 0 || direct.warnings != 0)) { EXPECT_EQ(Table(own.Query("SHOW WARNINGS")), Table(proxied.Query("SHOW WARNINGS"))); }
+            const bool counts = !text && std::string(level) == "READ COMMITTED";
+            if (counts) { EXPECT_EQ(Table(own.Query("SELECT ROW_COUNT(), @@error_count, @@warning_count")), Table(proxied.Query("SELECT ROW_COUNT(), @@error_count, @@warning_count"))); }
+            if (!counts && (direct.error != 0 || direct.warnings != 0)) { EXPECT_EQ(Table(own.Query("SHOW WARNINGS")), Table(proxied.Query("SHOW WARNINGS"))); }
             const char* state = "SELECT @@autocommit, (SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = CONNECTION_ID() AND trx_rows_modified > 0)";
             EXPECT_EQ(Table(own.Query(state)), Table(proxied.Query(state)));
             if (open) { EXPECT_TRUE(own.Query("COMMIT").ok() && proxied.Query("COMMIT").ok()); }
@@ -123,7 +126,7 @@ TEST_P(ParentTest, OneThatIsNotThereIsWhatTheServerSays) {
   }
 }
 
-// MariaDB looks at the foreign key behind the wait. (MySQL does so before it: the row is refused.)
+// MariaDB looks at the foreign key behind a wait for another row with the same key. MySQL 9.7 does so before that (and the row is refused), but behind all lookups.
 TEST_P(ParentTest, OneThatIsCommittedWhileTheRowWaitsIsReferredToByBothSides) {
   int number = 0;
   for (const char* phase : {"dual_write", "verify", "cutover"}) {
@@ -139,6 +142,9 @@ TEST_P(ParentTest, OneThatIsCommittedWhileTheRowWaitsIsReferredToByBothSides) {
                  Case{"INSERT INTO z.r (id, u) VALUES (5, 50)", "INSERT IGNORE INTO r (id, u, ro) VALUES (5, 51, 'late')", "INSERT INTO p VALUES ('late', 1)"},
                  Case{"INSERT INTO z.r (id, u) VALUES (5, 50)", "REPLACE INTO r (id, u, ro) VALUES (5, 51, 'late')", "INSERT INTO p VALUES ('late', 1)"},
                  Case{"INSERT INTO z.r (id, u) VALUES (5, 50)", "UPDATE r SET u = 50, ro = 'late' WHERE id = 2", "INSERT INTO p VALUES ('late', 1)"},
+                 Case{"SELECT v FROM z.p WHERE o = 'here' FOR UPDATE", "INSERT INTO b (id, ro, ro2) VALUES (5{0}, 'late', 'here')", "INSERT INTO p VALUES ('late', 1)"},
+                 Case{"SELECT v FROM z.p WHERE o = 'here' FOR UPDATE", "UPDATE b SET ro = 'late', ro2 = 'here' WHERE id = 1", "INSERT INTO p VALUES ('late', 1)"},
+                 Case{"INSERT INTO z.s (o, u, n) VALUES ('other', 69{0}, 7100{0})", "UPDATE s SET u = 69{0}, ro = 'late' WHERE o = 'wall'", "INSERT INTO s (o, u) VALUES ('late', 6{0})"},
                  Case{"INSERT INTO z.s (o, u, n) VALUES ('other', 70{0}, 7000{0})", "INSERT INTO s (o, u, ro) VALUES ('child{0}', 70{0}, 'late')", "INSERT INTO s (o, u) VALUES ('late', 6{0})"},
              }) {
           // A name of its own each time: rows that were deleted a moment ago may still be locked.
@@ -171,9 +177,11 @@ TEST_P(ParentTest, OneThatIsCommittedWhileTheRowWaitsIsReferredToByBothSides) {
           EXPECT_TRUE(written.ok() || (GetParam() == Engine::kMySql && written.error == 1452)) << written.message;
           if (open) { EXPECT_TRUE(writer.Query("COMMIT").ok()); }
           EXPECT_EQ(One(fmt::format("SELECT {}", kWrong)), "0");
-          if (GetParam() == Engine::kMariaDb) { EXPECT_EQ(One(with("SELECT (SELECT COUNT(*) FROM z.r WHERE ro = 'late') + (SELECT COUNT(*) FROM z.s WHERE ro = 'late')")), "1"); }
+          if (GetParam() == Engine::kMariaDb) { EXPECT_EQ(One(with("SELECT (SELECT COUNT(*) FROM z.r WHERE ro = 'late') + (SELECT COUNT(*) FROM z.s WHERE ro = 'late') + (SELECT COUNT(*) FROM z.b WHERE ro = 'late')")), "1"); }
           Do("UPDATE z.r SET ro = NULL, rn = NULL, u = 2 WHERE id = 2");
           Do("DELETE FROM z.r WHERE id > 3");
+          Do("UPDATE z.b SET ro = NULL, rn = NULL, ro2 = NULL, rn2 = NULL WHERE id = 1");
+          Do("UPDATE z.s SET ro = NULL, rn = NULL, u = 65000 WHERE o = 'wall'");
         }
       }
     }
