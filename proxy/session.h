@@ -272,7 +272,8 @@ class Session {
 
   // session_dynamic.cc
   std::string QueryCommand(std::string_view sql) const;
-  awaitable<bool> HiddenStatement(std::string_view sql, bool* done);
+  awaitable<bool> HiddenStatement(std::string_view sql, bool* done, uint16_t* status = nullptr);
+  awaitable<bool> HiddenUntil(const char* sql, uint16_t flag, bool set, bool* done);
   awaitable<bool> DropVariants(SqlPrepared* prepared);
   awaitable<Action> DynamicStatement(std::string_view payload, size_t offset, std::string* resolved);
   void KeepPreparing();

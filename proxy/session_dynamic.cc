@@ -42,13 +42,27 @@ std::string Session::QueryCommand(std::string_view sql) const {
 }
 
 // Runs a statement without a result, unseen. `*done`: without an error.
-awaitable<bool> Session::HiddenStatement(std::string_view sql, bool* done) {
+awaitable<bool> Session::HiddenStatement(std::string_view sql, bool* done, uint16_t* status) {
   const std::string command = QueryCommand(sql);
   ReplyTracker tracker;
   std::string reply;
   const bool alive = co_await HiddenCommand(command, &tracker, &reply);
   *done = alive && !tracker.is_error();
+  if (status != nullptr) *status = tracker.status();
   co_return alive;
+}
+
+// One that is over only where the status flags say so: MariaDB answers a statement that KILL QUERY meets as it begins with an OK, and does nothing.
+awaitable<bool> Session::HiddenUntil(const char* sql, uint16_t flag, bool set, bool* done) {
+  for (int i = 0; i < 5; ++i) {
+    uint16_t status = 0;
+    const std::string text = sql;
+    const bool alive = co_await HiddenStatement(text, done, &status);
+    if (!alive) co_return false;
+    if (*done && ((status & flag) != 0) == set) co_return true;
+  }
+  *done = false;
+  co_return true;
 }
 
 // What runs under this name is not needed any more.

@@ -116,7 +116,9 @@ awaitable<Session::Action> Session::AskUnguarded(bool* stored) {
   if (!StillMayGoOn(*guarded_->plan)) co_return co_await Refuse(kNoLease);
   const bool own = (status_ & protocol::kStatusInTrans) == 0 && (status_ & protocol::kStatusAutocommit) != 0;
   bool done = false;
-  bool alive = co_await HiddenStatement(own ? "SET autocommit = 0" : "SAVEPOINT crossfade_image_5a8e1c", &done);
+  bool alive = true;
+  if (own) alive = co_await HiddenUntil("SET autocommit = 0", protocol::kStatusAutocommit, false, &done);
+  else alive = co_await HiddenStatement("SAVEPOINT crossfade_image_5a8e1c", &done);
   if (!alive) co_return kEnd;
   if (!done) co_return co_await Refuse("a row's parent was not there when it was looked up, and no savepoint can be set here (as in an XA transaction) to look again");
   uint32_t prepared = 0;

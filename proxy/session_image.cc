@@ -90,12 +90,13 @@ awaitable<bool> Session::ShowWarnings(std::string* reply, const char* limit) {
 awaitable<bool> Session::EndImage(bool own, bool savepoint, bool keep) {
   bool done = true;
   bool alive = true;
-  if (own && !keep) alive = co_await HiddenStatement("ROLLBACK AND NO CHAIN NO RELEASE", &done);
+  if (own && !keep) alive = co_await HiddenUntil("ROLLBACK AND NO CHAIN NO RELEASE", protocol::kStatusInTrans, false, &done);
   if (alive && !done) co_return Fail("what a statement in steps had begun could not be undone");  // autocommit would commit it
-  if (own && alive) alive = co_await HiddenStatement("SET autocommit = 1", &done);
+  if (own && alive) alive = co_await HiddenUntil("SET autocommit = 1", protocol::kStatusAutocommit, true, &done);
   // A deadlock has ended the transaction and all its savepoints: then these fail, and nothing is left to be undone. Where the transaction
   // goes on, the session ends with it, lest one side be kept alone.
   if (!own && savepoint && !keep) alive = co_await HiddenStatement("ROLLBACK TO SAVEPOINT crossfade_image_5a8e1c", &done);
+  if (!own && savepoint && !keep && alive) alive = co_await HiddenStatement("ROLLBACK TO SAVEPOINT crossfade_image_5a8e1c", &done);  // see HiddenUntil
   if (!own && alive && !done) {
     alive = co_await LearnTransactionState();
     if (alive && (status_ & protocol::kStatusInTrans) != 0) co_return Fail("what a statement in steps had done could not be undone");
@@ -154,7 +155,7 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
   const bool serializable = level[0] == "SERIALIZABLE", gaps = own || (!isolation_unsure_ && (serializable || level[0] == "REPEATABLE-READ"));
   if (own) alive = co_await HiddenStatement(serializable ? "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE" : "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", &done);
   if (!alive) co_return kEnd;
-  if (own && done) alive = co_await HiddenStatement("SET autocommit = 0", &done);
+  if (own && done) alive = co_await HiddenUntil("SET autocommit = 0", protocol::kStatusAutocommit, false, &done);
   if (!alive) co_return kEnd;
   if (!done) co_return co_await Refuse("autocommit could not be switched off for a statement that takes several steps; begin a transaction");
 
@@ -212,7 +213,11 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
   if (good) {
     for (const std::string& repair : rows.Repairs(kRepaired)) {
       ImageStep made;
-      alive = co_await RunImageStep(repair, kMostShown, &made);
+      protocol::OkPacket ok;
+      for (int i = 0; i < 3 && alive && ok.info.empty(); ++i) {  // an UPDATE says what it met, if it was run: see HiddenUntil
+        alive = co_await RunImageStep(repair, kMostShown, &made);
+        if (made.failed() || !protocol::ParseOk(made.tracker.last_packet(), capabilities_, &ok)) break;
+      }
       if (!alive) co_return kEnd;
       if (!made.failed()) {
         warned = warned || made.tracker.warnings() > 0;
@@ -237,7 +242,10 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
   if (own && good) {
     // Where several servers have to agree, this is where they do not. It also uses up what SET TRANSACTION had said for this statement.
     ImageStep committed;
-    alive = co_await RunImageStep("COMMIT AND NO CHAIN NO RELEASE", kMostShown, &committed);
+    for (int i = 0; i < 5 && alive; ++i) {  // see HiddenUntil
+      alive = co_await RunImageStep("COMMIT AND NO CHAIN NO RELEASE", kMostShown, &committed);
+      if (committed.failed() || (committed.tracker.status() & protocol::kStatusInTrans) == 0) break;
+    }
     protocol::OkPacket ok;
     if (alive && !committed.failed() && protocol::ParseOk(committed.tracker.last_packet(), capabilities_, &ok)) state = ok.session_state;
     if (alive && committed.failed()) {

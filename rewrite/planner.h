@@ -32,6 +32,7 @@ enum SqlMode : uint32_t {
   // ALLOW_INVALID_DATES, REAL_AS_FLOAT, MariaDB's EMPTY_STRING_IS_NULL and TIME_ROUND_FRACTIONAL, MySQL's
   // TIME_TRUNCATE_FRACTIONAL; also what is no sql_mode: default_regex_flags, character_set_connection UCS-2, UTF-16, UTF-32.
   kOddValues = 1 << 8,
+  kPadChar = 1 << 9,  // PAD_CHAR_TO_FULL_LENGTH, which is one of them
 };
 uint32_t ParseSqlMode(std::string_view modes);  // of "A,B,C" as @@sql_mode shows it; unknown words are ignored
 

@@ -251,6 +251,11 @@ void CheckWritable(Context& context, const MigratingTable& table, const char* ve
                      "turn the checks on and write parents first");
     if ((context.facts.sql_mode & kOracle) != 0)
       context.Refuse(*key.key, fmt::format("{} under sql_mode ORACLE", verb), "use another sql_mode");
+    // Such a key is read with its blanks, and where these count is looked up in vain.
+    const Column* old = table.table != nullptr ? table.table->FindColumn(key.old_name) : nullptr;
+    if ((context.facts.sql_mode & kPadChar) != 0 && old != nullptr && FoldName(old->type).rfind("char(", 0) == 0 &&
+        (old->collation.find("_0900_") != std::string::npos || old->collation.find("nopad") != std::string::npos))
+      context.Refuse(*key.key, fmt::format("{} under sql_mode PAD_CHAR_TO_FULL_LENGTH, where blanks at the end count", verb), "use another sql_mode");
   }
 }
 

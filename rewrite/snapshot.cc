@@ -119,7 +119,7 @@ uint32_t ParseSqlMode(std::string_view modes) {
       {"ORACLE", kOracle},
       {"STRICT_TRANS_TABLES", kStrict},
       {"STRICT_ALL_TABLES", kStrict},
-      {"PAD_CHAR_TO_FULL_LENGTH", kOddValues},
+      {"PAD_CHAR_TO_FULL_LENGTH", kOddValues | kPadChar},
       {"NO_UNSIGNED_SUBTRACTION", kOddValues},
       {"ALLOW_INVALID_DATES", kOddValues},
       {"REAL_AS_FLOAT", kOddValues},
