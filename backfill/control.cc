@@ -114,12 +114,13 @@ absl::Status SyncDeclared(Connection& connection, const config::Config& config) 
         std::atof(known->rows[0][1].value_or("0").c_str()) == migration.percent && known->rows[0][2] == SpecText(migration)) {
       continue;
     }
-    absl::Status status = InTransaction(connection, [&]() -> absl::Status {
+    const auto sync = [&]() -> absl::Status {
       // The epoch's row first, as ChangeEpoch takes it: one order of locks.
       auto lock = connection.Query(fmt::format("SELECT epoch FROM {} WHERE id = 1 FOR UPDATE", ControlTable(config, "state")));
       if (!lock.ok()) return lock.status();
       return SyncOne(connection, config, migration);
-    });
+    };
+    absl::Status status = Retried([&] { return InTransaction(connection, sync); });
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -161,13 +162,14 @@ absl::StatusOr<ControlState> ReadState(Connection& connection, const config::Con
 absl::Status SetDesired(Connection& connection, const config::Config& config, const std::string& migration, config::Phase phase,
                         std::optional<double> percent, bool confirmed) {
   if (percent && !(*percent >= 0 && *percent <= 100)) return absl::InvalidArgumentError(std::string("percent must be from 0 to 100"));
-  return InTransaction(connection, [&]() -> absl::Status {
+  const auto set = [&]() -> absl::Status {
     auto row = LockRow(connection, config, migration);
     if (!row.ok()) return row.status();
     absl::Status reachable = CheckReachable(*row, phase, confirmed);
     if (!reachable.ok()) return reachable;
     return Ask(connection, config, *row, phase, percent.value_or(row->desired_percent), confirmed || row->phase >= Phase::kRetire, "");
-  });
+  };
+  return Retried([&] { return InTransaction(connection, set); });
 }
 
 absl::Status SetPaused(Connection& connection, const config::Config& config, const std::string& migration, bool paused) {

@@ -305,21 +305,23 @@ void TryNewColumns(Connection& connection, const config::Migration& migration, c
   constexpr const char* kCopy = "crossfade_check";
   const std::string copy = TableName(migration.schema, kCopy);
   for (Alter& alter : ExpandDdl(migration, catalog)) {
-    absl::Status status = connection.Execute(fmt::format("CREATE TEMPORARY TABLE {} LIKE {}", copy, TableName(alter.schema, alter.table))).status();
+    absl::Status status =
+        Retried([&] { return connection.Execute(fmt::format("CREATE TEMPORARY TABLE {} LIKE {}", copy, TableName(alter.schema, alter.table))).status(); });
+    if (status.ok()) {
+      status = Retried([&] { return connection.Execute(fmt::format("ALTER /* crossfade check */ TABLE {} {}", copy, fmt::join(alter.clauses, ", "))).status(); });
+      if (!status.ok() && !absl::IsAborted(status)) {
+        AddError(findings, fmt::format("the server does not take the new columns of {}.{}: {}", alter.schema, alter.table, std::string(status.message())), "correct their types in the file");
+        status = absl::OkStatus();
+      }
+      (void)connection.Execute(fmt::format("DROP TEMPORARY TABLE {}", copy));
+    }
     if (!status.ok()) {
       AddInfo(findings, fmt::format("whether the server takes the new columns of {}.{} was not tried: {}", alter.schema, alter.table, std::string(status.message())));
-      continue;
     }
-    status = connection.Execute(fmt::format("ALTER /* crossfade check */ TABLE {} {}", copy, fmt::join(alter.clauses, ", "))).status();
-    if (!status.ok())
-      AddError(findings, fmt::format("the server does not take the new columns of {}.{}: {}", alter.schema, alter.table, std::string(status.message())), "correct their types in the file");
-    (void)connection.Execute(fmt::format("DROP TEMPORARY TABLE {}", copy));
   }
 }
 
-}  // namespace
-
-absl::StatusOr<Findings> Preflight(Connection& connection, const config::Config& config, const config::Migration& migration) {
+absl::StatusOr<Findings> Look(Connection& connection, const config::Config& config, const config::Migration& migration) {
   Findings findings;
   auto catalog = LoadCatalog(connection, {migration});
   if (!catalog.ok()) return catalog.status();
@@ -341,6 +343,18 @@ absl::StatusOr<Findings> Preflight(Connection& connection, const config::Config&
   status = CheckSurroundings(connection, config, migration, tables, &findings);
   if (!status.ok()) return status;
   if (!HasErrors(findings)) TryNewColumns(connection, migration, *catalog, &findings);
+  return findings;
+}
+
+}  // namespace
+
+absl::StatusOr<Findings> Preflight(Connection& connection, const config::Config& config, const config::Migration& migration) {
+  absl::StatusOr<Findings> findings;
+  const absl::Status status = Retried([&] {
+    findings = Look(connection, config, migration);
+    return findings.status();
+  });
+  if (!status.ok()) return status;
   return findings;
 }
 

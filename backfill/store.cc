@@ -2,6 +2,9 @@
 // The migrator's writes to the control schema.
 #include "backfill/store.h"
 
+#include <chrono>
+#include <thread>
+
 #include "backfill/failpoint.h"
 #include "backfill/fence.h"
 #include "fmt/format.h"
@@ -80,6 +83,16 @@ absl::Status InTransaction(Connection& connection, const std::function<absl::Sta
   absl::Status status = body();
   if (status.ok()) status = connection.Execute("COMMIT").status();
   if (!status.ok()) (void)connection.Execute("ROLLBACK");
+  return status;
+}
+
+absl::Status Retried(const std::function<absl::Status()>& work) {
+  constexpr uint32_t kDeadlock = 1213;
+  absl::Status status = work();
+  for (int pause = 10; pause <= 640 && ServerError(status) == kDeadlock; pause *= 2) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(pause));
+    status = work();
+  }
   return status;
 }
 

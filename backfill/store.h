@@ -39,6 +39,10 @@ absl::Status SetMessage(Connection& connection, const config::Config& config, co
 // Runs `body` in a transaction; rolled back if it fails.
 absl::Status InTransaction(Connection& connection, const std::function<absl::Status()>& body);
 
+// Runs `work`, and again for up to a second where the server took it for a deadlock's victim (1213). MySQL finds deadlocks among
+// metadata locks too: a look at INFORMATION_SCHEMA meets one while another session alters a table.
+absl::Status Retried(const std::function<absl::Status()>& work);
+
 // INSERT INTO `into` VALUES `rows` ON DUPLICATE KEY UPDATE `update`, many rows in one statement. None of it is a transaction that a
 // process could stop in, with rows locked that other proxies report to.
 absl::Status InsertRows(Connection& connection, const std::string& into, const std::vector<std::string>& rows, const std::string& update);

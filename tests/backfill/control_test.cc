@@ -2,6 +2,9 @@
 // The control schema on real servers: declared and desired phases, leases, key blocks, digests.
 #include "backfill/control.h"
 
+#include <chrono>
+#include <thread>
+
 #include "backfill/catalog_loader.h"
 #include "backfill/fence.h"
 #include "backfill/store.h"
@@ -122,6 +125,42 @@ TEST_P(Control, TheRowOfAnIdThatCameAgainStays) {
   Run("UPDATE cf_control.proxies SET fenced = 1");
   EXPECT_FALSE(RegisterConnections(*db_, *config_, "a", {{50, "again:1"}}).value_or(true));
   EXPECT_EQ(Value("SELECT COUNT(*) FROM cf_control.connections"), "0");
+}
+
+TEST_P(Control, AVictimOfADeadlockIsRunAgain) {
+  Run("CREATE TABLE cf_data.locks (id int PRIMARY KEY, n int NOT NULL)");
+  Run("INSERT INTO cf_data.locks VALUES (1, 0), (2, 0), (3, 0), (4, 0), (5, 0)");
+  auto other = Connection::Open(*config_);
+  ASSERT_OK(other.status());
+  // It has changed more rows, so that it is not the victim.
+  ASSERT_OK(other->Execute("START TRANSACTION").status());
+  ASSERT_OK(other->Execute("UPDATE cf_data.locks SET n = n + 1 WHERE id <> 2").status());
+  std::thread waits;
+  int runs = 0;
+  const absl::Status status = Retried([&] {
+    return InTransaction(*db_, [&]() -> absl::Status {
+      absl::Status mine = db_->Execute("UPDATE cf_data.locks SET n = n + 10 WHERE id = 2").status();
+      if (!mine.ok()) return mine;
+      if (++runs == 1) {
+        waits = std::thread([&] {
+          EXPECT_TRUE(other->Execute("UPDATE cf_data.locks SET n = n + 1 WHERE id = 2").ok());
+          EXPECT_TRUE(other->Execute("COMMIT").ok());
+        });
+        while (Value("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'") == "0") std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+      return db_->Execute("UPDATE cf_data.locks SET n = n + 10 WHERE id = 1").status();
+    });
+  });
+  waits.join();
+  ASSERT_OK(status);
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(Value("SELECT GROUP_CONCAT(n ORDER BY id) FROM cf_data.locks"), "11,11,1,1,1");
+  runs = 0;
+  EXPECT_EQ(ServerError(Retried([&] {
+              ++runs;
+              return db_->Execute("SELECT * FROM cf_data.nothing").status();
+            })), 1146u);
+  EXPECT_EQ(runs, 1);
 }
 
 TEST_P(Control, KeyBlocksNeverOverlapAndKeepToTheType) {
