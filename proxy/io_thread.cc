@@ -52,6 +52,7 @@ void IoThread::Join() {
 
 void IoThread::Adopt(Socket socket, const ListenerContext* listener, const protocol::SocketAddress& peer) {
   if (draining_) {
+    load_.fetch_sub(1, std::memory_order_relaxed);
     server_->connections().fetch_sub(1, std::memory_order_relaxed);
     return;
   }
@@ -74,6 +75,7 @@ void IoThread::Adopt(Socket socket, const ListenerContext* listener, const proto
 void IoThread::Forget(Session* session) {
   if (sessions_.erase(session->id()) == 0) return;
   session_count_.store(static_cast<uint32_t>(sessions_.size()), std::memory_order_relaxed);
+  load_.fetch_sub(1, std::memory_order_relaxed);
   server_->connections().fetch_sub(1, std::memory_order_relaxed);
 }
 

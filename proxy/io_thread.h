@@ -50,6 +50,8 @@ class IoThread {
   void ConnectionRegistered(uint64_t session, uint64_t connection);  // its writes to migrating tables may begin
   void StartDrain();    // sessions end once they are idle outside a transaction
   void CloseSessions(); // all of them, now
+  void Expect() { load_.fetch_add(1, std::memory_order_relaxed); }  // an Adopt is on its way
+  uint32_t load() const { return load_.load(std::memory_order_relaxed); }  // sessions, with those on their way
   uint32_t session_count() const { return session_count_.load(std::memory_order_relaxed); }
 
   // For sessions, on this thread.
@@ -96,7 +98,7 @@ class IoThread {
   CloseWatch close_watch_;
   std::unordered_map<uint64_t, Session*> sessions_;
   uint64_t next_session_ = 1;
-  std::atomic<uint32_t> session_count_{0};
+  std::atomic<uint32_t> session_count_{0}, load_{0};
   bool draining_ = false;
 };
 

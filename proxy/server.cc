@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// See server.h. One acceptor for each listener, on the first io thread; new sockets go round to all threads.
+// See server.h. One acceptor for each listener, on the first io thread; a new socket goes to the thread with the fewest.
 #include "proxy/server.h"
 
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <thread>
+#include <tuple>
 
 #include "fmt/format.h"
 #include "protocol/reply.h"
@@ -134,6 +136,7 @@ absl::StatusOr<std::unique_ptr<Server::Slot>> Server::Bind(const ListenerContext
   if (!ec && !listener.address.is_unix) acceptor.set_option(asio::socket_base::reuse_address(true), ec);
   if (!ec) acceptor.bind(endpoint, ec);
   if (!ec) acceptor.listen(4096, ec);
+  if (!ec) acceptor.non_blocking(true, ec);
   if (ec) return absl::UnavailableError(fmt::format("cannot listen on {}: {}", text, ec.message()));
   return slot;
 }
@@ -260,11 +263,20 @@ uint16_t Server::port(size_t listener) const {
   return 0;
 }
 
+IoThread* Server::LeastLoaded() const {
+  return std::min_element(threads_.begin(), threads_.end(), [](const auto& a, const auto& b) { return a->load() < b->load(); })->get();
+}
+
 awaitable<void> Server::Accept(Server* server, Slot* slot) {
   for (;;) {
-    IoThread* thread = server->threads_[server->next_thread_++ % server->threads_.size()].get();
+    ErrorCode ec;
+    std::tie(ec) = co_await slot->acceptor.async_wait(Acceptor::wait_read, kAsTuple);
+    // Chosen only now: of threads with as many sessions the first is taken, this one, and nobody needs to be woken.
+    IoThread* thread = server->LeastLoaded();
     Endpoint from;
-    auto [ec, socket] = co_await slot->acceptor.async_accept(thread->io(), from, kAsTuple);
+    Socket socket(thread->io());
+    if (!ec) slot->acceptor.accept(socket, from, ec);
+    if (ec == asio::error::would_block || ec == asio::error::try_again || ec == asio::error::connection_aborted) continue;
     const ListenerContext* listener = slot->context.load();
     if (ec == asio::error::operation_aborted || ec == asio::error::bad_descriptor) co_return;
     if (ec) {
@@ -280,6 +292,7 @@ awaitable<void> Server::Accept(Server* server, Slot* slot) {
       continue;
     }
     const protocol::SocketAddress peer = ToSocketAddress(from);
+    thread->Expect();
     if (thread->index() == 0) {
       thread->Adopt(std::move(socket), listener, peer);
     } else {

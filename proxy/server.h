@@ -83,6 +83,7 @@ class Server {
   absl::StatusOr<std::unique_ptr<Slot>> Bind(const ListenerContext& listener);
   absl::Status Listen(const config::Config& config);
   void CloseSlot(Slot* slot);
+  IoThread* LeastLoaded() const;
   static awaitable<void> Accept(Server* server, Slot* slot);
 
   std::shared_ptr<const config::Config> config_;
@@ -97,7 +98,6 @@ class Server {
   std::unique_ptr<Killer> killer_;
   std::unique_ptr<ControlThread> control_;
   std::atomic<uint32_t> connections_{0};
-  uint32_t next_thread_ = 0;
   bool started_ = false, stopped_ = false;
 };
 

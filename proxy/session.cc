@@ -104,7 +104,7 @@ awaitable<bool> Session::ReadMessage(Stream* stream, uint8_t* sequence, std::str
   MessageReader reader(limit);
   const bool from_client = stream == &client_;
   // Behind a TLS request the handshake may come at once: it is OpenSSL's to read.
-  const bool exact = from_client && !authenticated_ && !stream->tls();
+  const bool exact = from_client && !authenticated_ && MayStartTls();
   for (;;) {
     if (!stream->in().empty()) {
       std::string_view view;

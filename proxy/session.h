@@ -141,6 +141,7 @@ class Session {
   awaitable<bool> ConnectBackend();
   awaitable<bool> ReadBackend(uint8_t* sequence, std::string* payload);
   awaitable<bool> ReadHead(bool tls_asked, uint8_t sequence);
+  bool MayStartTls() const;  // the client, with its next packet
   awaitable<bool> ReadLogin(protocol::Login* login, uint8_t* sequence);
   awaitable<bool> Authenticate(uint8_t client_sequence, uint8_t backend_sequence);
   awaitable<bool> FullAuth(std::string_view request_key, uint8_t* client_sequence, uint8_t* backend_sequence);

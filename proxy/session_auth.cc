@@ -252,6 +252,8 @@ awaitable<bool> Session::ReadLogin(protocol::Login* login, uint8_t* sequence) {
   }
 }
 
+bool Session::MayStartTls() const { return !client_.tls() && listener_->spec.offers_tls(); }
+
 // Looks at the head of a client's packet before the rest of it is read: bytes that are no packet at all, a length that no
 // login has, and a login in clear where TLS is required, whose user and password then are never looked at.
 awaitable<bool> Session::ReadHead(bool tls_asked, uint8_t sequence) {
@@ -260,10 +262,12 @@ awaitable<bool> Session::ReadHead(bool tls_asked, uint8_t sequence) {
     const std::string_view seen = client_.in().data();
     if (seen.size() >= kFrameHeader && ParseFrameHeader(seen.data()).length < 4) co_return true;  // ParseLogin says it
     Stream::ReadResult read;
-    if (client_.tls()) {
+    if (MayStartTls()) {
+      read = co_await client_.ReadAtMost(kHead - seen.size());  // behind a TLS request, all is OpenSSL's to read
+    } else if (client_.in().empty()) {
       read = co_await client_.Read();
     } else {
-      read = co_await client_.ReadAtMost(kHead - seen.size());  // behind a TLS request, all is OpenSSL's to read
+      read = co_await client_.ReadMore();
     }
     if (std::get<0>(read)) co_return Refused(Refusal::kOther, fmt::format("client: {}", std::get<0>(read).message()));
   }
