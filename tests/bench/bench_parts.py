@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What is measured. Each part takes the world and the plan (seconds, rounds) and returns its figures; within a part all
 # peers take turns in each round, and what is kept are medians over the rounds.
+import json
 import pathlib
 import re
 import shutil
@@ -105,6 +106,8 @@ def part_states(world, plan):
         out["dual writes, text, 16"] = rounds_of(world, plan, names, LUA, 16, ["--op=write", rows], schema)
     if plan.workloads in "dual writes, prepared, 16":
         out["dual writes, prepared, 16"] = rounds_of(world, plan, names, LUA, 16, ["--op=write", "--prepared=1", rows], schema)
+    if plan.workloads in "writes in steps, 16":
+        out["writes in steps, 16"] = rounds_of(world, plan, names, LUA, 16, ["--op=steps", rows], schema)
     if plan.workloads in "either key, 16":
         samples = {name: [] for name in names}
         for _ in range(plan.rounds):
@@ -122,6 +125,27 @@ def part_states(world, plan):
         table["compared"]["compared_share"] = (world.compared("pairs") - before) / sum(queries)
         out["reads, 10 % compared, 16"] = table
     return out
+
+
+def part_application(world, plan):
+    """The demo's application, half of it prepared statements, without its pauses; it checks each reply as it does there."""
+    schemas = {"direct": "debian", "relay": "debian", "haproxy": "debian", "router": "debian", "none": "debian", "untouched": "debian", "rewritten": "moving"}
+    names = present(world, list(schemas)) if world.index else []
+    samples, first = {name: [] for name in names}, 0
+    for turn in range(plan.rounds):
+        for name in names if turn % 2 == 0 else reversed(names):
+            peer = world.peers[name]
+            command = [world.build / "bench_application", "--index", world.index, "--port", peer.port, "--schema", schemas[name], "--first", first, "--seconds", plan.seconds]
+            run = subprocess.Popen([str(part) for part in command + ["--either"] * (name == "rewritten")], stdout=subprocess.PIPE, text=True)
+            run.stdout.readline()
+            before = peer.cpu_ns()
+            seen = run.stdout.readline()
+            spent = peer.cpu_ns() - before
+            if run.wait() != 0:
+                raise RuntimeError(f"the application failed through {name}")
+            seen, first = json.loads(seen), first + 16
+            samples[name].append({"qps": seen["requests"] / seen["seconds"], "cpu_us": spent / 1000 / seen["requests"], "p50_ms": seen["p50_ms"], "p99_ms": seen["p99_ms"]})
+    return {"the demo's application, 16": with_ratios(medians(samples))} if names else {}
 
 
 def part_result(world, plan):
@@ -258,25 +282,28 @@ def _plan_cache(peer):
     return {name: float(value) for name, value in re.findall(r"^crossfade_plan_cache_(\w+?)(?:_total)? ([\d.e+]+)$", text, re.M)}
 
 
-PARTS = {"proxies": part_proxies, "prepared": part_prepared, "states": part_states, "result": part_result, "connect": part_connect,
+PARTS = {"proxies": part_proxies, "prepared": part_prepared, "states": part_states, "application": part_application, "result": part_result, "connect": part_connect,
          "idle": part_idle, "syscalls": part_syscalls, "scale": part_scale, "fence": bench_phases.part_fence, "gate": bench_phases.part_gate}
 
 
 def start_peers(world, parts, rounds):
     """What the parts need."""
     wants = lambda *names: any(name in parts for name in names)
+    application = wants("application") and world.load_application(["debian", "moving"])
     world.fill(ROWS, PARENTS)
     world.relay()
-    if wants("proxies", "result", "connect", "idle", "syscalls"):
+    if wants("proxies", "application", "result", "connect", "idle", "syscalls"):
         world.haproxy()
         world.router()
     world.crossfade("none", "")
     quiet = bench_peers.quiet_migrations
-    if wants("proxies", "prepared", "result", "connect", "idle", "syscalls"):
+    if wants("proxies", "prepared", "application", "result", "connect", "idle", "syscalls"):
         world.crossfade("untouched", quiet(10), note="10 migrations of other tables")
-    if wants("proxies", "prepared", "result", "states", "scale", "fence"):
-        world.crossfade("rewritten", bench_peers.columns_migration("sbnew") + bench_peers.keys_migration("zoo"),
-                        walks=[("sbnew", "cutover", 100), ("zoo", "cutover", 100)])
+    if wants("proxies", "prepared", "application", "result", "states", "scale", "fence"):
+        migrations = {"sbnew": bench_peers.columns_migration("sbnew"), "zoo": bench_peers.keys_migration("zoo")}
+        if application:
+            migrations["moving"] = bench_peers.application_migration("moving")
+        world.crossfade("rewritten", "".join(migrations.values()), walks=[(name, "cutover", 100) for name in migrations])
     if wants("states"):
         world.crossfade("compared", bench_peers.keys_migration("pairs", "    compare_reads: {share: 10}\n"), walks=[("pairs", "cutover", 100)])
     if wants("gate"):

@@ -80,6 +80,7 @@ class World:
         self.processes = []
         self.peers = {}
         self.missing = []
+        self.index = None  # of the demo's application, once it is loaded
         arguments = ["--max-connections=7000", "--innodb-buffer-pool-size=512M", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0",
                      "--back-log=4096", "--max-connect-errors=1000000", "--open-files-limit=20000", "--max-prepared-stmt-count=100000"]
         subprocess.run([ROOT / "scripts/server", "start", engine, self.work / "server", *arguments], check=True, stdout=subprocess.DEVNULL)
@@ -111,6 +112,19 @@ class World:
                      "  FOREIGN KEY (cave) REFERENCES caves (id));"
                      f"INSERT INTO caves SELECT CONCAT('00000000-0000-4000-8000-', LPAD(id, 12, '0')), 'den' FROM sbtest.sbtest1 WHERE id <= {parents};"
                      f"INSERT INTO bears SELECT id, CONCAT('00000000-0000-4000-8000-', LPAD(id, 12, '0')), 'Bruno', 7 FROM sbtest.sbtest1 WHERE id <= {parents}")
+
+    def load_application(self, schemas):
+        """The demo's tables; false where this machine has no package index."""
+        index = self.work / "index"
+        with open(index, "w") as out:
+            subprocess.run(["apt-cache", "dumpavail"], stdout=out, stderr=subprocess.DEVNULL)
+        if index.stat().st_size == 0:
+            self.missing.append("the demo's application: apt-cache dumpavail has nothing")
+            return False
+        self.index = index
+        for schema in schemas:
+            subprocess.run([self.build / "bench_application", "--index", index, "--port", str(self.port), "--schema", schema, "--load"], check=True)
+        return True
 
     def start(self, command, **kwargs):
         log = open(self.work / f"log.{len(self.processes)}", "w")
@@ -215,6 +229,14 @@ def columns_migration(schema):
             '        new:\n          c_new: {type: "char(120)", from: "c"}\n        back: {c: c_new}\n        final: c\n'
             "      - table: sbtest1\n        old: [k]\n"
             '        new:\n          k_new: {type: "bigint", from: "k"}\n        back: {k: k_new}\n        final: k\n')
+
+
+def application_migration(schema):
+    """As in the demo, of the tables that bench_application loads."""
+    return (f"  - name: {schema}\n    schema: {schema}\n    phase: observe\n    keys:\n      - table: packages\n        old: name\n"
+            "        new: {column: id, type: int unsigned}\n        keep_old_lookup: true\n        references:\n"
+            "          - {table: dependencies, old: package, new: package_id, final: package}\n"
+            "          - {table: dependencies, old: depends_on, new: depends_on_id, final: depends_on}\n")
 
 
 def quiet_migrations(count):

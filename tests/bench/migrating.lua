@@ -2,6 +2,7 @@
 -- sysbench script of statements on tables under migration (see bench_peers.py for the tables). One event:
 --   --op=write     a parent and a child are inserted, a child gets another parent: three statements
 --   --op=either    a parent is looked up by its old key, and one by its new key (old: by another old key)
+--   --op=steps     a child gets another parent by an UPDATE of several tables, made of an expression: in steps (strategy B)
 --   --op=read      a read that differs by cohort
 --   --op=shapes    one of --shapes lookups of different shape
 -- --prepared=1: as prepared statements (write alone). --new=1: the new keys are there.
@@ -66,6 +67,11 @@ local function either()
    end
 end
 
+local function steps()
+   con:query("UPDATE bears AS b JOIN caves AS c ON c.id = b.cave SET b.cave = CONCAT('00000000-0000-4000-8000-', LPAD(b.id, 12, '0')), b.age = b.age + 1 WHERE b.id = "
+             .. sysbench.rand.uniform(1, sysbench.opt.rows))
+end
+
 local function read()
    con:query("SELECT b.name, b.age, c.name FROM bears AS b JOIN caves AS c ON c.id = b.cave WHERE b.cave = '" .. any() .. "'")
 end
@@ -77,6 +83,7 @@ end
 function event()
    if sysbench.opt.op == "write" then write()
    elseif sysbench.opt.op == "either" then either()
+   elseif sysbench.opt.op == "steps" then steps()
    elseif sysbench.opt.op == "read" then read()
    else shapes() end
 end

@@ -32,7 +32,7 @@ Fleet::Fleet(const PackageIndex& index, const FleetOptions& options, Stats* stat
       owned_.push_back(order[next]);
       base.push_back(index.packages[order[next]].name);
     }
-    workers_.push_back(std::make_unique<Worker>(&application_, i, std::move(base), rng()));
+    workers_.push_back(std::make_unique<Worker>(&application_, options.first + i, std::move(base), rng()));
   }
 }
 
@@ -57,6 +57,7 @@ absl::Status Fleet::Start(const Endpoint& endpoint, int other_port) {
   application_.port = endpoint.port;
   application_.user = endpoint.user;
   application_.password = endpoint.password;
+  application_.schema = endpoint.schema;
   servers::Reply version;
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   for (;;) {  // the proxy may be killed at any moment

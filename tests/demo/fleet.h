@@ -14,6 +14,7 @@ namespace crossfade::demo {
 
 struct FleetOptions {
   int connections = 8;
+  int first = 0;            // the number of the first one: it stands in the names of what they make
   int packages_each = 300;  // of the index, that a connection owns
   double think_ms = 15;
   uint64_t seed = 1;

@@ -77,16 +77,16 @@ absl::Status Insert(Client& client, const std::string& head, size_t rows,
   return Run(client, "COMMIT");
 }
 
-absl::StatusOr<Client> Open(int port) {
-  absl::StatusOr<Client> client = Client::Connect({.port = port, .database = kSchema});
+absl::StatusOr<Client> Open(int port, const std::string& schema) {
+  absl::StatusOr<Client> client = Client::Connect({.port = port, .database = schema});
   if (!client.ok()) return client;
   absl::Status status = Run(*client, "SET autocommit = 0, foreign_key_checks = 0, unique_checks = 0");
   if (!status.ok()) return status;
   return client;
 }
 
-absl::Status LoadPackages(const PackageIndex& index, int port) {
-  absl::StatusOr<Client> client = Open(port);
+absl::Status LoadPackages(const PackageIndex& index, int port, const std::string& schema) {
+  absl::StatusOr<Client> client = Open(port, schema);
   if (!client.ok()) return client.status();
   return Insert(*client, "INSERT INTO packages VALUES ", index.packages.size(), [&](size_t i) {
     const Package& p = index.packages[i];
@@ -97,8 +97,8 @@ absl::Status LoadPackages(const PackageIndex& index, int port) {
   });
 }
 
-absl::Status LoadDependencies(const PackageIndex& index, int port) {
-  absl::StatusOr<Client> client = Open(port);
+absl::Status LoadDependencies(const PackageIndex& index, int port, const std::string& schema) {
+  absl::StatusOr<Client> client = Open(port, schema);
   if (!client.ok()) return client.status();
   return Insert(*client, "INSERT INTO dependencies VALUES ", index.dependencies.size(), [&](size_t i) {
     const Dependency& d = index.dependencies[i];
@@ -110,20 +110,20 @@ absl::Status LoadDependencies(const PackageIndex& index, int port) {
 
 }  // namespace
 
-absl::Status Load(const PackageIndex& index, int port) {
+absl::Status Load(const PackageIndex& index, int port, const std::string& schema) {
   {
     absl::StatusOr<Client> client = Client::Connect({.port = port});
     if (!client.ok()) return client.status();
-    for (const std::string& sql : {fmt::format("DROP DATABASE IF EXISTS {}", kSchema),
-                                   fmt::format("CREATE DATABASE {} DEFAULT CHARSET utf8mb4", kSchema),
-                                   fmt::format("USE {}", kSchema), std::string(kPackages), std::string(kDependencies)}) {
+    for (const std::string& sql : {fmt::format("DROP DATABASE IF EXISTS {}", schema),
+                                   fmt::format("CREATE DATABASE {} DEFAULT CHARSET utf8mb4", schema),
+                                   fmt::format("USE {}", schema), std::string(kPackages), std::string(kDependencies)}) {
       absl::Status status = Run(*client, sql);
       if (!status.ok()) return status;
     }
   }
   absl::Status packages, dependencies;
-  std::thread other([&] { packages = LoadPackages(index, port); });
-  dependencies = LoadDependencies(index, port);
+  std::thread other([&] { packages = LoadPackages(index, port, schema); });
+  dependencies = LoadDependencies(index, port, schema);
   other.join();
   if (!packages.ok()) return packages;
   return dependencies;

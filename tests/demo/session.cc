@@ -5,7 +5,6 @@
 #include <chrono>
 
 #include "fmt/format.h"
-#include "tests/demo/loader.h"
 
 namespace crossfade::demo {
 
@@ -40,7 +39,7 @@ absl::Status Session::Connect(const Endpoint& endpoint) {
   Close();
   // A killed proxy may leave a connection that nobody greets: it is given up well before Reconnect is, and tried again.
   auto client = servers::Client::Connect(
-      {.port = endpoint.port, .user = endpoint.user, .password = endpoint.password, .database = kSchema, .timeout_s = 15});
+      {.port = endpoint.port, .user = endpoint.user, .password = endpoint.password, .database = endpoint.schema, .timeout_s = 15});
   if (!client.ok()) return client.status();
   client_.emplace(*std::move(client));
   return absl::OkStatus();

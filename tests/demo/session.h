@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "tests/demo/loader.h"
 #include "tests/demo/stats.h"
 #include "tests/servers/client.h"
 
@@ -18,7 +19,7 @@ using Parameters = std::vector<servers::Parameter>;
 
 struct Endpoint {
   int port = 0;
-  std::string user = "root", password;
+  std::string user = "root", password, schema = kSchema;
 };
 
 class Session {

@@ -74,7 +74,7 @@ bool Worker::Reconnect() {
   while (!application_->stop) {
     const int other = application_->other_port;
     const absl::Status status =
-        session_.Connect({other != 0 && Below(2) == 0 ? other : application_->port.load(), application_->user, application_->password});
+        session_.Connect({other != 0 && Below(2) == 0 ? other : application_->port.load(), application_->user, application_->password, application_->schema});
     if (status.ok()) {
       outcome_ = Outcome::kFine;
       in_transaction_ = committing_ = false;

@@ -39,7 +39,7 @@ struct Application {
   std::atomic<bool> stop{false};
   // MariaDB's REPLACE deletes the row, and its children by ON DELETE CASCADE; MySQL 9.7's keeps the children.
   bool replace_deletes_children = true;
-  std::string user = "root", password;
+  std::string user = "root", password, schema;
 };
 
 class Worker {
