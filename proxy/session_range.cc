@@ -93,7 +93,8 @@ awaitable<size_t> Session::HeadError(protocol::ErrPacket* error) {
 awaitable<Session::Action> Session::CheckedReply() {
   if (guarded_ != nullptr && guarded_->plan != nullptr) {
     const Action action = co_await GuardedReply();
-    if (action != kRelay || no_way_back_.empty()) co_return action;
+    if (action != kRelay) no_way_back_.clear();  // or the next command's reply would be looked at, which may have none
+    if (no_way_back_.empty()) co_return action;
   }
   const std::string why = std::exchange(no_way_back_, {});
   protocol::ErrPacket error;
