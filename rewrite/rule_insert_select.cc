@@ -3,6 +3,7 @@
 // reference repeats the item of the select list; that is only done where the item is a plain column or value, or a string made
 // of such, and is stored as it is. See rules.h, docs/rewriting.md.
 #include <algorithm>
+#include <cstdlib>
 
 #include "fmt/format.h"
 #include "rewrite/names.h"
@@ -60,13 +61,21 @@ std::string Repeated(Context& context, Reader& reader, const Key& key, Expr& ite
   return context.editor.Emit(item.span);
 }
 
+// What a NULL is stored as under IGNORE, and where the mode is not strict.
+std::string StoredForNull(const Key& key, const Column& stored) {
+  const std::string type = FoldName(stored.type);
+  if (key.old_shape == ValueShape::kInteger) return "0";
+  if (type.rfind("uuid", 0) == 0) return "'00000000-0000-0000-0000-000000000000'";
+  if (type.rfind("binary(", 0) == 0) return "X'" + std::string(2 * std::strtoul(type.c_str() + 7, nullptr, 10), '0') + "'";
+  return "''";
+}
+
 }  // namespace
 
 std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Expr& item, const Scope& scope, const Column* stored) {
   std::string text = Repeated(context, reader, key, item, scope, stored);
-  // A NULL is stored as '' or 0 under IGNORE, and where the mode is not strict.
   if (text.empty() || stored == nullptr || stored->nullable || item.kind == ExprKind::kString || item.kind == ExprKind::kInteger) return text;
-  return fmt::format("COALESCE({}, {})", text, key.old_shape == ValueShape::kInteger ? "0" : "''");
+  return fmt::format("COALESCE({}, {})", text, StoredForNull(key, *stored));
 }
 
 void InsertSelect(Context& context, Reader& reader, Insert& insert, const MigratingTable& table,

@@ -226,6 +226,30 @@ TEST_P(InsertSelectTest, ANullThatIsStoredAsNothing) {
   EXPECT_EQ(One("SELECT COUNT(*) FROM shop.orders o JOIN shop.items i ON i.code = o.item WHERE NOT (o.item_ref <=> i.item_no)"), "0");
 }
 
+// … and where it is BINARY as so many zero bytes.
+TEST_P(InsertSelectTest, ANullThatIsStoredAsZeroBytes) {
+  Do("CREATE DATABASE bytes");
+  for (const char* sql : {"CREATE TABLE bytes.p (o binary(4) NOT NULL PRIMARY KEY)", "CREATE TABLE bytes.loose (n int NOT NULL PRIMARY KEY, o binary(4) NULL, CONSTRAINT loose_o FOREIGN KEY (o) REFERENCES bytes.p (o))",
+                          "CREATE TABLE bytes.r (n int NOT NULL PRIMARY KEY, ro binary(4) NOT NULL, CONSTRAINT r_ro FOREIGN KEY (ro) REFERENCES bytes.p (o))",
+                          "INSERT INTO bytes.p VALUES (X'00000000'), ('aaaa')", "INSERT INTO bytes.loose VALUES (1, NULL), (2, 'aaaa')"})
+    Do(sql);
+  proxy_.reset();
+  auto proxy = CrossfadeProcess::Start({.backend = server_->address(), .migrations = "  - name: raw\n    schema: bytes\n    phase: observe\n    keys:\n"
+      "      - {table: p, old: o, new: {column: id, type: int unsigned}, references: [{table: r, old: ro, new: rid}, {table: loose, old: o, new: oid}]}\n", .limits = kLimits});
+  ASSERT_TRUE(proxy.ok()) << proxy.status();
+  proxy_ = *std::move(proxy);
+  for (const char* phase : {"verify", "cutover"}) {
+    auto walked = proxy_->WalkTo("raw", phase);
+    ASSERT_TRUE(walked.ok()) << walked;
+    auto client = Client::Connect({.port = proxy_->port(), .database = "bytes"});
+    ASSERT_TRUE(client.ok());
+    const Reply ignore = client->Query("INSERT IGNORE INTO r (n, ro) SELECT n, o FROM loose ORDER BY n");
+    EXPECT_EQ(ignore.affected, 2u) << ignore.message;
+    EXPECT_EQ(One("SELECT COUNT(*) FROM bytes.r JOIN bytes.p ON p.o = r.ro WHERE NOT (r.rid <=> p.id)"), "0");
+    Do("DELETE FROM bytes.r");
+  }
+}
+
 // What a statement did not use of its range is there for the next one.
 TEST_P(InsertSelectTest, ARangeIsNotLostForOneRow) {
   Walk("dual_write");
