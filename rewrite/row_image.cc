@@ -85,7 +85,7 @@ std::vector<std::string> ImageRows::Repairs(size_t each) const {
     const RowImage::Target& target = image_->targets[t];
     for (size_t begin = 0; begin < rows_[t].size(); begin += each) {
       const std::string where = " WHERE " + Among(t, target.repair_alias, begin, std::min(rows_[t].size(), begin + each));
-      out.push_back(target.repair + where);
+      out.push_back(target.repair + where + target.reads);
       if (!target.check.empty()) out.push_back(target.check + where + " FOR UPDATE");
     }
   }

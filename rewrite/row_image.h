@@ -28,6 +28,7 @@ struct RowImage {
     std::string alias;              // … quoted, in the client's statement
     bool outer = false;             // … where the row may be missing, behind an outer join
     std::string repair;             // "UPDATE … SET …", to be followed by WHERE
+    std::string reads;              // " AND …", always true, behind that: it names what is set
     std::string check;              // "SELECT …", which fails where a row must not stay as it is then; empty: none
     std::string repair_alias;       // in both
   };

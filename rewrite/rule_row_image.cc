@@ -144,6 +144,15 @@ std::string RepairOf(const Source& source, const std::vector<ImageNeed>& needs) 
   return fmt::format("UPDATE {}.{} AS {}{} SET {}", QuoteName(source.table->schema), QuoteName(source.table->name), kImageRow, joins, set);
 }
 
+// Without a full binary log MySQL does not compare what it sets where it does not read it: a row that stays as it is would be written, and
+// be seen in the transaction's snapshot from then on.
+std::string ReadsOf(const Source& source, const std::vector<ImageNeed>& needs) {
+  std::string out;
+  for (const ImageNeed& need : needs)
+    if (need.source == &source) out += fmt::format(" AND ISNULL({}.{}) < 2", kImageRow, QuoteName(need.column));
+  return out;
+}
+
 // Fails where a row must not stay so. Locking, since MySQL's snapshot may be older than what it has changed.
 std::string CheckOf(const Source& source, const std::vector<ImageNeed>& needs) {
   std::string items;
@@ -215,6 +224,7 @@ void PlanRowImage(Context& context, Reader& reader, const Statement& statement, 
     target.outer = outer;
     if (!KeyOf(source, update.set, &target)) return refuse(fmt::format(", and the rows of {} have no unique key of numbers, strings or bytes that stays as it is", source.table->name));
     target.repair = RepairOf(source, needs);
+    if (context.dialect.flavor == Flavor::kMySql) target.reads = ReadsOf(source, needs);
     target.repair_alias = kImageRow;
     target.check = CheckOf(source, needs);
     for (size_t i = 0; i < target.key.size(); ++i) items += (items.empty() ? "" : ", ") + SelectOf(target.kinds[i], target.alias + "." + target.key[i]);

@@ -317,6 +317,29 @@ TEST_P(ImageTest, RowsThatOthersChangeMeanwhileDoNotDrift) {
   }
 }
 
+// A row that stays as it is is not written: what others committed there behind the transaction's snapshot is not seen.
+TEST_P(ImageTest, RowsThatStayAsTheyAreKeepTheirPlaceInTheSnapshot) {
+  Do("USE plain");
+  auto other = Client::Connect({.port = proxy_->port(), .database = "shop"});
+  auto plain = Client::Connect({.port = server_->port(), .database = "plain"});
+  ASSERT_TRUE(other.ok() && plain.ok());
+  for (const char* phase : {"verify", "cutover"}) {
+    SCOPED_TRACE(phase);
+    Walk(phase, std::string(phase) == "cutover" ? 0 : -1);
+    Both("START TRANSACTION WITH CONSISTENT SNAPSHOT");
+    const Reply before = Both("SELECT id, note FROM customer ORDER BY id"), labels = Both("SELECT label, parent IS NULL FROM items ORDER BY label");
+    ASSERT_TRUE(other->Query(fmt::format("UPDATE customer SET note = 'of {}'", phase)).ok());
+    ASSERT_TRUE(other->Query(fmt::format("UPDATE items SET label = 'of {}'", phase)).ok());
+    for (const char* table : {"customer SET note", "items SET label"}) ASSERT_TRUE(plain->Query(fmt::format("UPDATE plain.{} = 'of {}'", table, phase)).ok());
+    Both("UPDATE customer c JOIN imports i ON i.customer = c.id SET c.phone = CONCAT(c.phone, '') WHERE c.id < 30");
+    Both("UPDATE items c JOIN items p ON p.code = c.parent SET c.parent = p.code WHERE p.code > 'c2'");
+    EXPECT_EQ(Both("SELECT id, note FROM customer ORDER BY id").rows, before.rows);
+    EXPECT_EQ(Both("SELECT label, parent IS NULL FROM items ORDER BY label").rows, labels.rows);
+    Both("COMMIT");
+  }
+  ExpectSameRows();
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, ImageTest, testing::Values(Engine::kMariaDb, Engine::kMySql), EngineOf);
 
 }  // namespace
