@@ -177,6 +177,9 @@ void Grammar::InsertSelect(const Table& table, bool replace) {
     } else if (own) {
       if (Hidden(column)) MayRefuse("an old column without a way back");
       item = "s." + column.name;
+      // MySQL looks at a zero date where the row goes into a temporary table, also behind the LIMIT, if the plan sorts there.
+      const bool dated = column.values == Values::kDate || column.values == Values::kTime;
+      if (dated && !column.nullable && !Maria(model_)) item = fmt::format("IF(s.{0} > '2000-01-01', s.{0}, '2021-01-01')", column.name);
     } else {
       item = Literal(SomeValue(random_, column), column, model_);
       if (lexis_.no_backslash_escapes && item.find('\\') != std::string::npos) item = "'x'";
