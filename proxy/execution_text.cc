@@ -2,6 +2,7 @@
 // See execution_text.h. Values: page_protocol_binary_resultset, "Binary Protocol Value".
 #include "proxy/execution_text.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -48,7 +49,7 @@ std::string Moment(std::string_view bytes, bool date) {
 }
 
 // Empty: not to be written.
-std::string Literal(const protocol::ParamType& type, const protocol::ParamValue& value, const rewrite::SessionFacts& facts) {
+std::string Literal(const protocol::ParamType& type, const protocol::ParamValue& value, const rewrite::SessionFacts& facts, bool as_bytes) {
   if (value.long_data) return "";
   if (value.is_null || type.type == kNull) return "NULL";
   switch (type.type) {
@@ -59,7 +60,10 @@ std::string Literal(const protocol::ParamType& type, const protocol::ParamValue&
     case kVarchar: case kVarString: case kString: {
       protocol::Reader reader(value.bytes);
       const std::string_view text = reader.LenencString();
-      return reader.ok() && text.size() <= kLongest ? rewrite::QuoteText(text, facts) : "";
+      if (!reader.ok() || text.size() > kLongest) return "";
+      std::string quoted = rewrite::QuoteText(text, facts);
+      const bool high = std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
+      return as_bytes && high && !quoted.empty() ? "_binary" + quoted : quoted;
     }
     default: return "";
   }
@@ -67,7 +71,8 @@ std::string Literal(const protocol::ParamType& type, const protocol::ParamValue&
 
 }  // namespace
 
-std::optional<std::string> ExecutionText(std::string_view sql, const rewrite::SessionFacts& facts, const rewrite::Dialect& dialect, const protocol::Execute& execute) {
+std::optional<std::string> ExecutionText(std::string_view sql, const rewrite::SessionFacts& facts, const rewrite::Dialect& dialect, const protocol::Execute& execute,
+                                         const std::vector<uint32_t>& bytes) {
   rewrite::TokenList list;
   if (sql.size() > kLongest || !rewrite::Lex(sql, facts, dialect, &list).ok()) return std::nullopt;
   std::string text;
@@ -75,7 +80,8 @@ std::optional<std::string> ExecutionText(std::string_view sql, const rewrite::Se
   for (const rewrite::Token& token : list.tokens) {
     if (token.kind != rewrite::TokenKind::kParam) continue;
     if (param >= execute.values.size() || param >= execute.types.size()) return std::nullopt;
-    const std::string literal = Literal(execute.types[param], execute.values[param], facts);
+    const bool as_bytes = dialect.flavor == rewrite::Flavor::kMySql && std::find(bytes.begin(), bytes.end(), param) != bytes.end();
+    const std::string literal = Literal(execute.types[param], execute.values[param], facts, as_bytes);
     ++param;
     if (literal.empty()) return std::nullopt;
     text += sql.substr(copied, token.begin - copied);

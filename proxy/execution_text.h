@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "protocol/statement.h"
 #include "rewrite/planner.h"
@@ -14,6 +15,8 @@ namespace crossfade::proxy {
 
 // NULL, integers, strings (not binary ones), DOUBLE, DATE and DATETIME. nullopt: another type, data sent in pieces, a value or a
 // text that grows beyond 64 KiB, a string in a character set whose bytes may read as a backslash, or no such number of parameters.
-std::optional<std::string> ExecutionText(std::string_view sql, const rewrite::SessionFacts& facts, const rewrite::Dialect& dialect, const protocol::Execute& execute);
+// `bytes`: the parameters that mean the same as bytes. On MySQL they are written so, since it warns (1300) of a literal that is no text of its character set.
+std::optional<std::string> ExecutionText(std::string_view sql, const rewrite::SessionFacts& facts, const rewrite::Dialect& dialect, const protocol::Execute& execute,
+                                         const std::vector<uint32_t>& bytes = {});
 
 }  // namespace crossfade::proxy

@@ -226,7 +226,7 @@ class Session {
     std::string shown;  // the reply to SHOW WARNINGS; empty: not known
   };
   awaitable<Action> RunImage(const std::shared_ptr<const rewrite::Plan>& plan, std::string_view sql);
-  awaitable<Action> ExecuteImage(PreparedStatement* statement, const protocol::Execute& execute, const rewrite::SessionFacts& facts);
+  awaitable<Action> ExecuteImage(PreparedStatement* statement, const protocol::Execute& execute, const rewrite::SessionFacts& facts, const std::vector<uint32_t>& bytes);
   awaitable<bool> RunImageStep(std::string_view sql, uint64_t most, ImageStep* step);
   awaitable<bool> ShowWarnings(std::string* reply, const char* limit = "");
   awaitable<bool> EndImage(bool own, bool savepoint, bool keep);

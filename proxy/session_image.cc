@@ -274,14 +274,15 @@ awaitable<Session::Action> Session::TellImage(const ImageStep& step, bool own, c
 }
 
 // The same of a prepared statement, whose values are written into its text: the rows that it is run on stand in that too.
-awaitable<Session::Action> Session::ExecuteImage(PreparedStatement* statement, const protocol::Execute& execute, const rewrite::SessionFacts& facts) {
+awaitable<Session::Action> Session::ExecuteImage(PreparedStatement* statement, const protocol::Execute& execute, const rewrite::SessionFacts& facts,
+                                                      const std::vector<uint32_t>& bytes) {
   statement->types_elsewhere = true;
   const bool pieces = !statement->long_data.empty();
   statement->long_data.clear();
   const bool same = facts_->schema == facts.schema && facts_->sql_mode == facts.sql_mode && facts_->charset == facts.charset;
   if (!same) co_return co_await Refuse("the schema, sql_mode or character set has changed since this statement was prepared; prepare it again");
   const rewrite::Snapshot& snapshot = *pinned_->snapshot;
-  const std::optional<std::string> text = pieces ? std::nullopt : ExecutionText(statement->text, facts, snapshot.catalog.dialect, execute);
+  const std::optional<std::string> text = pieces ? std::nullopt : ExecutionText(statement->text, facts, snapshot.catalog.dialect, execute, bytes);
   if (!text) co_return co_await Refuse("the UPDATE takes several steps, and one of its parameters cannot be written as a literal of the same kind; send it as a text");
   const std::shared_ptr<const rewrite::Plan> plan = thread_->planner()->PlanQuery(snapshot, facts, *text);
   if (plan->strategy == rewrite::Strategy::kRefuse) co_return co_await Refuse(plan->reason);

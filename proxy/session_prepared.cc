@@ -9,6 +9,7 @@
 #include "proxy/ranged_statement.h"
 #include "proxy/session.h"
 #include "proxy/sql_words.h"
+#include "rewrite/row_image.h"
 
 namespace crossfade::proxy {
 using protocol::Command;
@@ -305,7 +306,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
     co_return co_await Refuse("the migration entered another phase while a parameter was sent in pieces; execute the statement again");
   }
 
-  if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await ExecuteImage(statement, *parsed, facts);
+  if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await ExecuteImage(statement, *parsed, facts, plan->image->bytes);
   const bool guards = plan->guard != rewrite::Plan::kUnguarded && !plan->Ranged();
   uint32_t id = statement->FindVariant(plan, guards);
   if (id == 0) {

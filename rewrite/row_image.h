@@ -33,6 +33,7 @@ struct RowImage {
     std::string repair_alias;       // in both
   };
   std::vector<Target> targets;
+  std::vector<uint32_t> bytes;  // parameters that are compared with a column of bytes or assigned to one, and nothing else
   std::string select;    // a template as Plan::Edit's, up to its WHERE, ORDER BY and LIMIT
   std::string locking;   // " FOR UPDATE", " FOR UPDATE OF c FOR SHARE OF s"
   bool limited = false;  // the client's own LIMIT is in it

@@ -96,6 +96,33 @@ bool KeyOf(const Source& source, const std::vector<Assignment>& set, RowImage::T
   return std::any_of(table->indexes.begin(), table->indexes.end(), [&](const Index& index) { return &index != primary && index.unique && fits(index); });
 }
 
+bool IsBytes(Reader& reader, Expr& expr, const Scope& scope) {
+  if (expr.kind != ExprKind::kColumn) return false;
+  const Bound bound = reader.Resolve(expr, scope);
+  const Table* table = bound.source == nullptr || bound.source->table == nullptr ? nullptr : bound.source->table->table;
+  const Column* column = table == nullptr ? nullptr : table->FindColumn(expr.parts.back().text);
+  return column != nullptr && column->type_class == TypeClass::kBinary;
+}
+
+// Notes the parameters beside columns of bytes, which mean the same as bytes and as a string of the session's.
+void NoteBytes(Reader& reader, Expr* expr, const Scope& scope, std::vector<uint32_t>* out) {
+  if (expr == nullptr || expr->query != nullptr) return;
+  const bool compares = expr->kind == ExprKind::kComparison || expr->kind == ExprKind::kIn || expr->kind == ExprKind::kBetween;
+  const bool bytes = compares && std::any_of(expr->children.begin(), expr->children.end(), [&](Expr* child) { return IsBytes(reader, *child, scope); });
+  const bool alone = std::all_of(expr->children.begin(), expr->children.end(), [&](Expr* child) { return child->kind == ExprKind::kParam || IsBytes(reader, *child, scope); });
+  for (Expr* child : expr->children) {
+    if (child->kind != ExprKind::kParam) NoteBytes(reader, child, scope, out);
+    else if (bytes && alone) out->push_back(child->param_index);
+  }
+}
+
+void NoteBytes(Reader& reader, const TableRef* ref, const Scope& scope, std::vector<uint32_t>* out) {
+  if (ref == nullptr) return;
+  NoteBytes(reader, ref->on, scope, out);
+  NoteBytes(reader, ref->left, scope, out);
+  NoteBytes(reader, ref->right, scope, out);
+}
+
 std::string SelectOf(const RowImage::Kind kind, const std::string& column) {
   // As bytes, whatever character_set_results is; of a text those of its own character set, which need not come back from another.
   return kind == RowImage::Kind::kNumber ? fmt::format("CAST({} AS BINARY)", column) : fmt::format("CAST(HEX({}) AS BINARY)", column);
@@ -215,7 +242,11 @@ void PlanRowImage(Context& context, Reader& reader, const Statement& statement, 
     const Bound bound = reader.Resolve(*assignment.column, scope);
     unsure = unsure || bound.source == nullptr;
     if (bound.source != nullptr) changed.push_back(bound.source);
+    if (assignment.value != nullptr && assignment.value->kind == ExprKind::kParam && IsBytes(reader, *assignment.column, scope)) image->bytes.push_back(assignment.value->param_index);
+    NoteBytes(reader, assignment.value, scope, &image->bytes);
   }
+  for (const TableRef* ref : update.tables) NoteBytes(reader, ref, scope, &image->bytes);
+  NoteBytes(reader, update.where, scope, &image->bytes);
   std::string items;
   for (const Source& source : scope.sources) {
     if (std::none_of(needs.begin(), needs.end(), [&](const ImageNeed& need) { return need.source == &source; })) continue;

@@ -84,6 +84,14 @@ TEST(ExecutionText, StringsAreQuotedAsTheSessionReadsThem) {
   EXPECT_EQ(Of("SELECT ?", Values().Null()), "SELECT  NULL ");
 }
 
+TEST(ExecutionText, BytesAreWrittenAsSuchOnMySql) {
+  Values values;
+  values.Text("\xE8\xFF'").Text("\xE8\xFF");
+  const rewrite::Dialect mysql{rewrite::Flavor::kMySql, 80400};
+  EXPECT_EQ(ExecutionText("SELECT ?, ?", {}, mysql, values.execute, {0}).value_or("none"), "SELECT  _binary'\xE8\xFF''' ,  '\xE8\xFF' ");
+  EXPECT_EQ(ExecutionText("SELECT ?, ?", {}, kMaria, values.execute, {0}).value_or("none"), "SELECT  '\xE8\xFF''' ,  '\xE8\xFF' ");
+}
+
 TEST(ExecutionText, Moments) {
   EXPECT_EQ(Of("?", Values().Add(10, {"\x04\xE8\x07\x02\x1D", 5})), " DATE'2024-02-29' ");
   EXPECT_EQ(Of("?", Values().Add(12, {"\x04\xE8\x07\x02\x1D", 5})), " TIMESTAMP'2024-02-29 00:00:00' ");

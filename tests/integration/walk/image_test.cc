@@ -289,6 +289,24 @@ TEST_P(ImageTest, PreparedStatementsToo) {
   }
 }
 
+// A column of bytes takes bytes that are no text: no warning tells of them.
+TEST_P(ImageTest, BytesThatAreNoTextWarnOfNothing) {
+  Do("USE plain");
+  Walk("verify");
+  const std::string sql = "UPDATE visits v JOIN imports i ON i.n = v.n SET v.why = CONCAT(i.phone, 'x') WHERE v.day = ? OR ? IN (v.day) OR (i.n = 7 AND v.day <> ?)";
+  std::unique_ptr<servers::Statement> on_direct, proxied;
+  ASSERT_TRUE(direct_->Prepare(sql, &on_direct).ok());
+  ASSERT_TRUE(client_->Prepare(sql, &proxied).ok());
+  Both("UPDATE visits SET day = X'E8FF4127' WHERE n = 3");
+  const std::vector<servers::Parameter> values = {std::string("\xE8\xFF\x41\x27"), std::string("\xFF\xFE\xFD\x5C"), std::string("\x80\x81\x82\x83")};
+  const Reply a = on_direct->Execute(values), b = proxied->Execute(values);
+  EXPECT_EQ(a.affected, b.affected) << a.message << " / " << b.message;
+  EXPECT_EQ(a.info, b.info);
+  EXPECT_EQ(a.warnings, b.warnings);
+  EXPECT_EQ(a.affected, 2u);
+  ExpectSameRows();
+}
+
 // What another session commits while the rows are waited for belongs to the statement or not, but to both sides of it.
 TEST_P(ImageTest, RowsThatOthersChangeMeanwhileDoNotDrift) {
   Walk("verify");
