@@ -186,6 +186,10 @@ std::vector<std::string> Rows(Context& context, Reader& reader, Insert& insert, 
     for (const std::string& name : names) list += (list.empty() ? "" : ", ") + QuoteName(name);
   }
   const bool no_columns = names.empty();
+  if (no_columns && insert.row_alias.present() && !additions.empty()) {  // it would lose the names of those that are not given
+    const config::Migration& migration = additions[0].column != nullptr ? *additions[0].column->key->spec_migration : *target.table.sets[0]->spec_migration;
+    context.Refuse(migration, "an INSERT of no columns whose row has an alias", "name the columns");
+  }
   for (const Addition& addition : additions) {
     const std::string name = QuoteName(addition.Name());
     list += (list.empty() && (no_columns || insert.has_columns) && !(insert.has_columns && !no_columns) ? "" : ", ") + name;

@@ -425,6 +425,10 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
       // MySQL's error 1093; MariaDB would read what it writes.
       if (!use.single && !plain && (parent == nullptr || AssignsTo(reader, set, scope, *parent)))
         context.Refuse(key, fmt::format("an old key is looked up in {}, which the UPDATE writes too", key.spec->table), "write the new key");
+      bool is_value = false;
+      const bool old = use.insert != nullptr && context.ShapeFor(key, value, &is_value) == key.old_shape && is_value;
+      if (old && context.dialect.flavor == Flavor::kMySql && RefersToItself(*bound.source->table, column))  // error 1093 even for a derived table
+        context.Refuse(key, fmt::format("ON DUPLICATE KEY UPDATE gives {} another value than the row's, in a table that refers to itself", column.old_name), "write the new key");
       if (!RowAliasForNew(context, column, value, use)) ValueForNew(context, reader, column, value, scope, ctes);
       context.Note("writes the new reference");
       continue;

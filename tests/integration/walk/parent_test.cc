@@ -11,6 +11,7 @@ namespace crossfade::walk {
 namespace {
 
 using servers::Client;
+using servers::CrossfadeProcess;
 using servers::Engine;
 using servers::Reply;
 using Ask = std::function<Reply(Client&, const std::string&)>;
@@ -205,6 +206,22 @@ TEST_P(ParentTest, OneThatIsNotThereBesideAColumnThatHasToComeBack) {
       EXPECT_EQ(proxied.Query("SELECT 7").rows.size(), 1u);
     }
   }
+}
+
+// In `retire` an old key there would have to be looked up in the table that is written, which MySQL does not do (1093).
+TEST_P(ParentTest, AnOldKeyThatOnDuplicateKeyGivesToATableItself) {
+  proxy_.reset();
+  auto proxy = CrossfadeProcess::Start({.backend = server_->address(), .migrations = "  - name: tree\n    schema: z\n    phase: observe\n    keys:\n"
+      "      - {table: s, old: o, new: {column: n, type: int unsigned}, keep_old_lookup: true, references: [{table: s, old: ro, new: rn}]}\n", .limits = "  control_poll: 50ms\n"});
+  ASSERT_TRUE(proxy.ok()) << proxy.status();
+  proxy_ = *std::move(proxy);
+  WalkTo("tree", "cutover", 100);
+  WalkTo("tree", "retire");
+  Client proxied = Connect(true);
+  const Reply reply = proxied.Query("INSERT INTO s (o, u) VALUES ('wall', 7) ON DUPLICATE KEY UPDATE ro = 'root'");
+  EXPECT_EQ(reply.error, GetParam() == Engine::kMySql ? 1235u : 0u) << reply.message;
+  EXPECT_EQ(proxied.Query(fmt::format("INSERT INTO s (o, u) VALUES ('wall', 7) ON DUPLICATE KEY UPDATE ro = {}", One("SELECT n FROM z.s WHERE o = 'root'"))).error, 0u);
+  EXPECT_EQ(One("SELECT COUNT(*) FROM z.s AS a JOIN z.s AS b ON b.n = a.rn WHERE a.o = 'wall' AND b.o = 'root'"), "1");
 }
 
 // A statement whose reply is looked at first ends with its server, and its session with it: it holds no phase back.
