@@ -73,7 +73,8 @@ class Comparer {
     const Item item = Of(column);
     if (item.shown == Shown::kAny) return true;
     if (!a || !b) return false;
-    if ((statement_.folds || item.shown == Shown::kLoose) && Fold(*a) == Fold(*b)) return true;
+    // Of a key too, where a connection of the old cohort reads what was given as the new key: it is stored as its parent spells it.
+    if ((statement_.folds || item.shown == Shown::kLoose || item.shown == Shown::kKey) && Fold(*a) == Fold(*b)) return true;
     return item.shown == Shown::kKey && how_.mode->new_cohort && how_.history->Was(item.key, *a, *b);
   }
 

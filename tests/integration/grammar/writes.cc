@@ -109,6 +109,7 @@ void Grammar::Insert(const Table& table, bool replace) {
   }
   if (on_duplicate) {
     const bool aliased = !Maria(model_) && !rows_of && random_.Chance(40);
+    if (aliased && columns.empty()) MayRefuse("a row alias of no columns");
     if (aliased) T(" AS new");
     OnDuplicate(table, aliased);
   }
