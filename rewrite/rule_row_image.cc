@@ -104,15 +104,32 @@ bool IsBytes(Reader& reader, Expr& expr, const Scope& scope) {
   return column != nullptr && column->type_class == TypeClass::kBinary;
 }
 
-// Notes the parameters beside columns of bytes, which mean the same as bytes and as a string of the session's.
+// Notes the parameters among `operands` where they are compared with a column of bytes, and else with values alone: they mean the same as
+// bytes and as a string of the session's.
+void NoteBytesAmong(Reader& reader, const std::vector<Expr*>& operands, const Scope& scope, std::vector<uint32_t>* out) {
+  bool bytes = false;
+  for (Expr* operand : operands) {
+    const ExprKind kind = operand->kind;
+    const bool value = kind == ExprKind::kParam || kind == ExprKind::kString || kind == ExprKind::kInteger || kind == ExprKind::kHex || kind == ExprKind::kNull;
+    if (!value && !IsBytes(reader, *operand, scope)) return;
+    bytes = bytes || !value;
+  }
+  for (const Expr* operand : operands)
+    if (bytes && operand->kind == ExprKind::kParam) out->push_back(operand->param_index);
+}
+
 void NoteBytes(Reader& reader, Expr* expr, const Scope& scope, std::vector<uint32_t>* out) {
   if (expr == nullptr || expr->query != nullptr) return;
-  const bool compares = expr->kind == ExprKind::kComparison || expr->kind == ExprKind::kIn || expr->kind == ExprKind::kBetween;
-  const bool bytes = compares && std::any_of(expr->children.begin(), expr->children.end(), [&](Expr* child) { return IsBytes(reader, *child, scope); });
-  const bool alone = std::all_of(expr->children.begin(), expr->children.end(), [&](Expr* child) { return child->kind == ExprKind::kParam || IsBytes(reader, *child, scope); });
-  for (Expr* child : expr->children) {
-    if (child->kind != ExprKind::kParam) NoteBytes(reader, child, scope, out);
-    else if (bytes && alone) out->push_back(child->param_index);
+  for (Expr* child : expr->children) NoteBytes(reader, child, scope, out);
+  if (expr->kind != ExprKind::kComparison && expr->kind != ExprKind::kIn && expr->kind != ExprKind::kBetween) return;
+  const auto row = [](const Expr* child) { return child->kind == ExprKind::kRow; };
+  if (std::none_of(expr->children.begin(), expr->children.end(), row)) return NoteBytesAmong(reader, expr->children, scope, out);
+  if (!std::all_of(expr->children.begin(), expr->children.end(), row)) return;
+  for (size_t i = 0; i < expr->children[0]->children.size(); ++i) {
+    std::vector<Expr*> column;
+    for (const Expr* child : expr->children)
+      if (i < child->children.size()) column.push_back(child->children[i]);
+    NoteBytesAmong(reader, column, scope, out);
   }
 }
 
