@@ -60,6 +60,10 @@ bool Grammar::Hidden(const Column& column) const {
   return model_.sets[column.set].back.empty();
 }
 
+bool Grammar::NeverEmpty(const Column& column) const {
+  return column.role == Role::kKey && model_.keys[column.key].kind == Kind::kDerived && model_.keys[column.key].new_type == "binary(16)";
+}
+
 Item Grammar::Of(const Column& column) const {
   if (Changes(column)) return {Shown::kKey, column.key};
   if (mode_.new_cohort && column.role != Role::kPlain && column.role != Role::kIdentity) return {Shown::kLoose, -1};
@@ -100,7 +104,7 @@ Value Grammar::U() { return {int64_t{random_.Between(1, model_.rows * 2)}}; }
 
 Value Grammar::ValueFor(const Table& table, const Column& column) {
   const bool dated = column.values == Values::kDate || column.values == Values::kTime;
-  if (random_.Chance(column.nullable ? 12 : dated ? 0 : 1)) return {nullptr};
+  if (random_.Chance(column.nullable ? 12 : dated || NeverEmpty(column) ? 0 : 1)) return {nullptr};
   switch (column.role) {
     case Role::kIdentity: return U();
     case Role::kKey: return OldKey(column.key);

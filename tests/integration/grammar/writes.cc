@@ -60,7 +60,7 @@ void Grammar::Insert(const Table& table, bool replace) {
     const bool missed = Hidden(column) && !column.nullable && column.standard.empty();
     // Zero dates are the file's author's business, see there.
     const bool dated = column.role == Role::kMapped && !column.nullable && (column.values == Values::kDate || column.values == Values::kTime);
-    if (all || missed || dated || random_.Chance(column.automatic ? 45 : needed ? 97 : 60)) columns.push_back(&column);
+    if (all || missed || dated || NeverEmpty(column) || random_.Chance(column.automatic ? 45 : needed ? 97 : 60)) columns.push_back(&column);
     else if (Hidden(column) || (column.role == Role::kReference && mode_.retired)) MayRefuse("left out after the old side is given up");
     else if (column.role == Role::kKey) MayRefuse("a key left to its default");
   }
