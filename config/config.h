@@ -170,7 +170,7 @@ struct Limits {
   uint64_t compared_bytes = 4ull << 20;                 // compare_reads: of one side's result; larger ones are left out
   uint32_t chunk_rows = 2'000;                          // backfill: rows in the first chunk
   std::chrono::milliseconds chunk_target{500};          // backfill: aim for the time of one chunk
-  std::chrono::milliseconds chunk_target_beside{8};     // … the same while an application works through the proxies
+  std::chrono::milliseconds chunk_target_beside{3};     // … the same while an application works through the proxies
   uint32_t backfill_workers = 0;                        // chunks of a table under way at once; 0: by cores on MySQL, 1 on MariaDB
   double backfill_idle_share = 0.5;                     // of the time left idle between chunks, 0 to 0.99
   uint32_t verify_chunk_rows = 10'000;

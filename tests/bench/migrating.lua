@@ -68,7 +68,7 @@ local function either()
 end
 
 local function steps()
-   con:query("UPDATE bears AS b JOIN caves AS c ON c.id = b.cave SET b.cave = CONCAT('00000000-0000-4000-8000-', LPAD(b.id, 12, '0')), b.age = b.age + 1 WHERE b.id = "
+   con:query("UPDATE bears AS b JOIN caves AS c ON c.id = b.cave SET b.cave = IF(b.age > 0, c.id, b.cave), b.age = b.age + 1 WHERE b.id = "
              .. sysbench.rand.uniform(1, sysbench.opt.rows))
 end
 
