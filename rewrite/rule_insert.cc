@@ -84,6 +84,13 @@ void GivenKey(Context& context, const KeyColumn& column, Expr* value) {
   context.Note("the new key is the application's");
 }
 
+// An old key that is the row's own, or that of a row before it, is not found yet: IGNORE would drop the row without an error.
+void NoOldKeyIgnored(Context& context, const KeyColumn& column, Expr& value) {
+  bool is_value = false;
+  if (context.ShapeFor(*column.key, value, &is_value) != column.key->old_shape) return;
+  context.Refuse(*column.key, fmt::format("INSERT IGNORE gives {} an old key, in a table that refers to itself", column.old_name), "write the new key, or leave IGNORE out");
+}
+
 // Which columns have to be added, with the values for each row.
 struct Addition {
   const KeyColumn* column;  // nullptr: of a column migration
@@ -142,8 +149,12 @@ std::vector<std::string> Rows(Context& context, Reader& reader, Insert& insert, 
       names[at] = column.new_name;
       if (!insert.set.empty()) context.editor.Replace(insert.set[at].column->parts.back().span, QuoteName(column.new_name));
       else if (insert.has_columns) context.editor.Replace(insert.columns[at].span, QuoteName(column.new_name));
-      for (size_t row = 0; row < rows; ++row)
-        if (Expr* value = ValueAt(insert, row, at)) ValueForNew(context, reader, column, Unwrap(*value), target.scope, nullptr);
+      for (size_t row = 0; row < rows; ++row) {
+        Expr* value = ValueAt(insert, row, at);
+        if (value == nullptr) continue;
+        if (context.ignore && RefersToItself(target.table, column)) NoOldKeyIgnored(context, column, Unwrap(*value));
+        ValueForNew(context, reader, column, Unwrap(*value), target.scope, nullptr);
+      }
       context.Note("writes the new reference");
       continue;
     }
