@@ -7,10 +7,14 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "tests/servers"))
+from ports import free_port  # noqa: E402
+
 MYSQL_ROOT = pathlib.Path(os.environ.get("CROSSFADE_MYSQL_ROOT", "/var/cache/crossfade/mysql-root"))
 ROUTER = pathlib.Path(os.environ.get("CROSSFADE_MYSQL_ROUTER", "/var/cache/crossfade/mysql-router"))
 
@@ -48,15 +52,7 @@ class Peer:
 
 
 def free_ports(count):
-    held, ports = [], []
-    for _ in range(count):
-        sock = socket.socket()
-        sock.bind(("127.0.0.1", 0))
-        held.append(sock)
-        ports.append(sock.getsockname()[1])
-    for sock in held:
-        sock.close()
-    return ports
+    return [free_port() for _ in range(count)]
 
 
 def wait_for(port, process, seconds=30):

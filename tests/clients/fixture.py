@@ -15,6 +15,9 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, SOURCE + "/tests/servers")
+from ports import free_port  # noqa: E402
+
 MYSQL_ROOT = os.environ.get("CROSSFADE_MYSQL_ROOT", "/var/cache/crossfade/mysql-root")
 EXTRA = os.environ.get("CROSSFADE_MARIADB_EXTRA", "/var/cache/crossfade/mariadb-extra")
 
@@ -48,12 +51,6 @@ def users(engine):
                 ("u_empty", "", "caching_sha2_password")]
     return [("u_native", "pass 'word\"1", "mysql_native_password"), ("u_ed25519", "ed word", "ed25519"),
             ("u_empty", "", "mysql_native_password")]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Fixture:

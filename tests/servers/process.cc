@@ -7,8 +7,10 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +18,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
+#include <random>
 #include <sstream>
 #include <thread>
 
@@ -142,16 +146,24 @@ sockaddr_in Loopback(int port) {
 }  // namespace
 
 int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = Loopback(0);
-  socklen_t size = sizeof address;
-  int port = 0;
-  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-      getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0) {
-    port = ntohs(address.sin_port);
+  static std::mt19937 random{std::random_device{}()};
+  static std::mutex mutex;
+  const std::lock_guard guard(mutex);
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / fmt::format("crossfade-ports-{}", getuid());
+  mkdir(folder.c_str(), 0700);
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    const int port = std::uniform_int_distribution(10000, 19999)(random);
+    const int lock = open((folder / std::to_string(port)).c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in address = Loopback(port);
+    const bool free = lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 &&
+                      bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    close(fd);
+    if (free) return port;  // the lock is given back by the end of the process
+    if (lock >= 0) close(lock);
   }
-  close(fd);
-  return port;
+  return 0;
 }
 
 bool PortOpen(int port) {

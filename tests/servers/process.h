@@ -45,7 +45,9 @@ struct CommandResult {
 // Runs a command to its end, at most `limit` (then it is killed and exit_code is -1).
 CommandResult RunCommand(const std::vector<std::string>& argv, std::chrono::milliseconds limit);
 
-// A TCP port of 127.0.0.1 that was free a moment ago.
+// A TCP port of 127.0.0.1 that nobody listens on, and that no other test is given while this process lives (a lock file for each
+// in the folder of temporary files; tests/servers/ports.py takes the same). It is below the kernel's range for outgoing connections,
+// so that a server finds it free once more when it is started again. 0 where none is left.
 int FreePort();
 bool PortOpen(int port);  // somebody listens on 127.0.0.1:port
 

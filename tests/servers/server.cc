@@ -159,7 +159,15 @@ absl::Status Server::Launch() {
       return absl::InternalError(fmt::format("{} ended at its start: {}", EngineName(engine_),
                                              LastLines(log(), 8)));
     }
-    if (PortOpen(port_) && Client::Connect({.port = port_}).ok()) return absl::OkStatus();
+    if (PortOpen(port_)) {
+      absl::StatusOr<Client> client = Client::Connect({.port = port_});
+      if (client.ok()) {
+        const Reply reply = client->Query("SELECT @@socket");
+        if (reply.ok() && reply.rows.at(0).at(0) == folder_.path() + "/socket") return absl::OkStatus();
+        process_.Kill();
+        return absl::AbortedError(fmt::format("port {} is another server's", port_));
+      }
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   return absl::DeadlineExceededError(
