@@ -13,6 +13,7 @@ from bench_client import _quantile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 DURABLE = ["--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1"]
+MORE = []  # further arguments of the measured server
 FILLING = ["--skip-log-bin", "--innodb-flush-log-at-trx-commit=0"]
 EMPTY = "id bigint unsigned NOT NULL PRIMARY KEY, k int unsigned NOT NULL, c char(60) NOT NULL, pad char(60) NOT NULL, KEY(k)"
 RATE, THREADS = 200, 16
@@ -25,7 +26,7 @@ class Database:
         self.folder = pathlib.Path(folder)
         log = "--innodb-log-file-size=1G" if engine == "mariadb" else "--innodb-redo-log-capacity=1G"
         explain = ["--explain-format=TRADITIONAL"] if engine == "mysql" else []  # a tree is nothing to pt-online-schema-change
-        arguments = ["--innodb-buffer-pool-size=1G", log, *explain, *(FILLING if base else DURABLE)]
+        arguments = ["--innodb-buffer-pool-size=1G", log, *explain, *(FILLING if base else [*DURABLE, *MORE])]
         subprocess.run([ROOT / "scripts/server", "start", engine, folder, *arguments], check=True, stdout=subprocess.DEVNULL)
         self.port = int((self.folder / "port").read_text())
         self.pid = int((self.folder / "pid").read_text())
