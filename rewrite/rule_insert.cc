@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // INSERT and REPLACE with rows or SET. See rules.h, docs/rewriting.md.
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <set>
 
 #include "fmt/format.h"
 #include "rewrite/names.h"
@@ -84,13 +86,6 @@ void GivenKey(Context& context, const KeyColumn& column, Expr* value) {
   context.Note("the new key is the application's");
 }
 
-// An old key that is the row's own, or that of a row before it, is not found yet: IGNORE would drop the row without an error.
-void NoOldKeyIgnored(Context& context, const KeyColumn& column, Expr& value) {
-  bool is_value = false;
-  if (context.ShapeFor(*column.key, value, &is_value) != column.key->old_shape) return;
-  context.Refuse(*column.key, fmt::format("INSERT IGNORE gives {} an old key, in a table that refers to itself", column.old_name), "write the new key, or leave IGNORE out");
-}
-
 // Which columns have to be added, with the values for each row.
 struct Addition {
   const KeyColumn* column;  // nullptr: of a column migration
@@ -115,12 +110,66 @@ void SelfRows(Context& context, Reader& reader, Insert& insert, const Target& ta
   }
 }
 
+// In retire: the row that refers to its own table by an old key at `at`, and on MySQL, whose lookup does not see them, those before it.
+SelfNamed NamedRows(Context& context, Insert& insert, const Target& target, const KeyColumn& own, size_t row, size_t at, const std::function<std::string(size_t)>& new_key) {
+  const Key& key = *own.key;
+  SelfNamed named;
+  named.column = target.table.table != nullptr ? target.table.table->FindColumn(own.old_name) : nullptr;
+  named.name = QuoteName(target.table.name) + "." + QuoteName(own.old_name);
+  named.first = insert.replace;
+  const size_t index = target.Find(own.old_name);
+  const bool maria = context.dialect.flavor == Flavor::kMariaDb;
+  if (index == kAbsent) return named;  // nobody knows it
+  if (!maria && row >= kSelfRowsAtOnce)
+    context.Refuse(key, fmt::format("an INSERT of more than {} rows into a table that refers to itself", kSelfRowsAtOnce), "insert fewer rows at once");
+  for (size_t i = maria ? row : 0; i <= row && !context.refused; ++i) {
+    Expr* value = ValueAt(insert, i, index);
+    if (value != nullptr) value = &Unwrap(*value);
+    const bool made = value == nullptr || value->kind == ExprKind::kNull || value->kind == ExprKind::kDefault || (value->kind == ExprKind::kFunction && NameEq(value->text, "uuid"));
+    if (made) continue;
+    bool is_value = false;
+    context.ShapeOf(*value, &is_value);
+    std::string old_key;
+    if (i == row && index < at) {
+      old_key = named.name;
+      if (named.column == nullptr || named.column->charset.empty()) old_key = SelfComparable(context, named.column, old_key);
+    } else if (is_value && !context.WarnsEachTime(*value)) {
+      old_key = SelfComparable(context, named.column, context.editor.Emit(value->span));
+    }
+    if (old_key.empty() && i != row) context.Refuse(key, fmt::format("{} is computed, in a table that refers to itself", own.old_name), "give it as a literal or a parameter");
+    const std::string fresh = old_key.empty() ? "" : new_key(i);
+    if (fresh.empty()) named.sure = false;
+    else named.whens += fmt::format(" WHEN {} THEN {}", old_key, fresh);
+  }
+  return named;
+}
+
 // Returns the columns that were added.
 std::vector<std::string> Rows(Context& context, Reader& reader, Insert& insert, Target& target) {
   const size_t rows = insert.set.empty() ? insert.rows.size() : 1;
   std::vector<Addition> additions;
   std::vector<std::string> names = target.columns;
   std::vector<std::vector<SelfRow>> selves;  // for each addition; empty: refers to another table
+  std::map<const Key*, std::vector<std::string>> own;  // the new key of each row
+  std::set<const Key*> in_front;                       // … stands before all other columns, for these to name it
+  const auto own_key = [&](const KeyColumn& column, size_t row) {
+    std::vector<std::string>& keys = own[column.key];
+    while (keys.size() <= row) keys.push_back(OwnValue(context, insert, target, column, keys.size()));
+    return keys[row];
+  };
+  // As NamedRows asks for it. Empty: it has no name there.
+  const auto named_key = [&](const KeyColumn& column, size_t row, size_t of_row) -> std::string {
+    const Key& key = *column.key;
+    if (const size_t given = target.Find(column.new_name); given != kAbsent) {
+      Expr* value = ValueAt(insert, row, given);
+      return value == nullptr ? "" : context.editor.Emit(value->span);
+    }
+    if (key.fresh.empty()) return own_key(column, row);
+    if (row != of_row) context.Refuse(key, "several rows of a table that refers to itself, whose keys the server makes", "insert one row at once");
+    if (!insert.on_duplicate.empty()) return "";  // which may name the columns by their places
+    in_front.insert(&key);
+    return QuoteName(target.table.name) + "." + QuoteName(column.new_name);
+  };
   for (const KeyColumn& column : target.table.keys) {
     const Key& key = *column.key;
     if (!key.active) continue;
@@ -152,8 +201,11 @@ std::vector<std::string> Rows(Context& context, Reader& reader, Insert& insert, 
       for (size_t row = 0; row < rows; ++row) {
         Expr* value = ValueAt(insert, row, at);
         if (value == nullptr) continue;
-        if (context.ignore && RefersToItself(target.table, column)) NoOldKeyIgnored(context, column, Unwrap(*value));
-        ValueForNew(context, reader, column, Unwrap(*value), target.scope, nullptr);
+        const auto own_column = std::find_if(target.table.keys.begin(), target.table.keys.end(), [&](const KeyColumn& other) { return other.own && other.key == &key; });
+        const std::function<SelfNamed()> named = [&] {
+          return NamedRows(context, insert, target, *own_column, row, at, [&](size_t other) { return named_key(*own_column, other, row); });
+        };
+        ValueForNew(context, reader, column, Unwrap(*value), target.scope, nullptr, own_column != target.table.keys.end() ? named : nullptr);
       }
       context.Note("writes the new reference");
       continue;
@@ -175,11 +227,10 @@ std::vector<std::string> Rows(Context& context, Reader& reader, Insert& insert, 
 
   for (AddedColumn& column : ColumnsToAdd(context, target.table, target.columns, !insert.on_duplicate.empty())) additions.push_back({nullptr, false, std::move(column)});
   selves.resize(additions.size());
-  std::map<const Key*, std::vector<std::string>> own;  // the new key of each row
   const auto value_of = [&](const Addition& addition, size_t row) -> std::string {
     if (addition.column == nullptr) return addition.plain.value;
     const Key* key = addition.column->key;
-    if (addition.own) return own[key].emplace_back(OwnValue(context, insert, target, *addition.column, row));
+    if (addition.own) return own_key(*addition.column, row);
     std::vector<SelfRow>& self = selves[&addition - additions.data()];
     if (!self.empty()) {
       self[row].new_key = own[key].at(row);
@@ -201,24 +252,39 @@ std::vector<std::string> Rows(Context& context, Reader& reader, Insert& insert, 
     const config::Migration& migration = additions[0].column != nullptr ? *additions[0].column->key->spec_migration : *target.table.sets[0]->spec_migration;
     context.Refuse(migration, "an INSERT of no columns whose row has an alias", "name the columns");
   }
+  std::string front;
+  const auto is_front = [&](const Addition& addition) { return addition.own && in_front.count(addition.column->key) > 0; };
   for (const Addition& addition : additions) {
     const std::string name = QuoteName(addition.Name());
+    if (is_front(addition)) {
+      front += name + ", ";
+      continue;
+    }
     list += (list.empty() && (no_columns || insert.has_columns) && !(insert.has_columns && !no_columns) ? "" : ", ") + name;
   }
   if (!insert.set.empty()) {
     std::string text;
-    for (const Addition& addition : additions) text += fmt::format(", {} = {}", QuoteName(addition.Name()), value_of(addition, 0));
+    for (const Addition& addition : additions) {
+      const std::string assignment = fmt::format("{} = {}", QuoteName(addition.Name()), value_of(addition, 0));
+      if (is_front(addition)) context.editor.Before(insert.set.front().span.begin, assignment + ", ");
+      else text += ", " + assignment;
+    }
     if (!text.empty()) context.editor.After(insert.set.back().span.end - 1, text);
     return added;
   }
   if (insert.has_columns) {
+    if (!front.empty()) context.editor.After(insert.columns_span.begin, front);
     if (!list.empty()) context.editor.After(insert.columns_span.end - 2, list);
   } else if (!additions.empty() || names != target.columns) {
-    context.editor.After(insert.target->span.end - 1, " (" + list + ")");
+    context.editor.After(insert.target->span.end - 1, " (" + front + list + ")");
   }
   for (size_t row = 0; row < rows; ++row) {
     std::string text;
     for (const Addition& addition : additions) {
+      if (is_front(addition)) {
+        context.editor.After(insert.rows[row].span.begin, value_of(addition, row) + ", ");
+        continue;
+      }
       if (!text.empty() || !insert.rows[row].values.empty()) text += ", ";
       text += value_of(addition, row);
     }

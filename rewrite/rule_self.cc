@@ -8,12 +8,6 @@
 #include "rewrite/rules.h"
 
 namespace crossfade::rewrite {
-namespace {
-
-constexpr size_t kRowsAtOnce = 100;  // each row names all before it
-
-}  // namespace
-
 bool RefersToItself(const MigratingTable& table, const KeyColumn& column) {
   if (column.own) return false;
   for (const KeyColumn& other : table.keys)
@@ -50,8 +44,8 @@ std::string SelfReferenceOfRow(Context& context, const MigratingTable& table, co
   } else if (lookup == "NULL" || context.refused) {
     return lookup;
   } else {
-    if (before.size() >= kRowsAtOnce)
-      context.Refuse(key, fmt::format("an INSERT of more than {} rows into a table that refers to itself", kRowsAtOnce), "insert fewer rows at once");
+    if (before.size() >= kSelfRowsAtOnce)
+      context.Refuse(key, fmt::format("an INSERT of more than {} rows into a table that refers to itself", kSelfRowsAtOnce), "insert fewer rows at once");
     for (const SelfRow& other : before) {
       if (!key.fresh.empty()) context.Refuse(key, "several rows of a table that refers to itself, whose keys the server makes", "insert one row at once");
       if (other.old_key.empty()) context.Refuse(key, fmt::format("{} is computed, in a table that refers to itself", key.spec->old_column), "give it as a literal or a parameter");
@@ -105,6 +99,16 @@ std::string SelfAssigned(Context& context, Reader& reader, const MigratingTable&
     context.Refuse(*column.key, fmt::format("{} is computed, in a table that refers to itself", column.old_name), "give it as a literal or a parameter");
   const Column* stored = table.table != nullptr ? table.table->FindColumn(column.new_name) : nullptr;
   return stored == nullptr || stored->nullable || text == "NULL" ? text : fmt::format("COALESCE({}, {})", text, column.key->nothing);
+}
+
+std::string SelfComparable(const Context& context, const Column* column, const std::string& text) {
+  if (column == nullptr) return "";
+  const bool cut = context.ignore || (context.facts.sql_mode & kStrict) == 0;  // else the server refuses what is too long
+  if (!column->charset.empty()) return cut ? AsStored(column, text) : fmt::format("CONVERT({} USING {}) COLLATE {}", text, column->charset, column->collation);
+  const std::string type = FoldName(column->type);
+  if (type.rfind("binary(", 0) == 0) return fmt::format("TRIM(TRAILING x'00' FROM CAST({} AS BINARY))", text);
+  if (type.rfind("varbinary(", 0) == 0) return fmt::format("CAST({} AS BINARY)", text);
+  return column->type_class == TypeClass::kInteger ? text : "";
 }
 
 bool SelfAssignable(Context& context, Reader& reader, const std::vector<Assignment>& set, const Assignment& assignment, const Key& key, const Scope& scope) {

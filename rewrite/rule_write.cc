@@ -219,6 +219,19 @@ void AssignInSeveral(Context& context, Reader& reader, const std::vector<Assignm
   context.Note("writes both sides of the reference");
 }
 
+// In retire: the new key of the old key `text`, which may be that of a row of the statement.
+std::string LookupAmongRows(Context& context, const KeyColumn& column, const Expr& value, const SelfNamed& named, const std::string& text) {
+  const std::string compared = context.WarnsEachTime(value) ? "" : SelfComparable(context, named.column, text);
+  if (context.ignore && (!named.sure || compared.empty()))  // the row would be dropped without an error
+    context.Refuse(*column.key, fmt::format("INSERT IGNORE gives {} an old key, in a table that refers to itself", column.old_name), "write the new key, or leave IGNORE out");
+  // MariaDB looks a constant up once for all rows, and what names the row anew for each.
+  const bool anew = context.dialect.flavor == Flavor::kMariaDb && named.column != nullptr;
+  const std::string lookup = context.LookupToWrite(*column.key, true, anew ? fmt::format("IF({} IS NULL, {}, {})", named.name, text, text) : text);
+  if (compared.empty() || named.whens.empty()) return lookup;
+  const std::string cases = fmt::format("CASE {}{} END", compared, named.whens);
+  return named.first ? cases + ", " + lookup : lookup + ", " + cases;
+}
+
 }  // namespace
 
 bool StaysItself(const Assignment& assignment) {
@@ -294,7 +307,8 @@ bool ValueForOld(Context& context, Reader& reader, const Key& key, Expr& value, 
   return false;
 }
 
-void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr& value, const Scope& scope, const Ctes* ctes) {
+void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr& value, const Scope& scope, const Ctes* ctes,
+                 const std::function<SelfNamed()>& named) {
   const Key& key = *column.key;
   bool is_value = false;
   ValueShape shape = context.ShapeFor(key, value, &is_value);
@@ -318,7 +332,9 @@ void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr
       // 0 is never a key: a value that is none is refused by the foreign key.
       const std::string text = context.editor.Emit(value.span);
       const std::string none = value.kind == ExprKind::kString || value.kind == ExprKind::kHex ? key.nothing : fmt::format("IF({} IS NULL, NULL, {})", text, key.nothing);
-      context.editor.Replace(value.span, fmt::format("COALESCE({}, {})", context.LookupToWrite(key, true, text), none));
+      const bool names = named != nullptr && !(value.kind == ExprKind::kFunction && NameEq(value.text, "uuid"));
+      const std::string lookup = names ? LookupAmongRows(context, column, value, named(), text) : context.LookupToWrite(key, true, text);
+      context.editor.Replace(value.span, fmt::format("COALESCE({}, {})", lookup, none));
       context.Note("the old key is looked up");
       return;
     }

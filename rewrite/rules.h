@@ -2,6 +2,7 @@
 // One rule for each kind of statement; rules.cc lists them all. A rule edits the text, or refuses it, or leaves it.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -117,6 +118,7 @@ void CheckWritable(Context& context, const MigratingTable& table, const char* ve
 bool RefersToItself(const MigratingTable& table, const KeyColumn& column);
 // The number of the row that `value` refers to, looked up by the value itself. "NULL" for NULL; empty: not sure what is stored.
 std::string SelfLookup(Context& context, Reader& reader, const MigratingTable& table, const KeyColumn& column, Expr& value, const Scope& scope);
+inline constexpr size_t kSelfRowsAtOnce = 100;  // each row names all before it
 struct SelfRow {
   std::string old_key, new_key;  // of the row itself, as text
   std::string lookup;            // of its reference: SelfLookup
@@ -134,7 +136,18 @@ void CheckIgnored(Context& context, const MigratingTable& parent, bool deletes);
 // The value of an assignment to a reference, made right for the side(s) that are written.
 // Dual: returns true if the value is of the new key's shape and was replaced by the old key.
 bool ValueForOld(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes);
-void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr& value, const Scope& scope, const Ctes* ctes);
+// In retire, rows of the statement itself that an old key may name too, in a table that refers to itself.
+struct SelfNamed {
+  const Column* column = nullptr;  // that holds their old keys
+  std::string name;                // … with its table's
+  std::string whens;   // of a CASE of that key: WHEN its old key THEN its new one, for each row
+  bool sure = true;    // these are all of them
+  bool first = false;  // before those that are there
+};
+void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr& value, const Scope& scope, const Ctes* ctes,
+                 const std::function<SelfNamed()>& named = nullptr);
+// `text` to be compared with what else was made so, as `column` stores it. Empty: not sure.
+std::string SelfComparable(const Context& context, const Column* column, const std::string& text);
 // A value given to the own old column.
 void ValueForOwn(Context& context, Reader& reader, const Key& key, Expr& value, const Scope& scope, const Ctes* ctes);
 

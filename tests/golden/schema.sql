@@ -15,6 +15,13 @@ CREATE TABLE deb.dependencies (
   FOREIGN KEY (package) REFERENCES packages(name) ON UPDATE CASCADE,
   FOREIGN KEY (depends_on) REFERENCES packages(name) ON UPDATE CASCADE
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+CREATE TABLE deb.sections (
+  name varchar(50) NOT NULL,
+  title varchar(100),
+  parent varchar(50),
+  PRIMARY KEY (name),
+  FOREIGN KEY (parent) REFERENCES sections(name)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 CREATE TABLE zoo.Caves (
   id char(36) NOT NULL,
   label varchar(50),

@@ -52,6 +52,7 @@ CREATE TABLE deb.logs (id int, name varchar(100), n int, pkg varchar(100));
 CREATE TABLE deb.cf (x varchar(10));
 INSERT INTO deb.packages (name, version, section) VALUES ('a','1','libs'),('b','2','x'),('c','3','libs'),('17','4',NULL),('libc6','5','x');
 INSERT INTO deb.dependencies (id, package, depends_on, kind) VALUES (1,'a','b','x'),(2,'b',NULL,'depends'),(3,'a','17','x'),(4,'c','a','y'),(5,'b','a','x');
+INSERT INTO deb.sections (name, parent) VALUES ('root',NULL),('leaf','root');
 CREATE TABLE deb.pairs (a varchar(100), b varchar(20)) CHARACTER SET utf8mb4;
 INSERT INTO deb.pairs VALUES ('p','1'),('q','2');
 INSERT INTO deb.staging VALUES (5,'A','x',1,'A'),(6,'zz','y',2,NULL);
@@ -71,6 +72,8 @@ INSERT INTO depot.moves (no, part, site) VALUES (1,'0a0a0a0a-0000-4000-8000-0000
 constexpr char kExpand[] = R"(
 ALTER TABLE deb.packages ADD COLUMN id int unsigned NULL INVISIBLE AFTER name;
 ALTER TABLE deb.dependencies ADD COLUMN package_id int unsigned NULL INVISIBLE AFTER package, ADD COLUMN depends_on_id int unsigned NULL INVISIBLE AFTER depends_on;
+ALTER TABLE deb.sections ADD COLUMN no int unsigned NULL INVISIBLE AFTER name, ADD COLUMN parent_no int unsigned NULL INVISIBLE AFTER parent;
+UPDATE deb.sections SET no = CASE name WHEN 'root' THEN 1 ELSE 2 END, parent_no = IF(parent = 'root', 1, NULL);
 ALTER TABLE zoo.Caves ADD COLUMN newId int unsigned NULL INVISIBLE AFTER id;
 ALTER TABLE zoo.Bears ADD COLUMN caveNewId int unsigned NULL INVISIBLE AFTER caveId;
 ALTER TABLE zoo.People ADD COLUMN newId int unsigned NULL INVISIBLE AFTER id, ADD COLUMN newParent int unsigned NULL INVISIBLE AFTER parent;
@@ -105,6 +108,7 @@ UPDATE deb.dependencies d SET package_id = (SELECT p.id FROM deb.packages p WHER
 UPDATE zoo.Bears b SET caveNewId = (SELECT c.newId FROM zoo.Caves c WHERE c.id = b.caveId);
 ALTER TABLE deb.packages ADD UNIQUE KEY (id);
 ALTER TABLE deb.dependencies ADD KEY (package_id), ADD KEY (depends_on_id);
+ALTER TABLE deb.sections ADD UNIQUE KEY (no);
 ALTER TABLE zoo.Caves ADD UNIQUE KEY (newId);
 ALTER TABLE zoo.People ADD UNIQUE KEY (newId);
 ALTER TABLE till.orders ADD UNIQUE KEY (uid);
@@ -114,6 +118,7 @@ ALTER TABLE depot.sites ADD UNIQUE KEY (wide);
 
 constexpr char kRetire[] = R"(
 ALTER TABLE deb.dependencies ADD FOREIGN KEY (package_id) REFERENCES deb.packages(id), ADD FOREIGN KEY (depends_on_id) REFERENCES deb.packages(id), MODIFY package varchar(100) NULL;
+ALTER TABLE deb.sections ADD FOREIGN KEY (parent_no) REFERENCES deb.sections(no);
 ALTER TABLE zoo.Bears ADD FOREIGN KEY (caveNewId) REFERENCES zoo.Caves(newId), MODIFY caveId char(36) NULL;
 ALTER TABLE till.items ADD FOREIGN KEY (orderUid) REFERENCES till.orders(uid);
 )";
@@ -126,6 +131,7 @@ constexpr char kDrift[] = R"(SELECT
  (SELECT COUNT(*) FROM deb.packages WHERE id IS NULL) + (SELECT COUNT(*) FROM zoo.Caves WHERE newId IS NULL) +
  (SELECT COUNT(*) FROM deb.dependencies d LEFT JOIN deb.packages p ON p.name = d.package LEFT JOIN deb.packages q ON q.name = d.depends_on
    WHERE NOT ((d.package_id <=> p.id OR (d.package_id IS NULL AND d.id IN (%))) AND (d.depends_on_id <=> q.id OR (d.depends_on_id IS NULL AND d.id IN (%))))) +
+ (SELECT COUNT(*) FROM deb.sections p LEFT JOIN deb.sections q ON q.name = p.parent WHERE p.no IS NULL OR NOT (p.parent_no <=> q.no)) +
  (SELECT COUNT(*) FROM zoo.People p LEFT JOIN zoo.People q ON q.id = p.parent WHERE p.newId IS NULL OR NOT (p.newParent <=> q.newId)) +
  (SELECT COUNT(*) FROM till.orders WHERE uid IS NULL) +
  (SELECT COUNT(*) FROM till.items i LEFT JOIN till.orders o ON o.id = i.orderId WHERE NOT (i.orderUid <=> o.uid)) +
@@ -335,6 +341,7 @@ TEST_P(GoldenServers, MutatedTextsDoToo) {
   std::mt19937 random(static_cast<unsigned>(rounds));
   // MariaDB 10.11 dies of SELECT x.id.package FROM t id RIGHT JOIN t e USING (package), where there is no schema x.
   static const std::regex loose("[a-z]+ *[.] *[a-z]+ *[.] *[a-z]+.* USING|LIMIT|RAND|UUID|@|INTO OUTFILE|INTO DUMPFILE|SLEEP|BENCHMARK", std::regex::icase);
+  static const std::regex computed("\\|\\||= *IF *\\(", std::regex::icase);  // a value that need not be the same twice, as far as the rewriter knows
   std::vector<std::pair<GoldenCase, Reply>> texts;
   for (int round = 0; round < rounds; ++round) {
     GoldenCase test = cases_[random() % cases_.size()];
@@ -370,7 +377,7 @@ TEST_P(GoldenServers, MutatedTextsDoToo) {
       if (filling) {
         // A row that stays as it is but gets its new side counts as changed where a value is computed: see docs/rewriting.md.
         Reply expected = direct;
-        if (plan->strategy == rewrite::Strategy::kOneStatement && test.sql.find("||") != std::string::npos && ran.reply.ok() && ran.reply.affected > direct.affected) {
+        if (plan->strategy == rewrite::Strategy::kOneStatement && std::regex_search(test.sql, computed) && ran.reply.ok() && ran.reply.affected > direct.affected) {
           expected.affected = ran.reply.affected;
           expected.info = ran.reply.info;
         }
