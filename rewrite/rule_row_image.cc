@@ -101,6 +101,9 @@ bool IsBytes(Reader& reader, Expr& expr, const Scope& scope) {
   const Bound bound = reader.Resolve(expr, scope);
   const Table* table = bound.source == nullptr || bound.source->table == nullptr ? nullptr : bound.source->table->table;
   const Column* column = table == nullptr ? nullptr : table->FindColumn(expr.parts.back().text);
+  // Beside an old key that is a number, bytes are a new key.
+  const Key* key = bound.kind == Bound::kBase && bound.tag.key != nullptr && bound.tag.key->either ? bound.tag.key : nullptr;
+  if (key != nullptr && key->old_shape == ValueShape::kInteger && FoldName(key->spec->new_type).find("binary") != std::string::npos) return true;
   return column != nullptr && column->type_class == TypeClass::kBinary;
 }
 
