@@ -137,6 +137,8 @@ absl::StatusOr<std::unique_ptr<Server::Slot>> Server::Bind(const ListenerContext
   if (!ec) acceptor.bind(endpoint, ec);
   if (!ec) acceptor.listen(4096, ec);
   if (!ec) acceptor.non_blocking(true, ec);
+  // Else accept() waits for the next client when it finds one that has given up, and the whole thread with it.
+  if (!ec) acceptor.set_option(asio::socket_base::enable_connection_aborted(true), ec);
   if (ec) return absl::UnavailableError(fmt::format("cannot listen on {}: {}", text, ec.message()));
   return slot;
 }

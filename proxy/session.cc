@@ -42,18 +42,22 @@ Session::~Session() = default;
 
 awaitable<void> Session::Run(std::unique_ptr<Session> self) {
   self->login_deadline_ = self->deadline_ = Clock::now() + self->thread_->server()->config().limits.handshake_timeout;
-  const bool in = co_await self->Login();
-  if (in) {
-    self->deadline_ = {};
-    self->since_ = Clock::now();
-    self->authenticated_ = true;
-    self->thread_->close_watch()->Add(self->backend_.socket().native_handle(), self->id_);
-    self->thread_->metrics()->connections.Add();
-    co_await self->Serve();
-  } else {
-    self->thread_->metrics()->connection_failures.Add();
-    self->thread_->metrics()->Count(self->refusal_);
-    if (self->ending_ == Ending::kLogin && self->greeted_) co_await self->LastWords();
+  try {
+    const bool in = co_await self->Login();
+    if (in) {
+      self->deadline_ = {};
+      self->since_ = Clock::now();
+      self->authenticated_ = true;
+      self->thread_->close_watch()->Add(self->backend_.socket().native_handle(), self->id_);
+      self->thread_->metrics()->connections.Add();
+      co_await self->Serve();
+    } else {
+      self->thread_->metrics()->connection_failures.Add();
+      self->thread_->metrics()->Count(self->refusal_);
+      if (self->ending_ == Ending::kLogin && self->greeted_) co_await self->LastWords();
+    }
+  } catch (const std::exception& error) {  // no memory for a large command, as a rule: what others know of the session has to go with it
+    (void)self->Fail(error.what());
   }
   self->Finish();
 }
@@ -131,10 +135,8 @@ awaitable<bool> Session::ReadMessage(Stream* stream, uint8_t* sequence, std::str
       const size_t whole = protocol::kFrameHeader +
                            (head.size() < protocol::kFrameHeader ? 0 : protocol::ParseFrameHeader(head.data()).length);
       read = co_await stream->ReadAtMost(whole - head.size());
-    } else if (stream->in().empty()) {
-      read = co_await stream->Read();
     } else {
-      read = co_await stream->ReadMore();
+      read = co_await stream->ReadMore();  // looks first: an end that came with the packet before is told by nothing else
     }
     const ErrorCode ec = std::get<0>(read);
     if (ec) co_return Fail(fmt::format("{}: {}", from_client ? "client" : "backend", ec.message()));

@@ -174,6 +174,7 @@ void Stream::Cancel() {
 void Stream::Close() {
   ErrorCode ignored;
   socket_.close(ignored);
+  if (ssl_ != nullptr) SSL_set_fd(ssl_.get(), -1);  // the number may be another connection's before whoever works on this one knows
 }
 
 }  // namespace crossfade::proxy
