@@ -239,6 +239,15 @@ std::string LookupAmongRows(Context& context, const KeyColumn& column, const Exp
   return named.first ? cases + ", " + lookup : lookup + ", " + cases;
 }
 
+// What a function makes, where it is known.
+std::optional<ValueShape> ShapeOfFunction(const Key& key, const Expr& value) {
+  if (value.kind != ExprKind::kFunction) return std::nullopt;
+  for (const char* name : {"concat", "lower", "upper", "uuid"})
+    if (NameEq(value.text, name)) return ValueShape::kString;
+  if (key.old_shape == ValueShape::kInteger && NameEq(value.text, "last_insert_id") && value.children.empty()) return ValueShape::kInteger;
+  return std::nullopt;
+}
+
 }  // namespace
 
 bool StaysItself(const Assignment& assignment) {
@@ -321,13 +330,9 @@ void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr
   ValueShape shape = context.ShapeFor(key, value, &is_value);
   if (!is_value && value.kind == ExprKind::kFunction) {
     for (Expr* child : value.children) reader.Visit(*child, scope, ctes);
-    is_value = !context.editor.Touched(value.span);
-    is_value = is_value && ( NameEq(value.text, "concat") || NameEq(value.text, "lower") || NameEq(value.text, "upper") || NameEq(value.text, "uuid"));
-    if (is_value) shape = ValueShape::kString;
-    if (key.old_shape == ValueShape::kInteger && NameEq(value.text, "last_insert_id") && value.children.empty()) {
-      is_value = true;
-      shape = ValueShape::kInteger;
-    }
+    const std::optional<ValueShape> made = ShapeOfFunction(key, value);
+    is_value = made && (*made == ValueShape::kInteger || !context.editor.Touched(value.span));
+    if (is_value) shape = *made;
   }
   if (is_value) {
     if (shape == ValueShape::kUnknown) shape = key.old_shape;
@@ -449,7 +454,8 @@ bool Assign(Context& context, Reader& reader, std::vector<Assignment>& set, cons
       if (!use.single && !plain && (parent == nullptr || AssignsTo(reader, set, scope, *parent)))
         context.Refuse(key, fmt::format("an old key is looked up in {}, which the UPDATE writes too", key.spec->table), "write the new key");
       bool is_value = false;
-      const bool old = use.insert != nullptr && context.ShapeFor(key, value, &is_value) == key.old_shape && is_value;
+      const bool given = context.ShapeFor(key, value, &is_value) == key.old_shape && is_value;
+      const bool old = use.insert != nullptr && (given || ShapeOfFunction(key, value) == key.old_shape);
       if (old && context.dialect.flavor == Flavor::kMySql && RefersToItself(*bound.source->table, column))  // error 1093 even for a derived table
         context.Refuse(key, fmt::format("ON DUPLICATE KEY UPDATE gives {} another value than the row's, in a table that refers to itself", column.old_name), "write the new key");
       if (!RowAliasForNew(context, column, value, use)) ValueForNew(context, reader, column, value, scope, ctes);
