@@ -49,7 +49,7 @@ std::string Moment(std::string_view bytes, bool date) {
 }
 
 // Empty: not to be written.
-std::string Literal(const protocol::ParamType& type, const protocol::ParamValue& value, const rewrite::SessionFacts& facts, bool as_bytes) {
+std::string Literal(const protocol::ParamType& type, const protocol::ParamValue& value, const rewrite::SessionFacts& facts, bool as_bytes, bool converts) {
   if (value.long_data) return "";
   if (value.is_null || type.type == kNull) return "NULL";
   switch (type.type) {
@@ -63,6 +63,7 @@ std::string Literal(const protocol::ParamType& type, const protocol::ParamValue&
       if (!reader.ok() || text.size() > kLongest) return "";
       std::string quoted = rewrite::QuoteText(text, facts);
       const bool high = std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
+      if (high && converts) return "";
       return as_bytes && high && !quoted.empty() ? "_binary" + quoted : quoted;
     }
     default: return "";
@@ -72,7 +73,7 @@ std::string Literal(const protocol::ParamType& type, const protocol::ParamValue&
 }  // namespace
 
 std::optional<std::string> ExecutionText(std::string_view sql, const rewrite::SessionFacts& facts, const rewrite::Dialect& dialect, const protocol::Execute& execute,
-                                         const std::vector<uint32_t>& bytes) {
+                                         const std::vector<uint32_t>& bytes, bool converts) {
   rewrite::TokenList list;
   if (sql.size() > kLongest || !rewrite::Lex(sql, facts, dialect, &list).ok()) return std::nullopt;
   std::string text;
@@ -80,8 +81,9 @@ std::optional<std::string> ExecutionText(std::string_view sql, const rewrite::Se
   for (const rewrite::Token& token : list.tokens) {
     if (token.kind != rewrite::TokenKind::kParam) continue;
     if (param >= execute.values.size() || param >= execute.types.size()) return std::nullopt;
-    const bool as_bytes = dialect.flavor == rewrite::Flavor::kMySql && std::find(bytes.begin(), bytes.end(), param) != bytes.end();
-    const std::string literal = Literal(execute.types[param], execute.values[param], facts, as_bytes);
+    const bool mysql = dialect.flavor == rewrite::Flavor::kMySql;
+    const bool as_bytes = mysql && std::find(bytes.begin(), bytes.end(), param) != bytes.end();
+    const std::string literal = Literal(execute.types[param], execute.values[param], facts, as_bytes, mysql && converts);
     ++param;
     if (literal.empty()) return std::nullopt;
     text += sql.substr(copied, token.begin - copied);

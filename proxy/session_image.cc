@@ -282,7 +282,7 @@ awaitable<Session::Action> Session::ExecuteImage(PreparedStatement* statement, c
   const bool same = facts_->schema == facts.schema && facts_->sql_mode == facts.sql_mode && facts_->charset == facts.charset;
   if (!same) co_return co_await Refuse("the schema, sql_mode or character set has changed since this statement was prepared; prepare it again");
   const rewrite::Snapshot& snapshot = *pinned_->snapshot;
-  const std::optional<std::string> text = pieces ? std::nullopt : ExecutionText(statement->text, facts, snapshot.catalog.dialect, execute, bytes);
+  const std::optional<std::string> text = pieces ? std::nullopt : ExecutionText(statement->text, facts, snapshot.catalog.dialect, execute, bytes, converts_);
   if (!text) co_return co_await Refuse("the UPDATE takes several steps, and one of its parameters cannot be written as a literal of the same kind; send it as a text");
   const std::shared_ptr<const rewrite::Plan> plan = thread_->planner()->PlanQuery(snapshot, facts, *text);
   if (plan->strategy == rewrite::Strategy::kRefuse) co_return co_await Refuse(plan->reason);

@@ -92,6 +92,18 @@ TEST(ExecutionText, BytesAreWrittenAsSuchOnMySql) {
   EXPECT_EQ(ExecutionText("SELECT ?, ?", {}, kMaria, values.execute, {0}).value_or("none"), "SELECT  '\xE8\xFF''' ,  '\xE8\xFF' ");
 }
 
+// … nor where the server converts it.
+TEST(ExecutionText, WhatIsConvertedIsNotWrittenOnMySql) {
+  Values high, low;
+  high.Text("n\xC3\xB6te");
+  low.Text("note");
+  const rewrite::Dialect mysql{rewrite::Flavor::kMySql, 80400};
+  EXPECT_EQ(ExecutionText("SELECT ?", {}, mysql, high.execute, {0}, true), std::nullopt);
+  EXPECT_EQ(ExecutionText("SELECT ?", {}, mysql, high.execute, {}, true), std::nullopt);
+  EXPECT_EQ(ExecutionText("SELECT ?", {}, mysql, low.execute, {0}, true).value_or("none"), "SELECT  'note' ");
+  EXPECT_EQ(ExecutionText("SELECT ?", {}, kMaria, high.execute, {}, true).value_or("none"), "SELECT  'n\xC3\xB6te' ");
+}
+
 TEST(ExecutionText, Moments) {
   EXPECT_EQ(Of("?", Values().Add(10, {"\x04\xE8\x07\x02\x1D", 5})), " DATE'2024-02-29' ");
   EXPECT_EQ(Of("?", Values().Add(12, {"\x04\xE8\x07\x02\x1D", 5})), " TIMESTAMP'2024-02-29 00:00:00' ");

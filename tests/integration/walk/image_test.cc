@@ -307,6 +307,32 @@ TEST_P(ImageTest, BytesThatAreNoTextWarnOfNothing) {
   ExpectSameRows();
 }
 
+// … unless it is in another character set: MySQL converts a parameter from that of the client to that of the connection, beside bytes too.
+TEST_P(ImageTest, ParametersThatTheServerConverts) {
+  Do("USE plain");
+  Walk("verify");
+  Both("UPDATE visits SET day = X'C3A94127' WHERE n = 3");
+  Both("UPDATE visits SET day = X'E9412700' WHERE n = 4");
+  ASSERT_TRUE(direct_->Query("SET character_set_connection = latin1").ok());
+  ASSERT_TRUE(client_->Query("SET character_set_connection = latin1").ok());
+  const std::string sql = "UPDATE visits v JOIN imports i ON i.n = v.n SET v.why = CONCAT(i.phone, 'x') WHERE v.day IN (?, ?)";
+  std::unique_ptr<servers::Statement> on_direct, proxied;
+  ASSERT_TRUE(direct_->Prepare(sql, &on_direct).ok());
+  ASSERT_TRUE(client_->Prepare(sql, &proxied).ok());
+  const std::vector<servers::Parameter> plain = {std::string("ASCI"), std::string("I it")}, converted = {std::string("\xC3\xA9\x41\x27"), std::string("x")};
+  EXPECT_EQ(on_direct->Execute(plain).affected, proxied->Execute(plain).affected);
+  const Reply refused = proxied->Execute(converted);
+  EXPECT_EQ(refused.error, MariaDb() ? 0u : 1235u) << refused.message;
+  if (MariaDb()) {
+    EXPECT_EQ(on_direct->Execute(converted).affected, refused.affected);
+  }
+  ASSERT_TRUE(client_->Query("SET character_set_connection = utf8mb4").ok());
+  ASSERT_TRUE(direct_->Query("SET character_set_connection = utf8mb4").ok());
+  EXPECT_EQ(on_direct->Execute(converted).affected, 1u);
+  EXPECT_EQ(proxied->Execute(converted).affected, 1u);
+  ExpectSameRows();
+}
+
 // What another session commits while the rows are waited for belongs to the statement or not, but to both sides of it.
 TEST_P(ImageTest, RowsThatOthersChangeMeanwhileDoNotDrift) {
   Walk("verify");
