@@ -305,7 +305,7 @@ class Session {
   bool backend_closed_ = false;  // as far as has been seen while idle
   bool replicating_ = false;  // a stream of events without an end
   bool facts_known_ = false;
-  bool converts_ = false;                          // character_set_connection is another than character_set_client; known with facts_
+  bool converts_ = false;                          // from character_set_client to another character_set_connection; known with facts_
   bool isolation_unsure_ = true;                   // this transaction's, or the next one's, may not be the session's
   bool comparable_ = false;        // see session_compare.cc
   bool registered_ = false;        // see backfill/fence.h

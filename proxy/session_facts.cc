@@ -124,7 +124,7 @@ awaitable<bool> Session::LearnFacts() {
   facts_->sql_mode = rewrite::ParseSqlMode(row[0]);
   if (row[4].starts_with("ucs2") || row[4].starts_with("utf16") || row[4].starts_with("utf32") || !row[5].empty()) facts_->sql_mode |= rewrite::kOddValues;
   facts_->charset = row[1];
-  converts_ = row[1] != row[4];
+  converts_ = row[1] != row[4] && row[1] != "binary" && row[4] != "binary";
   facts_->foreign_key_checks = row[2] == "1";
   facts_->schema = row[3];
   max_allowed_packet_ = std::strtoull(row[6].c_str(), nullptr, 10);
