@@ -47,7 +47,7 @@ class Grammar {
   bool OldGone(int key) const;         // old values of the key are not taken any more
   bool Changes(const Column& column) const;  // reads as another value on the new side, for the new cohort
   bool Hidden(const Column& column) const;   // an old column that retire refuses
-  // A key of which '' (what a NULL is stored as, where the mode is not strict) would not come back, so that it gets no new key: see docs/rewriting.md.
+  // A key, or a reference without a foreign key, of which '' (what a NULL is stored as, where the mode is not strict) would not come back, so that verification tells of it: see docs/rewriting.md.
   bool NeverEmpty(const Column& column) const;
   Item Of(const Column& column) const;
   void MayRefuse(const char* why) { if (statement_.may_refuse.empty()) statement_.may_refuse = why; }
