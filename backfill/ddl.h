@@ -3,7 +3,7 @@
 // already is left out, so each list is empty once its work is complete and a crash in between is simply continued.
 //
 //   expand            P: add n                              R: add rn            INSTANT
-//                     columns: their expressions as defaults                     INSTANT
+//                     (both held)  columns: their expressions as defaults        INSTANT
 //   backfill's end    P: unique (n)                         R: indexes with rn   online, after the copy
 //   before retire     P: n NOT NULL, primary key (n)        R: rn NOT NULL, FK   online
 //   entering retire   (held)                                R: FK of ro dropped, ro may be left out

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The statement gate. Three changes are not made while anybody works on the tables: the new columns come in `expand` (a
-// transaction that began before would be told to retry, 1412), the foreign keys of the old references go as `retire` begins,
+// The statement gate. Three changes are not made while anybody works on the tables: the new columns and their defaults come in
+// `expand` (a transaction that began before would be told to retry, 1412; one that has read and then writes while an ALTER waits for
+// it would be taken for a deadlock's victim, 1213, by both engines), the foreign keys of the old references go as `retire` begins,
 // and the names are swapped in `contract`. All are changes of metadata alone.
 //
 //   held (epoch + 1) -> every live proxy there, nothing older in flight -> LOCK TABLES, ALTERs -> let go (epoch + 2)
@@ -31,10 +32,18 @@ constexpr milliseconds kFirstBackoff{2'000}, kLongestBackoff{60'000}, kLook{5};
 
 }  // namespace
 
+std::vector<Alter> Walker::HeldExpandDdl(const MigrationRow& row, const rewrite::Catalog& tables) {
+  std::vector<Alter> columns;
+  if (row.desired >= Phase::kExpand) columns = ExpandDdl(migration_, tables);
+  const bool on = row.desired > Phase::kExpand;
+  if (!columns.empty() || row.desired == Phase::kExpand || defaults_ == on) return columns;
+  return DefaultsDdl(migration_, tables, on);
+}
+
 absl::StatusOr<std::vector<Alter>> Walker::HeldDdl(const MigrationRow& row) {
   auto tables = Tables();
   if (!tables.ok()) return tables.status();
-  if (row.phase == Phase::kExpand) return ExpandDdl(migration_, *tables);
+  if (row.phase == Phase::kExpand) return HeldExpandDdl(row, *tables);
   return row.phase == Phase::kContract ? FinalNamesDdl(migration_, *tables) : ReleaseOldDdl(migration_, *tables);
 }
 
@@ -90,11 +99,20 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
   if (status.ok() && row.phase == Phase::kContract && !*touched) status = NothingLost();
   std::vector<std::string> made;
   CROSSFADE_FAILPOINT("hold.locked", row.name + " " + lock);
-  for (const Alter& alter : *alters) {
-    if (!status.ok()) break;
-    status = connection_.Execute(AlterSql(alter)).status();
-    CROSSFADE_FAILPOINT("hold.altered", AlterSql(alter));
-    if (status.ok()) made.push_back(AlterSql(alter));
+  const auto alter_all = [&] {
+    for (const Alter& alter : *alters) {
+      if (!status.ok()) break;
+      status = connection_.Execute(AlterSql(alter)).status();
+      CROSSFADE_FAILPOINT("hold.altered", AlterSql(alter));
+      if (status.ok()) made.push_back(AlterSql(alter));
+    }
+  };
+  alter_all();
+  if (status.ok() && row.phase == Phase::kExpand && row.desired != Phase::kExpand) {
+    alters = HeldDdl(row);  // the defaults of the columns that are there now
+    status = alters.status();
+    if (status.ok()) alter_all();
+    if (status.ok()) defaults_ = row.desired > Phase::kExpand;
   }
   if (!status.ok() && !absl::IsUnavailable(status) && !made.empty() && row.phase == Phase::kContract) {
     // One table cannot be changed: the names as they were, so that nobody is held for it.
@@ -156,7 +174,7 @@ absl::StatusOr<Waiting> Walker::UnderHold(const ControlState& state, const Migra
     if (!tables.ok()) return tables.status();
     touched = left->empty() || !UndoFinalNamesDdl(migration_, *tables).empty();
   }
-  const bool wanted = row.desired >= (row.phase == Phase::kExpand ? Phase::kExpand : Phase::kRetire) || row.phase == Phase::kContract;
+  const bool wanted = row.phase == Phase::kExpand ? !left->empty() : row.desired >= Phase::kRetire || row.phase == Phase::kContract;
   const auto deadline = Clock::now() + config_.limits.hold_limit;
   std::string waiting_for;
   while (true) {

@@ -42,6 +42,7 @@ absl::StatusOr<microseconds> Walker::Step(const ControlState& state, const Migra
     backoff_ = milliseconds(0);
     not_before_ = {};
   }
+  if (row.phase != Phase::kExpand) defaults_.reset();
   const auto now = std::chrono::steady_clock::now();
   if (now < not_before_) return std::chrono::duration_cast<microseconds>(not_before_ - now);
   microseconds again = config_.limits.control_poll;
@@ -117,18 +118,13 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
     case Phase::kExpand: {
       auto tables = Tables();
       if (!tables.ok()) return tables.status();
-      const bool on = row.desired > Phase::kExpand;
-      if (row.desired < Phase::kExpand || ExpandDdl(migration_, *tables).empty()) {
-        absl::Status changed = row.desired == Phase::kExpand ? absl::OkStatus() : RunAlters(connection_, config_, row.name, DefaultsDdl(migration_, *tables, on));
-        if (!changed.ok()) return changed;
-        return Waiting();
-      }
-      absl::Status started = StartAllKeys(*tables);
+      if (HeldExpandDdl(row, *tables).empty()) return Waiting();
+      absl::Status started = row.desired < Phase::kExpand ? absl::OkStatus() : StartAllKeys(*tables);
       if (!started.ok()) return started;
       auto added = UnderHold(state, row);
       if (!added.ok() || !added->empty()) return added;
       *again = kNow;  // `state` is an epoch old by now
-      return Waiting("the new columns are there");
+      return Waiting(row.desired < Phase::kExpand ? "the new columns have no defaults any more" : "the new columns are there");
     }
     case Phase::kBackfill:
       if (row.desired < Phase::kBackfill) return Waiting();

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -57,6 +58,7 @@ class Walker {
   absl::Status ChangeHeldTables(const MigrationRow& row, bool* touched);
   absl::Status LetGo(uint64_t epoch, const MigrationRow& row, const std::string& why);
   absl::StatusOr<std::vector<Alter>> HeldDdl(const MigrationRow& row);
+  std::vector<Alter> HeldExpandDdl(const MigrationRow& row, const rewrite::Catalog& tables);  // the columns, and when they are there their defaults
   absl::StatusOr<rewrite::Catalog> Tables();
   absl::Status StartAllKeys(const rewrite::Catalog& tables);
 
@@ -75,6 +77,7 @@ class Walker {
   std::chrono::steady_clock::time_point not_before_;  // the next try of what failed or was given up
   std::chrono::milliseconds backoff_{0};
   std::chrono::steady_clock::time_point hold_not_before_;
+  std::optional<bool> defaults_;  // what this walker made of the new columns' defaults while in expand
   bool half_changed_ = false;  // some of the held tables are, others could not be
   std::chrono::milliseconds hold_backoff_{0};
   std::string hold_reason_;  // why it was last let go
