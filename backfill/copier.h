@@ -84,6 +84,7 @@ class Copier {
     std::deque<Piece> pieces;
     uint64_t rows = 0, done = 0, changed = 0, seq = 0;
     bool complete = false, again = false;
+    std::chrono::microseconds round_trip{0};  // of the statement that begins a chunk's transaction: the least of late
 
     double rate = 0;
     uint64_t saved_done = 0;

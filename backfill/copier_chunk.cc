@@ -12,6 +12,7 @@ namespace crossfade::backfill {
 namespace {
 
 constexpr uint64_t kMinRows = 50, kMaxRows = 5'000;
+constexpr int kRoundTrips = 10;  // a chunk lasts as long as that many: twice what its statements take on the way
 constexpr int kPatience = 8;  // chunks given up in a row before one waits for locks
 
 uint64_t Number(const std::optional<std::string>& value) { return value ? std::strtoull(value->c_str(), nullptr, 10) : 0; }
@@ -162,7 +163,10 @@ absl::Status Copier::Chunk(Unit* unit, Worker* worker, Piece* piece, Result* res
   absl::Status set = LockWait(worker, dialect_.flavor == rewrite::Flavor::kMySql || wait ? "1" : "0");
   if (!set.ok()) return set;
   uint64_t changed = 0;
+  auto round_trip = Clock::duration::zero();
+  const auto asked = Clock::now();
   absl::Status status = InTransaction(*worker->connection, [&]() -> absl::Status {
+    round_trip = Clock::now() - asked;
     auto filled = Fill(unit, worker, range, wait);
     if (!filled.ok()) return filled.status();
     changed = *filled;
@@ -194,7 +198,11 @@ absl::Status Copier::Chunk(Unit* unit, Worker* worker, Piece* piece, Result* res
   const double pace = throttle_ == nullptr ? 1 : throttle_->pace();
   std::chrono::microseconds most = config_.limits.chunk_target;
   if (throttle_ != nullptr && throttle_->application()) most = std::min<std::chrono::microseconds>(most, config_.limits.chunk_target_beside);
-  const double target = static_cast<double>(most.count()) * pace;
+  // Where the database is far away, a chunk so short would be nothing but its round trips.
+  const auto trip = std::chrono::duration_cast<std::chrono::microseconds>(round_trip);
+  unit->round_trip = unit->round_trip.count() == 0 ? trip : std::min(trip, unit->round_trip + unit->round_trip / 8 + std::chrono::microseconds(1));
+  const auto least = std::min<std::chrono::microseconds>(unit->round_trip * kRoundTrips, config_.limits.chunk_target);
+  const double target = std::max(static_cast<double>(most.count()) * pace, static_cast<double>(least.count()));
   const double factor = std::clamp(target / std::max<double>(1, static_cast<double>(took.count())), 0.5, 2.0);
   unit->rows = std::clamp<uint64_t>(static_cast<uint64_t>(static_cast<double>(unit->rows) * factor), kMinRows, MaxRows());
   const double busy = (1 - config_.limits.backfill_idle_share) * pace;
