@@ -41,6 +41,10 @@ std::string Blocker(Connection& connection, const std::vector<std::pair<std::str
       " ORDER BY t.trx_started LIMIT 1");
   if (!rows.ok() || rows->rows.empty()) return "";
   const Row& row = rows->rows[0];
+  if (row[0] == "0") {  // of no connection
+    auto prepared = connection.Query("XA RECOVER");
+    if (prepared.ok() && !prepared->rows.empty()) return "a transaction was prepared for XA and left by its connection (XA RECOVER shows it); commit it or roll it back";
+  }
   return fmt::format("the oldest transaction is that of connection {} ({}@{}), whose transaction is open since {}", row[0].value_or(""), row[2].value_or(""),
                      row[3].value_or(""), row[1].value_or(""));
 }

@@ -91,10 +91,13 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
   if (!watch.ok()) return watch.status();
   absl::Status status = connection_.Execute("LOCK TABLES " + lock).status();
   const bool withdrawn = *watch != nullptr && (*watch)->Stop();
-  if (ServerError(status) == kLockWait || (ServerError(status) == kInterrupted && withdrawn)) {  // somebody who does not come through a proxy
+  const auto in_use = [&](const char* what) {
     const std::string blocker = Blocker(connection_, TablesOf(migration_));
-    return absl::AbortedError(fmt::format("the tables are in use: their metadata locks were not free within {} ms{}{}", config_.limits.hold_limit.count(),
+    return absl::AbortedError(fmt::format("the tables are in use: {} were not free within {} ms{}{}", what, config_.limits.hold_limit.count(),
                                           blocker.empty() ? "" : "; ", blocker));
+  };
+  if (ServerError(status) == kLockWait || (ServerError(status) == kInterrupted && withdrawn)) {  // somebody who does not come through a proxy
+    return in_use("their metadata locks");
   }
   if (status.ok() && row.phase == Phase::kContract && !*touched) status = NothingLost();
   std::vector<std::string> made;
@@ -148,6 +151,8 @@ absl::Status Walker::ChangeHeldTables(const MigrationRow& row, bool* touched) {
   CROSSFADE_FAILPOINT("hold.unlocked", fmt::format("{} {}", row.name, config::PhaseName(row.phase)));
   *touched = *touched || !made.empty();  // by whoever held them before, too
   for (const std::string& sql : made) AddEvent(connection_, config_, row.name, Severity::kInfo, sql);
+  // MariaDB: a transaction that was prepared for XA and left has InnoDB's locks, and no metadata lock.
+  if (ServerError(status) == kLockWait) return in_use("InnoDB's locks");
   return status.ok() ? unlocked.status() : status;
 }
 
