@@ -130,7 +130,7 @@ absl::StatusOr<ControlState> ReadState(Connection& connection, const config::Con
   // One statement, so that epoch and phases are of one moment.
   auto rows = connection.Query(fmt::format(
       "SELECT s.epoch, m.name, m.phase, m.desired, m.percent, m.desired_percent, m.held, m.swapped, m.paused, m.confirmed,"
-      " m.message, m.spec, m.changed_epoch FROM {} AS s LEFT JOIN {} AS m ON TRUE WHERE s.id = 1 ORDER BY m.name",
+      " m.message, m.spec, m.changed_epoch, m.building FROM {} AS s LEFT JOIN {} AS m ON TRUE WHERE s.id = 1 ORDER BY m.name",
       ControlTable(config, "state"), ControlTable(config, "migrations")));
   if (!rows.ok()) return rows.status();
   if (rows->rows.empty()) return absl::FailedPreconditionError(std::string("the control schema is not installed"));
@@ -155,6 +155,7 @@ absl::StatusOr<ControlState> ReadState(Connection& connection, const config::Con
     migration.message = row[10].value_or("");
     migration.spec = row[11].value_or("");
     migration.changed_epoch = Number(row[12]);
+    migration.building = Number(row[13]) != 0;
   }
   return state;
 }

@@ -29,7 +29,7 @@ struct MigrationRow {
   config::Phase phase = config::Phase::kObserve;
   config::Phase desired = config::Phase::kObserve;
   double percent = 0, desired_percent = 0;
-  bool held = false, swapped = false, paused = false;
+  bool held = false, building = false, swapped = false, paused = false;
   bool confirmed = false;   // the operator said yes to retire or contract
   std::string message;      // what the migrator waits for or last failed at; empty: nothing
   std::string spec;         // the description it was begun with, see SpecText

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables of the control schema, version 3. Made where absent and upgraded from earlier ones; a newer
+// The tables of the control schema, version 4. Made where absent and upgraded from earlier ones; a newer
 // version than this program's is refused.
 // Times are the database's own clock (UTC_TIMESTAMP(6)), so that no two machines' clocks are ever compared.
 #include <array>
@@ -11,7 +11,7 @@
 namespace crossfade::backfill {
 namespace {
 
-constexpr int kVersion = 3;
+constexpr int kVersion = 4;
 
 constexpr std::array kTables = {
     "state(id TINYINT NOT NULL PRIMARY KEY, version INT NOT NULL, epoch BIGINT UNSIGNED NOT NULL)",
@@ -20,7 +20,7 @@ constexpr std::array kTables = {
     " held TINYINT NOT NULL DEFAULT 0, swapped TINYINT NOT NULL DEFAULT 0, paused TINYINT NOT NULL DEFAULT 0,"
     " confirmed TINYINT NOT NULL DEFAULT 0, message TEXT NOT NULL, declared VARCHAR(16) NOT NULL,"
     " declared_percent DOUBLE NOT NULL DEFAULT 0, changed_epoch BIGINT UNSIGNED NOT NULL DEFAULT 0,"
-    " changed_at DATETIME(6) NOT NULL, cutover_since DATETIME(6) NULL)",
+    " changed_at DATETIME(6) NOT NULL, cutover_since DATETIME(6) NULL, building TINYINT NOT NULL DEFAULT 0)",
     "proxies(id VARCHAR(64) NOT NULL PRIMARY KEY, address VARCHAR(255) NOT NULL, acked_epoch BIGINT UNSIGNED NOT NULL,"
     " oldest_epoch BIGINT UNSIGNED NOT NULL, started DATETIME(6) NOT NULL, expires DATETIME(6) NOT NULL,"
     // Nobody waits for it until it renews; how often its lease began anew.
@@ -75,12 +75,13 @@ constexpr std::array kTables = {
     " severity VARCHAR(8) NOT NULL, text TEXT NOT NULL, KEY(migration, id))",
 };
 
-// Columns that versions 2 and 3 added to tables of earlier ones.
+// Columns that versions 2 to 4 added to tables of earlier ones.
 constexpr std::array kAddedColumns = {
     "backfill_progress ADD COLUMN pass INT UNSIGNED NOT NULL DEFAULT 0, ADD COLUMN seq BIGINT UNSIGNED NOT NULL DEFAULT 0",
     "verifications ADD COLUMN orphans BIGINT UNSIGNED NOT NULL DEFAULT 0, ADD COLUMN place TEXT NULL",
     "proxies ADD COLUMN fenced TINYINT NOT NULL DEFAULT 0, ADD COLUMN term BIGINT UNSIGNED NOT NULL DEFAULT 0",
     "migrations ADD COLUMN cutover_since DATETIME(6) NULL",
+    "migrations ADD COLUMN building TINYINT NOT NULL DEFAULT 0",
 };
 constexpr uint32_t kDuplicateColumn = 1060;
 

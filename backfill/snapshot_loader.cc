@@ -34,8 +34,9 @@ absl::StatusOr<std::shared_ptr<const rewrite::Snapshot>> LoadSnapshot(Connection
     found->phase = row.phase;
     found->percent = row.percent;
     found->held = row.held;
+    found->building = row.building;
     found->swapped = row.swapped;
-    if (!row.held) continue;
+    if (!row.held && !row.building) continue;
     auto relatives = Relatives(connection, TablesOf(found->spec));
     if (!relatives.ok()) return relatives.status();
     found->relatives = *std::move(relatives);

@@ -162,6 +162,7 @@ std::string ToJson(const StatusReport& report) {
                 {"percent", migration.row.percent},
                 {"desired_percent", migration.row.desired_percent},
                 {"held", migration.row.held},
+                {"building", migration.row.building},
                 {"swapped", migration.row.swapped},
                 {"paused", migration.row.paused},
                 {"message", migration.row.message},

@@ -56,7 +56,7 @@ absl::StatusOr<microseconds> Walker::Step(const ControlState& state, const Migra
   } else {
     waiting = Work(state, row, &again);
     const Phase next = NextPhase(row.phase, row.desired);
-    if (waiting.ok() && waiting->empty() && next != row.phase) waiting = next > row.phase ? Ready(row, next, &again) : Waiting();
+    if (waiting.ok() && waiting->empty() && next != row.phase) waiting = next > row.phase ? Ready(state, row, next, &again) : Waiting();
     if (waiting.ok() && waiting->empty() && next != row.phase) {
       waiting = next > row.phase ? Go(state, row, next) : GoBack(state, row, next);
       if (waiting.ok() && waiting->empty()) return kNow;
@@ -128,7 +128,7 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
     }
     case Phase::kBackfill:
       if (row.desired < Phase::kBackfill) return Waiting();
-      return CopyPiece(row, again);
+      return CopyPiece(state, row, again);
     case Phase::kVerify:
       if (row.desired < Phase::kVerify) return Waiting();
       return VerifyPiece(row, migration_, again);
@@ -146,22 +146,17 @@ absl::StatusOr<Waiting> Walker::Work(const ControlState& state, const MigrationR
     case Phase::kRetire: {
       auto tables = Tables();
       if (!tables.ok()) return tables.status();
-      absl::Status dropped = RunAlters(connection_, config_, row.name, DropOldIndexDdl(migration_, *tables));
-      if (!dropped.ok()) return dropped;
+      auto dropped = Build(state, row, DropOldIndexDdl(migration_, *tables), again);
+      if (!dropped.ok() || !dropped->empty()) return dropped;
       // Keys that are made of the old ones are written on both sides to the end: once more before the old side goes.
       if (row.desired > Phase::kRetire && !derived_.keys.empty()) return VerifyPiece(row, derived_, again);
       return Waiting();
     }
     case Phase::kContract: {
       if (!row.swapped) return UnderHold(state, row);
-      // Twice: what is dropped first sets free the names that are given then.
-      for (int i = 0; i < 2; ++i) {
-        auto tables = Tables();
-        if (!tables.ok()) return tables.status();
-        absl::Status dropped = RunAlters(connection_, config_, row.name, DropOldColumnDdl(migration_, *tables));
-        if (!dropped.ok()) return dropped;
-      }
-      return Waiting();
+      auto tables = Tables();
+      if (!tables.ok()) return tables.status();
+      return Build(state, row, DropOldColumnDdl(migration_, *tables), again);
     }
   }
   return absl::InternalError(std::string("no such phase"));
@@ -181,7 +176,7 @@ absl::StatusOr<Waiting> Walker::Throttled(microseconds* again) {
   return Waiting("throttled: " + verdict.reason);
 }
 
-absl::StatusOr<Waiting> Walker::CopyPiece(const MigrationRow& asked, microseconds* again) {
+absl::StatusOr<Waiting> Walker::CopyPiece(const ControlState& state, const MigrationRow& asked, microseconds* again) {
   if (copier_ == nullptr) {
     auto complete = BackfillComplete(connection_, config_, migration_.name);
     if (!complete.ok()) return complete.status();
@@ -212,8 +207,8 @@ absl::StatusOr<Waiting> Walker::CopyPiece(const MigrationRow& asked, microsecond
     absl::Status told = SetMessage(connection_, config_, row, "building indexes on the new columns, online");
     if (!told.ok()) return told;
   }
-  absl::Status built = RunAlters(connection_, config_, migration_.name, indexes);
-  if (!built.ok()) return built;
+  auto built = Build(state, asked, indexes, again);
+  if (!built.ok() || !built->empty()) return built;
   if (asked.desired <= Phase::kBackfill) return Waiting();
   auto copier = Copier::Make(connection_, config_, migration_);
   if (!copier.ok()) return copier.status();
@@ -339,7 +334,7 @@ absl::StatusOr<Waiting> Walker::LeftPrepared() {
   return Waiting("a transaction that was prepared for XA and left by its connection (XA RECOVER shows it) may have written before both sides were; commit it or roll it back");
 }
 
-absl::StatusOr<Waiting> Walker::Ready(const MigrationRow& row, Phase next, microseconds* again) {
+absl::StatusOr<Waiting> Walker::Ready(const ControlState& state, const MigrationRow& row, Phase next, microseconds* again) {
   switch (next) {
     case Phase::kObserve:
       return Waiting();
@@ -376,9 +371,7 @@ absl::StatusOr<Waiting> Walker::Ready(const MigrationRow& row, Phase next, micro
       if (row.percent != 100) return Waiting();  // Go raises it first
       auto tables = Tables();
       if (!tables.ok()) return tables.status();
-      absl::Status swapped = RunAlters(connection_, config_, row.name, KeySwapDdl(migration_, *tables));
-      if (!swapped.ok()) return swapped;
-      return Waiting();
+      return Build(state, row, KeySwapDdl(migration_, *tables), again);
     }
     case Phase::kContract:
       return row.confirmed ? Waiting() : Waiting("contract cannot be undone and needs a confirmation");
@@ -412,7 +405,7 @@ absl::StatusOr<Waiting> Walker::GoBack(const ControlState& state, const Migratio
     // Without dual writes the new side goes stale: the next backfill has to compare every row.
     also = [this, &row] { return RestartProgress(connection_, config_, row.name); };
   }
-  EpochChange change{SetPhase(next) + ", percent = 0"};
+  EpochChange change{SetPhase(next) + ", percent = 0" + (row.building ? ", building = 0" : "")};
   change.also = std::move(also);
   absl::Status changed = ChangeEpoch(connection_, config_, state.epoch, row.name, change);
   if (!changed.ok()) return changed;

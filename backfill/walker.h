@@ -45,12 +45,15 @@ class Walker {
   absl::Status JudgeReads(const MigrationRow& row);
   // Empty: a chunk may be made now.
   absl::StatusOr<Waiting> Throttled(std::chrono::microseconds* again);
-  absl::StatusOr<Waiting> CopyPiece(const MigrationRow& asked, std::chrono::microseconds* again);
+  absl::StatusOr<Waiting> CopyPiece(const ControlState& state, const MigrationRow& asked, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> VerifyPiece(const MigrationRow& row, const config::Migration& what, std::chrono::microseconds* again);
   absl::Status Watch(const MigrationRow& row, std::chrono::microseconds* again);
-  absl::StatusOr<Waiting> Ready(const MigrationRow& row, config::Phase next, std::chrono::microseconds* again);
+  absl::StatusOr<Waiting> Ready(const ControlState& state, const MigrationRow& row, config::Phase next, std::chrono::microseconds* again);
   absl::StatusOr<Waiting> Go(const ControlState& state, const MigrationRow& row, config::Phase next);
   absl::StatusOr<Waiting> GoBack(const ControlState& state, const MigrationRow& row, config::Phase next);
+
+  // Online ALTERs, with `building` set while they last: see building.cc. Empty: they are made, and it is not set any more.
+  absl::StatusOr<Waiting> Build(const ControlState& state, const MigrationRow& row, const std::vector<Alter>& alters, std::chrono::microseconds* again);
 
   // The statement gate: hold, wait until nobody works on the tables, change them, let go. See hold.cc.
   absl::StatusOr<Waiting> UnderHold(const ControlState& state, const MigrationRow& row);

@@ -289,6 +289,16 @@ awaitable<void> Session::Serve() {
         if (!go_on) co_return;
         snapshot = pinned_->snapshot.get();
       }
+      // To a savepoint: the server may let go of what was taken since.
+      if (taken_.any() && command == Command::kQuery && ContainsWord(payload, "rollback")) taken_.reset();
+      if (pinned_->snapshot->kin != nullptr && MayMeetAlter()) {
+        const Action action = co_await TakeTablesOfRelatives(command, payload);
+        if (action == kEnd) co_return;
+        if (action == kAnswered) {
+          CommandDone();
+          continue;
+        }
+      }
     }
     if (last_image_ != nullptr || !IsPlain(command, payload, snapshot)) {
       const Action action = co_await Special(payload);

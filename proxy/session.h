@@ -18,6 +18,7 @@
 //   session_dynamic.cc   PREPARE and EXECUTE as SQL
 //   session_compare.cc   reads run on both sides and compared
 //   session_gate.cc      statements on tables that foreign keys tie to held ones wait with them
+//   session_building.cc  while a table is altered online, a transaction takes its lock for writing first
 //   session_fence.cc     its connection is registered before the first write to a migrating table
 //   session_facts.cc     what the session's text means: sql_mode, character set, schema
 // Everything a client sends that names no migrating table goes on as the bytes it came in.
@@ -174,7 +175,12 @@ class Session {
 
   // session_gate.cc
   awaitable<bool> WaitAtGate(protocol::Command command, std::string_view payload);
-  bool NamesRelative(protocol::Command command, std::string_view payload);
+  bool NamesRelative(const rewrite::TouchSet& relatives, protocol::Command command, std::string_view payload);
+
+  // session_building.cc
+  bool MayMeetAlter() const { return pinned_->building.any() && (status_ & (protocol::kStatusInTrans | protocol::kStatusAutocommit)) != protocol::kStatusAutocommit; }
+  awaitable<Action> TakeTables(rewrite::MigrationSet migrations, std::string_view sql);
+  awaitable<Action> TakeTablesOfRelatives(protocol::Command command, std::string_view payload);
 
   // session_fence.cc
   awaitable<Action> Register();
@@ -313,6 +319,7 @@ class Session {
   bool multi_statements_ = false;  // the option's state on the backend
   uint8_t last_command_ = 0;
   uint16_t ticket_ = 0;  // decides the cohort, 0 to 9,999
+  rewrite::MigrationSet taken_;   // in this transaction: see session_building.cc
   rewrite::MigrationSet cohort_;  // under the snapshot of cohort_of_
   static constexpr uint64_t kNoGeneration = ~uint64_t{0};
   uint64_t cohort_of_ = kNoGeneration;

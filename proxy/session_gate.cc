@@ -10,14 +10,13 @@
 namespace crossfade::proxy {
 using protocol::Command;
 
-bool Session::NamesRelative(Command command, std::string_view payload) {
-  const rewrite::TouchSet& gate = *pinned_->snapshot->gate;
+bool Session::NamesRelative(const rewrite::TouchSet& relatives, Command command, std::string_view payload) {
   switch (command) {
-    case Command::kQuery: return gate.Matches(payload);
+    case Command::kQuery: return relatives.Matches(payload);
     case Command::kStmtExecute:
     case Command::kStmtBulkExecute: {
       const PreparedStatement* statement = FindPrepared(payload);
-      return statement != nullptr && gate.Matches(statement->text);
+      return statement != nullptr && relatives.Matches(statement->text);
     }
     default: return false;
   }
@@ -26,7 +25,7 @@ bool Session::NamesRelative(Command command, std::string_view payload) {
 // A transaction from before the gate closed has an older snapshot pinned, whose gate is open. False: the session ends. A gate
 // that does not open goes its way without this statement: that one needs no plan, so it has no reason to fail.
 awaitable<bool> Session::WaitAtGate(Command command, std::string_view payload) {
-  while (pinned_->snapshot != nullptr && pinned_->snapshot->gate != nullptr && NamesRelative(command, payload)) {
+  while (pinned_->snapshot != nullptr && pinned_->snapshot->gate != nullptr && NamesRelative(*pinned_->snapshot->gate, command, payload)) {
     thread_->metrics()->waited_for_gate.Add();
     const bool came = co_await WaitForSnapshot(limits().hold_limit * 4);
     if (closing_) co_return false;

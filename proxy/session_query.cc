@@ -46,6 +46,7 @@ void Session::Unpin() {
   if (pinned_ == nullptr) return;
   SnapshotStore::Entry* entry = pinned_;
   pinned_ = nullptr;
+  taken_.reset();
   thread_->snapshots()->Unpin(entry);
 }
 
@@ -179,6 +180,11 @@ awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vecto
   }
   Count(*plan, *facts, sql, shapes);
   if ((*plan)->strategy == rewrite::Strategy::kRefuse) co_return co_await Refuse((*plan)->reason);
+  if (((*plan)->touched & pinned_->building).any() && MayMeetAlter()) {
+    const Action action = co_await TakeTables((*plan)->touched & pinned_->building, sql);
+    if (action != kRelay) co_return action;
+    if (!StillMayGoOn(**plan)) co_return co_await Refuse(kNoLease);
+  }
   co_return kRelay;
 }
 

@@ -13,6 +13,7 @@ void SnapshotStore::Publish(std::shared_ptr<const rewrite::Snapshot> snapshot, b
   if (snapshot != nullptr)
     for (size_t i = 0; i < snapshot->migrations.size() && i < entry.held.size(); ++i) {
       entry.held[i] = snapshot->migrations[i].held;
+      entry.building[i] = snapshot->migrations[i].building;
       entry.parting[i] = snapshot->migrations[i].phase >= config::Phase::kVerify && snapshot->migrations[i].phase <= config::Phase::kContract;
     }
   entry.snapshot = std::move(snapshot);

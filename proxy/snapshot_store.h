@@ -18,6 +18,7 @@ class SnapshotStore {
     std::shared_ptr<const rewrite::Snapshot> snapshot;  // null: no migrations are declared
     uint64_t epoch = 0;
     rewrite::MigrationSet held;  // whose statements wait
+    rewrite::MigrationSet building;  // ALTERs wait for its tables at times: see session_building.cc
     rewrite::MigrationSet parting;  // in `verify` and later: a read under an epoch that is over may see a side that nobody writes any more
     bool known = false;  // the control schema has been read; false: only the file is known
     uint32_t pins = 0;

@@ -54,7 +54,8 @@ std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<Migrati
     }
   }
   snapshot->touch = std::make_shared<const TouchSet>(MakeTouchSet(*snapshot, /*dynamic=*/true));
-  snapshot->gate = MakeGate(*snapshot);
+  snapshot->gate = MakeGate(*snapshot, &MigrationState::held);
+  snapshot->kin = MakeGate(*snapshot, &MigrationState::building);
   snapshot->hidden = MakeHidden(*snapshot);
   return snapshot;
 }

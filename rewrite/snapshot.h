@@ -32,7 +32,8 @@ struct MigrationState {
   std::vector<ParsedColumns> parsed;  // of spec.columns, one for each; made by MakeSnapshot
   bool held = false;       // the statement gate: statements on its tables wait for the next snapshot
   bool swapped = false;    // contract: the final names are in place, nothing is left to rewrite
-  std::vector<std::string> relatives;  // while it is held: other tables that foreign keys tie to its own
+  bool building = false;   // ALTERs wait for its tables at times: transactions take the tables' metadata locks for writing with their first statement
+  std::vector<std::string> relatives;  // while it is held or building: other tables that foreign keys tie to its own
 
   bool DualWrites() const {
     return phase >= config::Phase::kDualWrite && phase <= config::Phase::kCutover;
@@ -56,6 +57,7 @@ struct Snapshot {
   Catalog catalog;
   std::shared_ptr<const TouchSet> touch;       // made by MakeSnapshot
   std::shared_ptr<const TouchSet> gate;        // made by MakeSnapshot: what names a relative of a held migration; null: nothing waits for them
+  std::shared_ptr<const TouchSet> kin;         // the same of those that are building
   std::shared_ptr<const HiddenSchema> hidden;  // made by MakeSnapshot: see hidden.h
   // The same with the migrations in verify and cutover in `retire`: what will be refused then. Null: none is there.
   std::shared_ptr<const Snapshot> retired;

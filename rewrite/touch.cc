@@ -160,10 +160,10 @@ TouchSet MakeTouchSet(const Snapshot& snapshot, bool dynamic) {
   return TouchSet(names, snapshot.catalog.lower_case_table_names != 0);
 }
 
-std::shared_ptr<const TouchSet> MakeGate(const Snapshot& snapshot) {
+std::shared_ptr<const TouchSet> MakeGate(const Snapshot& snapshot, bool MigrationState::*so) {
   std::vector<std::string> names;
   for (const MigrationState& migration : snapshot.migrations) {
-    if (migration.held) names.insert(names.end(), migration.relatives.begin(), migration.relatives.end());
+    if (migration.*so) names.insert(names.end(), migration.relatives.begin(), migration.relatives.end());
   }
   if (names.empty()) return nullptr;
   names.emplace_back("execute");  // what these run is not in the text

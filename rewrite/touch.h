@@ -41,8 +41,10 @@ class TouchSet {
 
 // The words of `snapshot` that name tables of unfinished migrations; with `dynamic` also PREPARE and IMMEDIATE.
 struct Snapshot;
+struct MigrationState;
 TouchSet MakeTouchSet(const Snapshot& snapshot, bool dynamic);
-// Those of statements that may take a held table's metadata lock though they name a relative alone. Null: none does.
-std::shared_ptr<const TouchSet> MakeGate(const Snapshot& snapshot);
+// Those of statements that may take a table's metadata lock though they name a relative alone, of the migrations that are `so`.
+// Null: none does.
+std::shared_ptr<const TouchSet> MakeGate(const Snapshot& snapshot, bool MigrationState::*so);
 
 }  // namespace crossfade::rewrite

@@ -187,6 +187,60 @@ TEST_P(Victim, NobodyWhoReadsAndThenWritesIsOne) {
   EXPECT_GT(done.load(), 200);
 }
 
+// What is built online waits for its table too, as it begins and as it ends: indexes, the keys, indexes and columns that go.
+TEST_P(Victim, NorIsAnybodyOfWhatIsBuiltOnline) {
+  Do("CREATE TABLE shop.shipments (id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, order_id bigint NOT NULL, note varchar(20) NOT NULL,"
+     " KEY order_id (order_id), CONSTRAINT shipment_order FOREIGN KEY (order_id) REFERENCES orders (id) ON UPDATE CASCADE)");
+  Do("CREATE USER reader@localhost IDENTIFIED BY 'r'");
+  Do("GRANT SELECT ON shop.* TO reader@localhost");
+  ASSERT_NE(Proxy({.limits = "  control_poll: 50ms\n"}), nullptr);
+  std::atomic<bool> stop{false}, relatives{false};
+  std::atomic<int64_t> done{0};
+  std::vector<std::string> errors(kClients + 1);
+  std::vector<std::thread> clients;
+  for (int i = 0; i < kClients; ++i) {
+    clients.emplace_back([&, i] {
+      Client client = Connect(proxies_[0]->port());
+      for (int64_t round = 0; !stop && errors[i].empty(); ++round) {
+        const std::string order = fmt::format(" WHERE id = {}", i * 400 + round % 400 + 1), item = fmt::format(" WHERE code = 't{}-{}'", i % 4, i / 4 * 50 + round % 50);
+        std::vector<std::string> texts = {"BEGIN", "SELECT quantity FROM orders" + order, "UPDATE orders SET quantity = quantity + 1" + order, "COMMIT"};
+        if (i % 4 == 1) texts = {"BEGIN", "SELECT stock FROM items" + item, "SELECT quantity FROM orders" + order, "UPDATE items SET stock = stock + 1" + item, "COMMIT"};
+        if (i % 4 == 2) texts = {"SET autocommit = 0", "SELECT quantity FROM orders" + order, "UPDATE orders SET quantity = quantity + 1" + order, "COMMIT"};
+        if (i % 4 == 3 && relatives) texts = {"BEGIN", fmt::format("INSERT INTO shipments (order_id, note) VALUES ({}, 'n')", i * 400 + round % 400 + 1), "SELECT 1", "UPDATE orders SET quantity = quantity + 1" + order, "COMMIT"};
+        for (const std::string& sql : texts) {
+          const Reply reply = i % 2 == 1 && round % 2 == 1 && sql != "BEGIN" ? client.Execute(sql, {}) : client.Query(sql);
+          if (!reply.ok()) errors[i] = fmt::format("{} {}: {}", reply.error, reply.message, sql);
+          if (sql[0] == 'S') std::this_thread::sleep_for(milliseconds(2));  // what the application does in between
+        }
+        ++done;
+      }
+      mysql_thread_end();
+    });
+  }
+  // One that may read alone, and one whose transactions may: nothing of this is told them.
+  clients.emplace_back([&] {
+    auto reader = Client::Connect({.port = proxies_[0]->port(), .user = "reader", .password = "r", .database = "shop"});
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    while (!stop && errors[kClients].empty()) {
+      for (const char* sql : {"BEGIN", "SELECT COUNT(*) FROM items", "COMMIT", "START TRANSACTION READ ONLY", "SELECT quantity FROM orders WHERE id = 1", "COMMIT"}) {
+        const Reply reply = reader->Query(sql);
+        if (!reply.ok() || reply.warnings != 0) errors[kClients] = fmt::format("{} {}: {}", reply.error, reply.message, sql);
+      }
+    }
+    mysql_thread_end();
+  });
+  for (const char* phase : {"verify", "cutover", "retire", "contract", "done"}) {
+    relatives = std::string_view(phase) != "verify";  // the backfill writes rows that the child's locks are on
+    const absl::Status status = proxies_[0]->WalkTo("shop", phase, std::string_view(phase) == "cutover" ? 100 : -1, seconds(60));
+    EXPECT_TRUE(status.ok()) << phase << ": " << status;
+  }
+  EXPECT_EQ(Value("SELECT building FROM crossfade.migrations"), "0");
+  stop = true;
+  for (std::thread& client : clients) client.join();
+  for (const std::string& error : errors) EXPECT_EQ(error, "");
+  EXPECT_GT(done.load(), 200);
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, Victim, testing::Values(Engine::kMariaDb, Engine::kMySql), EngineOf);
 INSTANTIATE_TEST_SUITE_P(Engines, Gate, testing::Values(Engine::kMariaDb, Engine::kMySql), EngineOf);
 
