@@ -81,7 +81,7 @@ awaitable<bool> Session::DropVariants(SqlPrepared* prepared) {
 // place, if there is one (that of a user variable written out).
 awaitable<Session::Action> Session::DynamicStatement(std::string_view payload, size_t offset, std::string* resolved) {
   const std::string_view sql = payload.substr(offset);
-  rewrite::DynamicSql dynamic = rewrite::ParseDynamic(sql, *facts_, pinned_->snapshot->catalog.dialect);
+  rewrite::DynamicSql dynamic = rewrite::ParseDynamic(sql, *facts_, pinned_->snapshot->catalog.dialect, pinned_->snapshot->integers_go);
   const auto known = sql_prepared_.find(dynamic.name);
   switch (dynamic.kind) {
     case rewrite::DynamicSql::kNone: co_return kAgain;
@@ -155,7 +155,7 @@ awaitable<bool> Session::ShapesOf(const rewrite::DynamicSql& dynamic, std::vecto
     constexpr std::string_view kBlanks = "[ \t\r\n\v\f]*";
     nulls += !pinned_->snapshot->integers_go ? fmt::format("{}{} IS NULL", asked.empty() ? "" : ", ", dynamic.values[i])
                                              : fmt::format("{0}IF({1} IS NULL, 1, IF(CONVERT({1} USING utf8mb4) REGEXP '^{2}[-+]?[0-9]+{2}$', 2, IF(CONVERT({1} USING utf8mb4) REGEXP"
-                                                           " '^{2}[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?{2}$' AND NOT CHAR_LENGTH({1}) = 32, 3, 0)))",
+                                                           " '^{2}[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?{2}$' AND NOT CHAR_LENGTH({1}) = 32, 3, IF(LENGTH(CONVERT({1} USING utf8mb4)) = CHAR_LENGTH(CONVERT({1} USING utf8mb4)), 0, 4))))",
                                                            asked.empty() ? "" : ", ", dynamic.values[i], kBlanks);
     asked.push_back(i);
   }
@@ -172,7 +172,8 @@ awaitable<bool> Session::ShapesOf(const rewrite::DynamicSql& dynamic, std::vecto
     shape = row[i] == "1" ? rewrite::ValueShape::kNull : ShapeOfDefinition(definitions[i]);
     if (shape != rewrite::ValueShape::kString) continue;
     if (row[i] == "2") shape = rewrite::ValueShape::kNumeric;
-    if (row[i] == "3") shape = rewrite::ValueShape::kOther;
+    if (row[i] == "3") shape = rewrite::ValueShape::kFraction;
+    if (row[i] == "4") shape = rewrite::ValueShape::kWide;
   }
   co_return true;
 }

@@ -43,8 +43,7 @@ rewrite::ValueShape ShapeOfParam(const protocol::ParamType& type, const protocol
       if (!numbers || value.long_data) return rewrite::ValueShape::kString;
       protocol::Reader reader(value.bytes);
       const std::string_view text = reader.LenencString();
-      if (!reader.ok() || !rewrite::ReadsAsNumber(text)) return rewrite::ValueShape::kString;
-      return rewrite::ReadsAsInteger(text) ? rewrite::ValueShape::kNumeric : rewrite::ValueShape::kOther;
+      return reader.ok() ? rewrite::ShapeOfText(text, numbers) : rewrite::ValueShape::kString;
     }
     case protocol::TypeShape::kOther: return rewrite::ValueShape::kOther;
   }

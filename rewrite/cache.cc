@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "rewrite/names.h"
+
 namespace crossfade::rewrite {
 namespace {
 
@@ -34,7 +36,7 @@ void PlanCache::Put(std::string key, std::shared_ptr<const Plan> plan) {
 }
 
 void CacheKey(const Snapshot& snapshot, const SessionFacts& facts, const TokenList& tokens,
-              const std::vector<ValueShape>* shapes, std::string* key) {
+              const std::vector<ValueShape>* shapes, bool letters, std::string* key) {
   key->clear();
   AppendNumber(snapshot.epoch, key);
   static_assert(sizeof(MigrationSet) == 16);
@@ -44,6 +46,7 @@ void CacheKey(const Snapshot& snapshot, const SessionFacts& facts, const TokenLi
   AppendText(facts.schema, key);
   AppendText(facts.charset, key);
   *key += shapes != nullptr ? 'P' : 'Q';
+  if (letters) *key += 'L';
   if (shapes != nullptr) {
     AppendNumber(shapes->size(), key);
     for (ValueShape shape : *shapes) *key += static_cast<char>('0' + static_cast<int>(shape));
@@ -58,6 +61,7 @@ void CacheKey(const Snapshot& snapshot, const SessionFacts& facts, const TokenLi
       const bool string = tokens.source[token.begin] == '\'' || tokens.source[token.begin] == '"';
       const std::string_view text = tokens.Text(static_cast<uint32_t>(i));
       const bool number = string && snapshot.integers_go && text.size() > 2 && ReadsAsNumber(text.substr(1, text.size() - 2));
+      if (letters && HasHighByte(text)) *key += 'w';
       *key += !string ? 'l' : !number ? 's' : ReadsAsInteger(text.substr(1, text.size() - 2)) ? 'n' : 'd';
     } else {
       const std::string_view text = tokens.Text(static_cast<uint32_t>(i));

@@ -33,9 +33,9 @@ class PlanCache {
   std::unordered_map<std::string_view, std::list<Entry>::iterator> index_;
 };
 
-// `shapes`: nullptr for a text without parameters.
+// `shapes`: nullptr for a text without parameters. `letters`: literals beyond ASCII are told apart (Plan::by_letters).
 void CacheKey(const Snapshot& snapshot, const SessionFacts& facts, const TokenList& tokens,
-              const std::vector<ValueShape>* shapes, std::string* key);
+              const std::vector<ValueShape>* shapes, bool letters, std::string* key);
 
 // The text of `tokens` with the plan's edits, appended to `*out`. See Render in planner.h.
 absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, bool guarded, std::string* out);

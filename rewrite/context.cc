@@ -10,6 +10,11 @@
 #include "rewrite/stored_form.h"
 
 namespace crossfade::rewrite {
+namespace {
+
+ValueShape Plain(ValueShape shape) { return shape == ValueShape::kWide ? ValueShape::kString : shape; }
+
+}  // namespace
 
 void Context::Refuse(const config::Migration& migration, std::string_view why, std::string_view advice) {
   if (refused) return;
@@ -40,8 +45,7 @@ ValueShape Context::ShapeOf(const Expr& expr, bool* is_value) {
   *is_value = true;
   switch (expr.kind) {
     case ExprKind::kString:
-      if (!world.integers_go() || !ReadsAsNumber(expr.text)) return ValueShape::kString;
-      return ReadsAsInteger(expr.text) ? ValueShape::kNumeric : ValueShape::kOther;
+      return Plain(ShapeOfText(expr.text, world.integers_go()));
     case ExprKind::kHex: return ValueShape::kString;
     case ExprKind::kInteger:
     case ExprKind::kBool: return ValueShape::kInteger;
@@ -60,7 +64,7 @@ ValueShape Context::ShapeOf(const Expr& expr, bool* is_value) {
     case ExprKind::kParam: {
       std::vector<uint32_t>& list = plan->shape_params;
       if (std::find(list.begin(), list.end(), expr.param_index) == list.end()) list.push_back(expr.param_index);
-      if (shapes != nullptr && expr.param_index < shapes->size()) return (*shapes)[expr.param_index];
+      if (shapes != nullptr && expr.param_index < shapes->size()) return Plain((*shapes)[expr.param_index]);
       return ValueShape::kUnknown;
     }
     default: break;
@@ -74,6 +78,30 @@ bool Context::WarnsEachTime(const Expr& expr) const {
   return NameEq(expr.charset, "utf8") || NameEq(expr.charset, "utf8mb3") || (Word(expr.span.begin)[0] | 0x20) == 'n';
 }
 
+bool Context::IsWide(const Expr& expr) {
+  if (!world.integers_go() || NameEq(expr.charset, "binary") || (expr.kind != ExprKind::kString && expr.kind != ExprKind::kParam)) return false;
+  plan->by_letters = true;
+  if (expr.kind == ExprKind::kString) return letters && ShapeOfText(expr.text, true) == ValueShape::kWide;
+  bool is_value = false;
+  (void)ShapeOf(expr, &is_value);  // the plan depends on it
+  return letters && shapes != nullptr && expr.param_index < shapes->size() && (*shapes)[expr.param_index] == ValueShape::kWide;
+}
+
+std::string Context::Within(const Column* column, const Expr& value, std::string_view nothing, const std::string& text) {
+  if (column == nullptr || column->charset.empty() || column->collation.empty() || column->charset == "utf8mb4" || column->charset == "binary" || !IsWide(value)) return text;
+  if (column->charset == "ascii") return WarnsEachTime(value) ? fmt::format("LEFT({}, 0)", text) : std::string(nothing);
+  // On MySQL this character set's name is deprecated, which would be warned of.
+  if (column->charset == "utf8mb3" || column->charset == "utf8" || WarnsEachTime(value)) return text;
+  // A parameter of MySQL's is of the character set that it is given in first: one that has all letters.
+  const std::string all = fmt::format("CONVERT({} USING utf8mb4)", text), there = fmt::format("CONVERT({} USING {})", all, column->charset);
+  return fmt::format("IF(CONVERT({} USING utf8mb4) <> {}, {}, {} COLLATE {})", there, all, nothing, there, column->collation);
+}
+
+const Column* Context::NewColumn(const Key& key) const {
+  const MigratingTable* own = world.Find(key.schema, key.spec->table);
+  return own != nullptr && own->table != nullptr ? own->table->FindColumn(key.spec->new_column) : nullptr;
+}
+
 ValueShape Context::ShapeFor(const Key& key, const Expr& expr, bool* is_value) {
   const ValueShape shape = ShapeOf(expr, is_value);
   if (expr.kind == ExprKind::kHex && key.old_shape == ValueShape::kInteger) {
@@ -83,14 +111,16 @@ ValueShape Context::ShapeFor(const Key& key, const Expr& expr, bool* is_value) {
     const size_t digits = text.size() - (text.starts_with("0x") ? 2 : 3);
     return digits == 32 || NameEq(expr.charset, "binary") ? ValueShape::kString : ValueShape::kInteger;
   }
-  if (*is_value) OldValue(key, shape == ValueShape::kNumeric ? key.old_shape : shape);
-  return shape == ValueShape::kNumeric ? key.old_shape : shape;
+  const ValueShape beside = shape == ValueShape::kNumeric ? key.old_shape : shape != ValueShape::kFraction ? shape : key.old_shape == ValueShape::kInteger ? ValueShape::kOther : ValueShape::kString;
+  if (*is_value) OldValue(key, beside);
+  return beside;
 }
 
 bool Context::ComparesAs(const Expr& expr, ValueShape shape) {
   if (expr.kind == ExprKind::kHex || expr.kind == ExprKind::kNull || NameEq(expr.charset, "binary") || WarnsEachTime(expr)) return false;
   bool is_value = false;
   ValueShape own = ShapeOf(expr, &is_value);
+  if (own == ValueShape::kFraction && shape == ValueShape::kString) own = shape;
   if (own == ValueShape::kNumeric) own = shape;  // stored and compared as the number that it reads as
   return is_value && (own == shape || (expr.kind == ExprKind::kParam && own == ValueShape::kUnknown));
 }

@@ -27,6 +27,7 @@ struct Context {
   bool prepared = false;
   bool ignore = false;  // of the statement under way: IGNORE
   const std::vector<ValueShape>* shapes = nullptr;  // of the client's parameters, prepared only
+  bool letters = false;    // whether the text of a string is looked at: see Plan::by_letters
   bool cacheable = true;   // false: the plan took something from a literal's value or the exact white space
   bool refused = false;
   MigrationSet writes;     // migrations whose tables are written, active or not
@@ -64,6 +65,13 @@ struct Context {
   bool ComparesAs(const Expr& expr, ValueShape shape);
   // N'…' and _utf8'…', deprecated on MySQL: said a second time, they warn a second time.
   bool WarnsEachTime(const Expr& expr) const;
+
+  // A string with letters beyond ASCII. False where the plan does not look (`letters`).
+  bool IsWide(const Expr& expr);
+  // `text`, the value, for a comparison with a new column: letters that its character set does not have are an error to the servers. With them
+  // it becomes `nothing`, which is no key.
+  std::string Within(const Column* column, const Expr& value, std::string_view nothing, const std::string& text);
+  const Column* NewColumn(const Key& key) const;  // of its own table; nullptr: not there
 
   std::string_view Word(uint32_t token) const { return tokens.Text(token); }
   // `schema`.`table` of the key's own table.

@@ -27,7 +27,7 @@ std::string QuoteText(std::string_view text, const SessionFacts& facts) {
   return out + "'";
 }
 
-DynamicSql ParseDynamic(std::string_view sql, const SessionFacts& facts, const Dialect& dialect) {
+DynamicSql ParseDynamic(std::string_view sql, const SessionFacts& facts, const Dialect& dialect, bool numbers) {
   DynamicSql out;
   TokenList list;
   if (!Lex(sql, facts, dialect, &list).ok()) return out;
@@ -101,7 +101,7 @@ DynamicSql ParseDynamic(std::string_view sql, const SessionFacts& facts, const D
     out.values.emplace_back(sql.substr(list.tokens[begin].begin, list.tokens[at - 1].end - list.tokens[begin].begin));
     const TokenKind kind = at == begin + 1 ? list.tokens[begin].kind : TokenKind::kEnd;
     out.repeatable.push_back(kind == TokenKind::kUserVar || kind == TokenKind::kString || kind == TokenKind::kInteger);
-    out.shapes.push_back(kind == TokenKind::kString ? ValueShape::kString : kind == TokenKind::kInteger ? ValueShape::kInteger : ValueShape::kUnknown);
+    out.shapes.push_back(kind == TokenKind::kString ? ShapeOfText(TokenValue(list, begin, facts), numbers) : kind == TokenKind::kInteger ? ValueShape::kInteger : ValueShape::kUnknown);
     begin = at + 1;
   }
   return out;

@@ -29,7 +29,8 @@ struct DynamicSql {
   std::vector<ValueShape> shapes;      // … of literals
 };
 
-DynamicSql ParseDynamic(std::string_view sql, const SessionFacts& facts, const Dialect& dialect);
+// `numbers`: as of ShapeOfText.
+DynamicSql ParseDynamic(std::string_view sql, const SessionFacts& facts, const Dialect& dialect, bool numbers);
 
 // `text` as a string literal under these facts. Empty: the character set has bytes that read as a backslash.
 std::string QuoteText(std::string_view text, const SessionFacts& facts);

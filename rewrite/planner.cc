@@ -96,6 +96,7 @@ struct Request {
   const TokenList& tokens;
   const std::vector<ValueShape>* shapes;
   uint32_t parse_depth;
+  bool letters;  // see Plan::by_letters
 };
 
 // Whether a subquery that was added to a row of an INSERT or REPLACE, or to an UPDATE of several tables, asks for one of the client's parameters.
@@ -154,7 +155,7 @@ bool PlanLiteral(const Request& request, const World& world, const Statement& st
   const bool immediate = statement.kind == StatementKind::kExecuteImmediate;
   if ((!immediate && statement.kind != StatementKind::kPrepare) || !statement.literal_text || !only || request.shapes != nullptr) return false;
   context->cacheable = false;
-  const DynamicSql dynamic = ParseDynamic(request.tokens.source, request.facts, request.snapshot.catalog.dialect);
+  const DynamicSql dynamic = ParseDynamic(request.tokens.source, request.facts, request.snapshot.catalog.dialect, request.snapshot.integers_go);
   Plan inner;
   inner.prepared = true;
   TokenList tokens;
@@ -165,7 +166,7 @@ bool PlanLiteral(const Request& request, const World& world, const Statement& st
     Arena arena;
     absl::StatusOr<ParseResult> parsed = Parse(tokens, request.facts, request.snapshot.catalog.dialect, request.parse_depth, &arena);
     const std::vector<ValueShape> unknown, *shapes = immediate ? &dynamic.shapes : &unknown;
-    PlanIn({request.snapshot, request.facts, tokens, shapes, request.parse_depth}, world, parsed.ok() ? &*parsed : nullptr, parsed.status(), &inner);
+    PlanIn({request.snapshot, request.facts, tokens, shapes, request.parse_depth, true}, world, parsed.ok() ? &*parsed : nullptr, parsed.status(), &inner);
     if (parsed.ok()) inner.client_params = parsed->params;
   }
   context->plan->touched |= inner.touched;
@@ -202,6 +203,7 @@ bool PlanIn(const Request& request, const World& world, ParseResult* parsed, con
   Context context(request.tokens, request.facts, request.snapshot.catalog.dialect, world, plan);
   context.prepared = request.shapes != nullptr;
   context.shapes = request.shapes;
+  context.letters = request.letters;
   for (uint32_t i = 0; i + 1 < request.tokens.tokens.size(); ++i)
     if (NameEq(request.tokens.Text(i), "cf") || NameEq(request.tokens.Text(i), "`cf`")) context.alias = "crossfade_cf";
   Reader reader(context);
@@ -270,11 +272,30 @@ struct Planner::Impl {
 
   static void Add(std::atomic<uint64_t>* count) { count->store(count->load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
   std::shared_ptr<const Plan> PlanText(const Snapshot& snapshot, const SessionFacts& given, std::string_view sql,
-                                       const std::vector<ValueShape>* shapes);
+                                       const std::vector<ValueShape>* shapes, bool letters);
+  std::shared_ptr<const Plan> PlanByLetters(const Snapshot& snapshot, const SessionFacts& facts, std::string_view sql,
+                                            const std::vector<ValueShape>* shapes);
 };
 
+// Texts stand in many parameters and literals whose letters no plan asks for: these are told apart only where one did, and of
+// the parameters only those whose kind it asked for.
+std::shared_ptr<const Plan> Planner::Impl::PlanByLetters(const Snapshot& snapshot, const SessionFacts& facts, std::string_view sql,
+                                                         const std::vector<ValueShape>* shapes) {
+  std::vector<ValueShape> plain;
+  const bool wide = shapes != nullptr && std::find(shapes->begin(), shapes->end(), ValueShape::kWide) != shapes->end();
+  if (wide) {
+    plain = *shapes;
+    std::replace(plain.begin(), plain.end(), ValueShape::kWide, ValueShape::kString);
+  }
+  std::shared_ptr<const Plan> plan = PlanText(snapshot, facts, sql, wide ? &plain : shapes, false);
+  if (!plan->by_letters || (!wide && !HasHighByte(sql))) return plan;
+  for (const uint32_t param : plan->shape_params)
+    if (wide && param < plain.size()) plain[param] = (*shapes)[param];
+  return PlanText(snapshot, facts, sql, wide ? &plain : shapes, true);
+}
+
 std::shared_ptr<const Plan> Planner::Impl::PlanText(const Snapshot& snapshot, const SessionFacts& given, std::string_view sql,
-                                                    const std::vector<ValueShape>* shapes) {
+                                                    const std::vector<ValueShape>* shapes, bool letters) {
   SessionFacts changed;
   const SessionFacts* facts = &given;
   // A hint that the lexer takes for a comment: /*+ SET_VAR(foreign_key_checks = OFF) */.
@@ -302,7 +323,7 @@ std::shared_ptr<const Plan> Planner::Impl::PlanText(const Snapshot& snapshot, co
   }
   const bool may_cache = tokens.tokens.size() <= kMaxCachedTokens;
   if (may_cache) {
-    CacheKey(snapshot, *facts, tokens, shapes, &key);
+    CacheKey(snapshot, *facts, tokens, shapes, letters, &key);
     if (std::shared_ptr<const Plan> found = cache.Find(key)) {
       Add(&hits);
       return found;
@@ -315,7 +336,7 @@ std::shared_ptr<const Plan> Planner::Impl::PlanText(const Snapshot& snapshot, co
   Arena arena;
   absl::StatusOr<ParseResult> parsed = Parse(tokens, *facts, snapshot.catalog.dialect, parse_depth, &arena);
   ParseResult* result = parsed.ok() ? &*parsed : nullptr;
-  const Request request{snapshot, *facts, tokens, shapes, parse_depth};
+  const Request request{snapshot, *facts, tokens, shapes, parse_depth, letters};
   bool cacheable = PlanIn(request, world, result, parsed.status(), plan.get());
   if (result != nullptr) plan->client_params = result->params;
   plan->would_be = plan->strategy;
@@ -342,12 +363,12 @@ Planner::Planner(uint32_t cache_entries, uint32_t parse_depth) : impl_(std::make
 Planner::~Planner() = default;
 
 std::shared_ptr<const Plan> Planner::PlanQuery(const Snapshot& snapshot, const SessionFacts& facts, std::string_view sql) {
-  return impl_->PlanText(snapshot, facts, sql, nullptr);
+  return impl_->PlanByLetters(snapshot, facts, sql, nullptr);
 }
 
 std::shared_ptr<const Plan> Planner::PlanPrepared(const Snapshot& snapshot, const SessionFacts& facts, std::string_view sql,
                                                   const std::vector<ValueShape>& shapes) {
-  return impl_->PlanText(snapshot, facts, sql, &shapes);
+  return impl_->PlanByLetters(snapshot, facts, sql, &shapes);
 }
 
 // Whoever holds a text while others are planned has it where none of theirs can be.

@@ -48,7 +48,11 @@ struct SessionFacts {
 // The kind of value a parameter or literal is: decides which key it can be.
 // kNumeric: a string that reads as an integer ('17'), told apart only where some old key is an integer and its successor is
 // not: there it is the old key, as the server would compare it.
-enum class ValueShape : uint8_t { kUnknown, kNull, kInteger, kString, kOther, kNumeric };
+// kFraction: … as another number ('7.0', '1e1'), which beside an integer is one, and beside a string that text.
+// kWide: a string with bytes beyond ASCII, told apart in the same places; a string to most plans. See Plan::by_letters.
+enum class ValueShape : uint8_t { kUnknown, kNull, kInteger, kString, kOther, kNumeric, kFraction, kWide };
+// Of a string; `numbers`: Snapshot::integers_go. Without it all are kString.
+ValueShape ShapeOfText(std::string_view text, bool numbers);
 bool ReadsAsInteger(std::string_view text);  // digits, with a sign and blanks round them
 bool ReadsAsNumber(std::string_view text);   // '2.0' and '1e3' too, which an integer column takes as 2 and 1000
 
@@ -94,6 +98,7 @@ struct Plan {
   uint32_t client_params = 0;     // '?' in the client's text
   std::vector<ParamSource> params;      // one for each '?' of the rewritten text
   std::vector<uint32_t> shape_params;   // the client's parameters whose shape the plan depends on
+  bool by_letters = false;              // … and whether a string is of ASCII alone
   // An INSERT, REPLACE or UPDATE of several tables that looks a parameter up: MariaDB does that (the UPDATE: may do it) once for all rows of a bulk execution.
   bool looks_up_params = false;
   // As if the migrations that only observe were writing both: what `observe` reports. Same as strategy elsewhere.

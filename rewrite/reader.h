@@ -109,12 +109,14 @@ class Reader {
   void KeyToTag(Expr& left, const Bound& bound, Tag tag, const Expr& right, bool equality);
   void KeyToValues(Expr& whole, Expr& left, const Bound& bound, const std::vector<Expr*>& values, bool key_is_left,
                    bool equality);
+  // A value that is compared with the new side of `bound`: see Context::Within.
+  void KeepWithin(const Bound& bound, Expr& value);
   void In(Expr& expr, const Frame& frame);
   void InList(Expr& expr, Expr& left, const Bound& bound, const Frame& frame);
   void RowInList(Expr& expr, Expr& left, const Frame& frame);
   void Between(Expr& expr, const Frame& frame);
   Side SideOfShape(const Key& key, ValueShape shape) const;
-  ValueShape ShapeOfExpression(const Expr& expr) const;
+  ValueShape ShapeOfExpression(const Key& key, const Expr& expr) const;
   bool Reachable(const Bound& bound, Side side) const;
   // key IN (SELECT the side it has FROM own WHERE the other side `rest`)
   std::string Rest(const Expr& whole, const Expr& left) const;  // what stands behind `left`, without its parentheses

@@ -59,17 +59,21 @@ Side Reader::SideOfShape(const Key& key, ValueShape shape) const {
   if (!key.either) return Side::kNone;
   if (shape == key.new_shape) return Side::kNew;
   if (shape == key.old_shape || shape == ValueShape::kUnknown) return Side::kOld;
+  // 7.0, a date: numbers to the server, which compares them with the integer; beside a UUID they are what it begins with.
+  if (shape == ValueShape::kOther && key.old_shape == ValueShape::kInteger) return Side::kOld;
   return Side::kNone;
 }
 
 // The few functions whose kind of result is plain; kUnknown for the rest.
-ValueShape Reader::ShapeOfExpression(const Expr& expr) const {
+ValueShape Reader::ShapeOfExpression(const Key& key, const Expr& expr) const {
   static constexpr std::string_view kStrings[] = {"concat", "concat_ws", "upper", "lower", "ucase", "lcase", "trim", "ltrim",
                                                   "rtrim", "substring", "substr", "left", "right", "replace", "uuid", "hex",
                                                   "lpad", "rpad", "reverse", "repeat", "elt", "format", "md5", "sha2", "unhex", "uuid_to_bin"};
   if (expr.kind == ExprKind::kFunction) {
+    // Beside an integer they may be one: CONCAT('1', '7').
+    const bool any = key.old_shape != ValueShape::kInteger || NameEq(expr.text, "uuid") || NameEq(expr.text, "uuid_to_bin");
     for (std::string_view name : kStrings)
-      if (NameEq(expr.text, name)) return ValueShape::kString;
+      if (any && NameEq(expr.text, name)) return ValueShape::kString;
     if (NameEq(expr.text, "last_insert_id")) return ValueShape::kInteger;
   }
   if (expr.op == Op::kArith) return ValueShape::kInteger;
@@ -161,8 +165,8 @@ void Reader::KeyToTag(Expr& left, const Bound& bound, Tag tag, const Expr& right
     SetSide(left, bound, mention);
     return;
   }
-  const Side side = SideOfShape(key, ShapeOfExpression(right));
-  if (ShapeOfExpression(right) != ValueShape::kUnknown && side != Side::kNone) {
+  const Side side = SideOfShape(key, ShapeOfExpression(key, right));
+  if (ShapeOfExpression(key, right) != ValueShape::kUnknown && side != Side::kNone) {
     if (Reachable(bound, side)) {
       SetSide(left, bound, side);
       return;
@@ -197,6 +201,9 @@ void Reader::KeyToValues(Expr& whole, Expr& left, const Bound& bound, const std:
     side = one;
   }
   if (side == Side::kNone) side = MentionSide(bound);
+  // In `value IN (columns)` and `value BETWEEN …` it is compared with other columns too.
+  if (side == Side::kNew && (key_is_left || whole.kind == ExprKind::kComparison))
+    for (Expr* value : values) KeepWithin(bound, Unwrap(*value));
   if (Reachable(bound, side)) {
     SetSide(left, bound, side);
     return;
@@ -229,6 +236,17 @@ void Reader::KeyToValues(Expr& whole, Expr& left, const Bound& bound, const std:
   if (const char* flipped = Flipped(whole))
     return ByOtherSide(whole, left, bound, fmt::format("{} {}", flipped, ctx_.editor.Emit(value.span)));
   ctx_.Refuse(key, "such a comparison cannot be made by the other key", "write the column on the left, or use =");
+}
+
+void Reader::KeepWithin(const Bound& bound, Expr& value) {
+  const Key& key = *bound.tag.key;
+  if (!key.active || ctx_.editor.Touched(value.span)) return;
+  const MigratingTable* table = bound.kind == Bound::kBase && bound.source != nullptr ? bound.source->table : nullptr;
+  const Column* column = table != nullptr && table->table != nullptr && bound.column != nullptr ? table->table->FindColumn(bound.column->new_name) : ctx_.NewColumn(key);
+  const std::string text = ctx_.editor.Emit(value.span), within = ctx_.Within(column, value, key.nothing, text);
+  if (within == text) return;
+  ctx_.editor.Replace(value.span, within);
+  ctx_.Note("letters that no new key can have find nothing");
 }
 
 std::string Reader::Rest(const Expr& whole, const Expr& left) const {
@@ -328,13 +346,14 @@ void Reader::InList(Expr& expr, Expr& left, const Bound& bound, const Frame& fra
     if (kind == Operand::kValue) {
       bool is_value = false;
       if (key.either) side = SideOfShape(key, ctx_.ShapeFor(key, element, &is_value));
+      if (side == Side::kNew) KeepWithin(bound, element);
     } else if (kind == Operand::kKey && other.tag.key == &key) {
       side = MentionSide(other);
       if (bound.kind != Bound::kDerived && !bound.named_new && mention == Side::kNew && other.kind == Bound::kBase) side = Side::kNew;
       SetSide(element, other, side);
     } else {
       Visit(element, frame.scope, frame.ctes);
-      const ValueShape shape = ShapeOfExpression(element);
+      const ValueShape shape = ShapeOfExpression(key, element);
       if (shape != ValueShape::kUnknown && key.either) side = SideOfShape(key, shape);
       else if (mention == Side::kNew && !bound.named_new && bound.kind != Bound::kDerived)
         return ctx_.Refuse(key, "an IN list holds an expression that may be an old or a new key", "use literals or parameters");
@@ -438,6 +457,7 @@ void Reader::RowInList(Expr& expr, Expr& left, const Frame& frame) {
       if (side != Side::kNone && side != one)
         ctx_.Refuse(*bound.tag.key, "a list of rows mixes old and new keys", "use keys of one kind");
       side = one;
+      if (side == Side::kNew) KeepWithin(bound, element);
     }
     if (!is_key) Visit(column, frame.scope, frame.ctes);
     else SetSide(column, bound, side == Side::kNone ? MentionSide(bound) : side);

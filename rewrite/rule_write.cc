@@ -295,7 +295,11 @@ bool ValueForOld(Context& context, Reader& reader, const Key& key, Expr& value, 
     if (key.old_shape == ValueShape::kInteger && (context.ignore || (context.facts.sql_mode & kStrict) == 0))
       context.Refuse(key, "a new key is written where the mode is not strict", "use a strict sql_mode");
     // A number that is no new key is kept as it is, so that the foreign key refuses it.
-    context.editor.Replace(value.span, fmt::format("COALESCE({}, {})", context.LookupToWrite(key, false, ThatIsUuid(key, value, text)), text));
+    const Column* fresh = context.NewColumn(key);
+    const std::string lookup = context.LookupToWrite(key, false, context.Within(fresh, value, key.nothing, ThatIsUuid(key, value, text)));
+    // MySQL would make an integer of a parameter beside one, with an error of its own (1292 for 1366).
+    const bool typed = context.dialect.flavor == Flavor::kMySql && value.kind == ExprKind::kParam && key.old_shape == ValueShape::kInteger && fresh != nullptr && !fresh->charset.empty();
+    context.editor.Replace(value.span, fmt::format("COALESCE({}, {})", lookup, typed ? fmt::format("CONVERT({} USING utf8mb4)", text) : text));
     context.Note("a new key is written as its old one");
     return true;
   }
@@ -335,7 +339,7 @@ void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr
     if (is_value) shape = *made;
   }
   if (is_value) {
-    if (shape == ValueShape::kUnknown) shape = key.old_shape;
+    if (shape == ValueShape::kUnknown || (shape == ValueShape::kOther && key.old_shape == ValueShape::kInteger)) shape = key.old_shape;
     // Stored as '', which may be an old key.
     if (shape == ValueShape::kNull && !column.nullable && (context.ignore || (context.facts.sql_mode & kStrict) == 0))
       context.Refuse(key, fmt::format("{} is given NULL, which it does not take", column.old_name), "give the new key");

@@ -60,6 +60,12 @@ std::shared_ptr<const Snapshot> MakeSnapshot(uint64_t epoch, std::vector<Migrati
   return snapshot;
 }
 
+ValueShape ShapeOfText(std::string_view text, bool numbers) {
+  if (!numbers) return ValueShape::kString;
+  if (!ReadsAsNumber(text)) return HasHighByte(text) ? ValueShape::kWide : ValueShape::kString;
+  return ReadsAsInteger(text) ? ValueShape::kNumeric : ValueShape::kFraction;
+}
+
 bool ReadsAsInteger(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n\v\f";
   const size_t begin = text.find_first_not_of(kBlanks);

@@ -66,6 +66,18 @@ CREATE TABLE till.items (
   PRIMARY KEY (id),
   FOREIGN KEY (orderId) REFERENCES orders(id)
 ) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+CREATE TABLE till.tills (
+  id int NOT NULL,
+  place varchar(50),
+  PRIMARY KEY (id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+CREATE TABLE till.drawers (
+  no int NOT NULL AUTO_INCREMENT,
+  tillId int,
+  what varchar(20) NOT NULL DEFAULT 'coins',
+  PRIMARY KEY (no),
+  FOREIGN KEY (tillId) REFERENCES tills(id)
+) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 CREATE TABLE depot.parts (
   id char(36) NOT NULL,
   name varchar(20) NOT NULL,

@@ -65,7 +65,7 @@ inline GoldenOptions ParseOptions(const std::string& text) {
     if (item.empty()) continue;
     const std::string name = Trim(item.substr(0, item.find('='))), value = Trim(item.substr(item.find('=') + 1));
     const auto shape = [](char c) {
-      return c == 's' ? ValueShape::kString : c == 'i' ? ValueShape::kInteger : c == 'n' ? ValueShape::kNull : ValueShape::kUnknown;
+      return c == 's' ? ValueShape::kString : c == 'i' ? ValueShape::kInteger : c == 'n' ? ValueShape::kNull : c == 'w' ? ValueShape::kWide : c == 'o' ? ValueShape::kOther : c == 'f' ? ValueShape::kFraction : ValueShape::kUnknown;
     };
     if (name == "dialect") options.dialect = value == "mariadb" ? Dialect{Flavor::kMariaDb, 101119} : value == "mysql57" ? Dialect{Flavor::kMySql, 50744} : options.dialect;
     else if (name == "schema") options.facts.schema = value;

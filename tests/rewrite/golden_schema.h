@@ -140,8 +140,9 @@ inline std::shared_ptr<const Snapshot> GoldenSnapshot(const GoldenState& state, 
           const auto has = [&](const char* word) { return type.find(word) != std::string::npos; };
           column.type_class = has("int") ? TypeClass::kInteger : has("char") || has("text") ? TypeClass::kString : has("binary") ? TypeClass::kBinary : TypeClass::kOther;
           if (column.type_class == TypeClass::kString) {
-            column.charset = "utf8mb4";
-            column.collation = "utf8mb4_general_ci";
+            column.charset = has(" ascii") ? "ascii" : "utf8mb4";
+            column.collation = column.charset + "_general_ci";
+            column.type = type.substr(0, type.find(' '));
           }
           column.nullable = column.invisible = true;
           column.computed = column.has_default = computed;

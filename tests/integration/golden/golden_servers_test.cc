@@ -63,6 +63,8 @@ INSERT INTO zoo.Bears (id, name, caveId) VALUES (1,'Ada','c1'),(2,'Ben','home');
 INSERT INTO zoo.People (id, parent) VALUES ('x',NULL),('y','x');
 INSERT INTO till.orders (id, note) VALUES (7,'seven'),(8,NULL),(12,'twelve');
 INSERT INTO till.items (id, orderId, what) VALUES (1,7,'x'),(2,NULL,'y'),(3,8,'z'),(4,7,'x');
+INSERT INTO till.tills VALUES (1,'größe'),(2,'x');
+INSERT INTO till.drawers (no, tillId, what) VALUES (1,1,'x'),(2,NULL,'y'),(3,2,'größe');
 INSERT INTO depot.parts VALUES ('0a0a0a0a-0000-4000-8000-000000000001','x'),('0b0b0b0b-0000-4000-8000-000000000002','y');
 INSERT INTO depot.sites VALUES (1,'a'),(2,'b');
 INSERT INTO depot.moves (no, part, site) VALUES (1,'0a0a0a0a-0000-4000-8000-000000000001',1),(2,NULL,2);
@@ -99,6 +101,11 @@ ALTER TABLE till.items ADD COLUMN orderUid char(36) CHARACTER SET ascii NULL INV
 ALTER TABLE till.orders ALTER COLUMN uid SET DEFAULT (UUID());
 UPDATE till.orders SET uid = CASE id WHEN 7 THEN '5d7f6b1e-0000-4000-8000-000000000001' ELSE UUID() END;
 UPDATE till.items i SET orderUid = (SELECT o.uid FROM till.orders o WHERE o.id = i.orderId);
+ALTER TABLE till.tills ADD COLUMN uid char(36) CHARACTER SET ascii NULL INVISIBLE AFTER id;
+ALTER TABLE till.drawers ADD COLUMN tillUid char(36) CHARACTER SET ascii NULL INVISIBLE AFTER tillId;
+ALTER TABLE till.tills ALTER COLUMN uid SET DEFAULT (UUID());
+UPDATE till.tills SET uid = UUID();
+UPDATE till.drawers d SET tillUid = (SELECT t.uid FROM till.tills t WHERE t.id = d.tillId);
 UPDATE deb.dependencies d SET package_id = (SELECT p.id FROM deb.packages p WHERE p.name = d.package), depends_on_id = (SELECT p.id FROM deb.packages p WHERE p.name = d.depends_on) WHERE d.id < 4;
 UPDATE zoo.Bears b SET caveNewId = (SELECT c.newId FROM zoo.Caves c WHERE c.id = b.caveId) WHERE b.id < 2;
 )";
@@ -112,6 +119,7 @@ ALTER TABLE deb.sections ADD UNIQUE KEY (no);
 ALTER TABLE zoo.Caves ADD UNIQUE KEY (newId);
 ALTER TABLE zoo.People ADD UNIQUE KEY (newId);
 ALTER TABLE till.orders ADD UNIQUE KEY (uid);
+ALTER TABLE till.tills ADD UNIQUE KEY (uid);
 ALTER TABLE depot.parts ADD UNIQUE KEY (bytes);
 ALTER TABLE depot.sites ADD UNIQUE KEY (wide);
 )";
@@ -121,6 +129,7 @@ ALTER TABLE deb.dependencies ADD FOREIGN KEY (package_id) REFERENCES deb.package
 ALTER TABLE deb.sections ADD FOREIGN KEY (parent_no) REFERENCES deb.sections(no);
 ALTER TABLE zoo.Bears ADD FOREIGN KEY (caveNewId) REFERENCES zoo.Caves(newId), MODIFY caveId char(36) NULL;
 ALTER TABLE till.items ADD FOREIGN KEY (orderUid) REFERENCES till.orders(uid);
+ALTER TABLE till.drawers ADD FOREIGN KEY (tillUid) REFERENCES till.tills(uid);
 )";
 
 constexpr char kDrift[] = R"(SELECT
@@ -133,7 +142,8 @@ constexpr char kDrift[] = R"(SELECT
    WHERE NOT ((d.package_id <=> p.id OR (d.package_id IS NULL AND d.id IN (%))) AND (d.depends_on_id <=> q.id OR (d.depends_on_id IS NULL AND d.id IN (%))))) +
  (SELECT COUNT(*) FROM deb.sections p LEFT JOIN deb.sections q ON q.name = p.parent WHERE p.no IS NULL OR NOT (p.parent_no <=> q.no)) +
  (SELECT COUNT(*) FROM zoo.People p LEFT JOIN zoo.People q ON q.id = p.parent WHERE p.newId IS NULL OR NOT (p.newParent <=> q.newId)) +
- (SELECT COUNT(*) FROM till.orders WHERE uid IS NULL) +
+ (SELECT COUNT(*) FROM till.orders WHERE uid IS NULL) + (SELECT COUNT(*) FROM till.tills WHERE uid IS NULL) +
+ (SELECT COUNT(*) FROM till.drawers d LEFT JOIN till.tills t ON t.id = d.tillId WHERE NOT (d.tillUid <=> t.uid)) +
  (SELECT COUNT(*) FROM till.items i LEFT JOIN till.orders o ON o.id = i.orderId WHERE NOT (i.orderUid <=> o.uid)) +
  (SELECT COUNT(*) FROM zoo.Bears b LEFT JOIN zoo.Caves c ON c.id = b.caveId WHERE NOT (b.caveNewId <=> c.newId OR (b.caveNewId IS NULL AND b.id IN (%)))))";
 
