@@ -63,6 +63,8 @@ absl::StatusOr<microseconds> Walker::Step(const ControlState& state, const Migra
     } else if (waiting.ok() && waiting->empty() && row.phase == Phase::kCutover && row.percent != row.desired_percent) {
       absl::Status changed = ChangeEpoch(connection_, config_, state.epoch, row.name, {fmt::format("percent = {}", row.desired_percent)});
       if (!changed.ok()) waiting = changed;
+    } else if (waiting.ok() && waiting->empty() && row.building) {
+      waiting = Build(state, row, {}, &again);  // not to be gone on with
     }
   }
   if (absl::IsUnavailable(waiting.status())) return waiting.status();

@@ -199,7 +199,9 @@ TEST_P(Walk, WhatIsBuiltWaitsForTransactionsFromBefore) {
   Ask(Phase::kRetire);
   ASSERT_TRUE(Becomes([&] { return Row().building && Row().message.find("waits for proxy test") != std::string::npos; }));
   EXPECT_EQ(Value("SELECT COUNT(*) FROM information_schema.key_column_usage WHERE table_schema = 'cf_data' AND table_name = 'P' AND column_name = 'id' AND constraint_name = 'PRIMARY'"), "0");
+  Ask(Phase::kCutover, 100);  // a change of mind
   load.Linger(false);
+  EXPECT_TRUE(Becomes([&] { return !Row().building; }));
   EXPECT_TRUE(Reach(Phase::kRetire));
   EXPECT_TRUE(Becomes([&] { return !Row().building; }));
   load.Stop();
