@@ -439,6 +439,7 @@ void Session::CommandDone() {
   editor_.reset();
   if (ranged_ != nullptr) RangeDone();
   if (preparing_ != nullptr) KeepPreparing();
+  if (raised_ != Raised::kNo) Lower();
   client_.in().Consume(command_size_);
   command_size_ = 0;
   const bool ended = (status_ & ~tracker_.status() & protocol::kStatusInTrans) != 0;

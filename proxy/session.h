@@ -153,8 +153,12 @@ class Session {
   void ResetState();
 
   // session_facts.cc
+  enum class Isolation : uint8_t { kUnknown, kReadUncommitted, kReadCommitted, kRepeatableRead, kSerializable };
+  static Isolation ParseIsolation(std::string_view name);
   void NoteChange(uint8_t change) {
-    if (change != 0) isolation_unsure_ = true;
+    if (change == 0) return;
+    isolation_unsure_ = true;
+    isolation_ = Isolation::kUnknown;
     if ((change & kFactsChange) != 0) facts_known_ = false;
   }
   awaitable<bool> LearnFacts();   // false: the session ends. True may leave facts_known_ false: see NoFacts
@@ -230,6 +234,7 @@ class Session {
     bool said = false;  // the server's diagnostics are those of its error, but for the message
     bool kept = false;  // a statement that names no table is under way: MariaDB keeps the diagnostics, if it has none of its own
     std::string shown;  // the reply to SHOW WARNINGS; empty: not known
+    std::string then;   // it was none in steps: what is to be run behind it, once no more is asked of it
   };
   awaitable<Action> RunImage(const std::shared_ptr<const rewrite::Plan>& plan, std::string_view sql);
   awaitable<Action> ExecuteImage(PreparedStatement* statement, const protocol::Execute& execute, const rewrite::SessionFacts& facts, const std::vector<uint32_t>& bytes);
@@ -247,6 +252,8 @@ class Session {
   awaitable<Action> SendGuardedAgain(bool guarded);
   awaitable<Action> AskUnguarded(bool* stored);
   void CloseHidden(uint32_t id);
+  awaitable<bool> LockGaps(std::string_view sql, bool several, bool* locked);
+  void Lower();
 
   // session_prepared.cc
   awaitable<Action> Prepare(std::string_view payload);
@@ -313,6 +320,9 @@ class Session {
   bool facts_known_ = false;
   bool converts_ = false;                          // from character_set_client to another character_set_connection; known with facts_
   bool isolation_unsure_ = true;                   // this transaction's, or the next one's, may not be the session's
+  Isolation isolation_ = Isolation::kUnknown;      // the session's
+  enum class Raised : uint8_t { kNo, kTransaction, kSession } raised_ = Raised::kNo;  // … for this command; see LockGaps
+  Isolation lower_to_ = Isolation::kUnknown;
   bool comparable_ = false;        // see session_compare.cc
   bool registered_ = false;        // see backfill/fence.h
   bool in_information_ = false;    // INFORMATION_SCHEMA may be the default schema

@@ -152,6 +152,11 @@ awaitable<Session::Action> Session::BulkExecute(std::string_view payload, Prepar
     const bool enough = co_await TakeKeys(slots, &keys);
     if (closing_) co_return kEnd;
     if (!enough) co_return co_await NoKeys(plan->key_slots);
+    bool locked = false;
+    if (plan->Exposed()) {
+      const bool alive = co_await LockGaps(statement->text, plan->several, &locked);
+      if (!alive) co_return kEnd;
+    }
     if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
     thread_->metrics()->rewritten.Add();
     statement->types_elsewhere = true;

@@ -265,6 +265,11 @@ awaitable<Session::Action> Session::ExecuteVariant(std::string_view head, const 
     if (!alive) co_return kEnd;
     if (!done) co_return co_await Refuse("the backend did not take the new keys; try again");
   }
+  bool locked = false;
+  if (plan->Exposed()) {
+    const bool alive = co_await LockGaps(prepared->text, plan->several, &locked);
+    if (!alive) co_return kEnd;
+  }
   if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited
   std::string command(head);
   command += sql;

@@ -11,6 +11,8 @@
 #include "proxy/comparisons.h"
 #include "proxy/prepared_statement.h"
 #include "proxy/session.h"
+#include "proxy/sql_words.h"
+#include "rewrite/names.h"
 
 namespace crossfade::proxy {
 using protocol::Command;
@@ -47,7 +49,11 @@ awaitable<Session::Action> Session::GuardedReply() {
       continue;
     }
     // It went through, but the parent is not there: nor need it be, or it has gone again.
-    if (plan->guard == rewrite::Plan::kMayPass) {
+    bool locked = false;
+    const std::string_view sql = guarded_->statement != nullptr ? guarded_->statement->text : guarded_->sql;
+    const bool alive = co_await LockGaps(sql, false, &locked);
+    if (!alive) co_return kEnd;
+    if (locked || plan->guard == rewrite::Plan::kMayPass) {
       action = co_await SendGuardedAgain(false);
     } else {
       const bool sent = co_await SendError(AfterCommand(), 1205, "HY000", kParentCame);
@@ -157,6 +163,49 @@ awaitable<Session::Action> Session::AskUnguarded(bool* stored) {
   if (*stored) co_return kAnswered;
   const std::string nothing;
   co_return co_await TellImage(step, own, nothing, guarded_->plan->no_way_back, &last);
+}
+
+// Has the lookups of a command's statements lock the gap where they find no parent, so that none can come before the foreign key is looked
+// at: outside of a transaction they are run at REPEATABLE READ. `*locked`: they do. False: the session ends.
+awaitable<bool> Session::LockGaps(std::string_view sql, bool several, bool* locked) {
+  *locked = false;
+  const bool own = (status_ & protocol::kStatusInTrans) == 0 && (status_ & protocol::kStatusAutocommit) != 0;
+  if (rewrite::AsksForTheLast(sql)) co_return true;  // of the statement before
+  if (!own && isolation_unsure_) co_return true;
+  Isolation level = isolation_;
+  bool done = true;
+  if (level == Isolation::kUnknown) {
+    std::vector<std::string> row;
+    const std::string ask = fmt::format("SELECT CAST({} AS BINARY) LIMIT 1", pinned_->snapshot->catalog.dialect.flavor == rewrite::Flavor::kMariaDb ? "@@tx_isolation" : "@@transaction_isolation");
+    const bool alive = co_await HiddenQuery(ask, &row, &done);
+    if (!alive) co_return false;
+    if (done && row.size() == 1) level = ParseIsolation(row[0]);
+    if (MayChange(sql) == 0) isolation_ = level;
+  }
+  const bool low = level < Isolation::kRepeatableRead;
+  *locked = !low && !isolation_unsure_;
+  if (*locked || !own || level == Isolation::kUnknown) co_return true;
+  // A transaction that the text begins, and leaves open, would stay as it began.
+  if (several && low && (MayChange(sql) != 0 || ContainsWord(sql, "start"))) co_return true;
+  const char* name = level == Isolation::kSerializable ? "SERIALIZABLE" : "REPEATABLE READ";
+  const std::string raise = fmt::format("SET TRANSACTION ISOLATION LEVEL {}", name);
+  bool alive = co_await HiddenStatement(raise, &done);
+  if (alive && done && several && low) alive = co_await HiddenStatement("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", &done);
+  if (!alive) co_return false;
+  *locked = done;
+  raised_ = several && low ? Raised::kSession : Raised::kTransaction;
+  lower_to_ = level;
+  if (MayChange(sql) == 0) isolation_unsure_ = false;  // the statement uses up what SET TRANSACTION has said
+  co_return true;
+}
+
+// Behind the reply. Where the statement failed it may not have begun a transaction, and the client's next one is not to be at that level.
+void Session::Lower() {
+  const Raised raised = std::exchange(raised_, Raised::kNo);
+  if (lower_to_ >= Isolation::kRepeatableRead || (raised == Raised::kTransaction && !tracker_.is_error())) return;
+  constexpr const char* kNames[] = {"", "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"};
+  last_image_ = std::make_unique<LastImage>();
+  last_image_->then = fmt::format("SET {}TRANSACTION ISOLATION LEVEL {}", raised == Raised::kSession ? "SESSION " : "", kNames[static_cast<size_t>(lower_to_)]);
 }
 
 }  // namespace crossfade::proxy

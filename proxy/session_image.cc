@@ -301,6 +301,7 @@ awaitable<Session::Action> Session::ExecuteImage(PreparedStatement* statement, c
 // The command behind such a statement. kAgain: it asks for nothing of it.
 awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
   std::string_view text;
+  std::string then = last_image_->then;
   switch (static_cast<Command>(last_command_)) {
     case Command::kPing:
     case Command::kStatistics:
@@ -310,6 +311,13 @@ awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
       if (const PreparedStatement* statement = FindPrepared(payload); statement != nullptr) text = statement->text;
       break;
     default: break;
+  }
+  if (!then.empty()) {
+    if (AsksOfDiagnostics(text)) co_return kAgain;
+    last_image_.reset();
+    bool done = false;
+    const bool alive = co_await HiddenStatement(then, &done);
+    co_return alive ? kAgain : kEnd;
   }
   const bool said = last_image_->said && !ContainsWord(text, "show") && !ContainsWord(text, "diagnostics");
   if (text.empty() || said || !AsksOfDiagnostics(text)) {

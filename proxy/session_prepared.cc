@@ -306,7 +306,12 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   }
 
   if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await ExecuteImage(statement, *parsed, facts, plan->image->bytes);
-  const bool guards = plan->guard != rewrite::Plan::kUnguarded && !plan->Ranged();
+  bool locked = false;
+  if (plan->exposed && !plan->Ranged()) {
+    const bool alive = co_await LockGaps(statement->text, plan->several, &locked);
+    if (!alive) co_return kEnd;
+  }
+  const bool guards = plan->guard != rewrite::Plan::kUnguarded && !plan->Ranged() && !locked;
   uint32_t id = statement->FindVariant(plan, guards);
   if (id == 0) {
     const Action prepared = co_await Variant(statement, plan, facts, guards, &id);

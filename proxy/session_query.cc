@@ -245,10 +245,16 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     if (closing_) co_return kEnd;
     if (!enough) co_return co_await NoKeys(plan->key_slots);
   }
+  bool locked = false;
+  if (plan->exposed) {
+    const bool alive = co_await LockGaps(sql, plan->several, &locked);
+    if (!alive) co_return kEnd;
+  }
+  const bool guards = plan->guard != rewrite::Plan::kUnguarded && !locked;
   if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   outgoing_.assign(protocol::kFrameHeader, '\0');  // the header is known once the text is
   outgoing_ += payload.substr(0, offset);
-  const absl::Status rendered = thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, plan->guard != rewrite::Plan::kUnguarded, &outgoing_);
+  const absl::Status rendered = thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, guards, &outgoing_);
   if (!rendered.ok()) {
     outgoing_.clear();
     co_return co_await Refuse(std::string(rendered.message()));
@@ -264,7 +270,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   }
   thread_->metrics()->rewritten.Add();
   no_way_back_ = plan->no_way_back;
-  if (plan->guard != rewrite::Plan::kUnguarded) {
+  if (guards) {
     GuardedStatement* guarded = Guard(plan);
     guarded->head = payload.substr(0, offset);
     guarded->sql = sql;

@@ -37,6 +37,12 @@ awaitable<Session::Action> Session::SendRanged() {
   const bool enough = co_await TakeKeys(ranged.plan->key_slots, &ranged.keys, ranged.rows);
   if (closing_) co_return kEnd;
   if (!enough) co_return co_await NoKeys(ranged.plan->key_slots);
+  bool locked = false;
+  if (ranged.plan->Exposed()) {
+    const std::string_view sql = ranged.statement != nullptr ? ranged.statement->text : ranged.sql;
+    const bool alive = co_await LockGaps(sql, ranged.plan->several, &locked);
+    if (!alive) co_return kEnd;
+  }
   if (!StillMayGoOn(*ranged.plan)) {  // it waited for keys
     EndRange(0);
     co_return co_await Refuse(kNoLease);

@@ -166,18 +166,23 @@ std::string Context::LookupToStore(const MigratingTable& table, const KeyColumn&
 }
 
 std::string Context::IfMissing(const MigratingTable& table, const KeyColumn& column, const std::string& ro, Plan::Guard guard) {
-  if (guard == Plan::kUnguarded || !alone || wrapped || assigns || !facts.foreign_key_checks || table.table == nullptr) return "";
+  if (explained || !facts.foreign_key_checks || table.table == nullptr) return "";
   // Where the new column has its foreign key already, that refuses the row.
   const Column* stored = table.table->FindColumn(column.new_name);
-  if (stored == nullptr || !stored->nullable || stored->type_class == TypeClass::kOther) return "";
-  for (size_t at = ro.find('\x01'); at != std::string::npos; at = ro.find('\x01', at + 1))
-    if (tokens.Text(static_cast<uint32_t>(std::strtoul(ro.c_str() + at + 1, nullptr, 10))) == "?") return "";  // another number of parameters
+  if (stored == nullptr || !stored->nullable) return "";
   const auto checks = [&](const ForeignKey& foreign) {
     const auto at = std::find_if(foreign.columns.begin(), foreign.columns.end(), [&](const std::string& each) { return NameEq(each, column.old_name); });
     const auto i = static_cast<size_t>(at - foreign.columns.begin());
     return i < foreign.columns.size() && NameEq(foreign.ref_table, column.key->spec->table) && NameEq(foreign.ref_columns[i], column.key->spec->old_column);
   };
   if (!std::any_of(table.table->foreign_keys.begin(), table.table->foreign_keys.end(), checks)) return "";
+  bool reached = guard != Plan::kUnguarded && alone && !wrapped && !assigns && stored->type_class != TypeClass::kOther;
+  for (size_t at = ro.find('\x01'); reached && at != std::string::npos; at = ro.find('\x01', at + 1))
+    reached = tokens.Text(static_cast<uint32_t>(std::strtoul(ro.c_str() + at + 1, nullptr, 10))) != "?";  // another number of parameters
+  if (!reached) {
+    plan->exposed = true;
+    return "";
+  }
   plan->guard = std::max(plan->guard, guard);
   std::string error = fmt::format("{} ISNULL({}))", kMissingParent, ro);
   if (FoldName(stored->type).rfind("uuid", 0) == 0) error = fmt::format("CAST({} AS CHAR)", error);  // numbers and UUIDs have no type in common

@@ -171,6 +171,7 @@ bool PlanLiteral(const Request& request, const World& world, const Statement& st
   }
   context->plan->touched |= inner.touched;
   if (immediate) context->plan->writes = context->plan->writes || inner.writes;
+  context->plan->exposed = immediate && inner.Exposed();  // its literal has the text that is not guarded
   for (const MigratingTable& table : world.tables()) context->active = context->active || (table.active && (inner.touched & table.migrations).any());
   if (inner.strategy == Strategy::kRefuse) {
     if (!immediate && !inner.shape_params.empty()) return true;  // the values decide

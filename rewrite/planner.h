@@ -125,6 +125,9 @@ struct Plan {
   // stored with its old side alone. In the guarded text such a lookup is an error (IsMissingParent); what the server makes of the row, the other
   // text tells. kMayPass: which may be nothing, with IGNORE, ON DUPLICATE KEY UPDATE, or in an UPDATE that leaves the reference as it is.
   enum Guard : uint8_t { kUnguarded, kFails, kMayPass } guard = kUnguarded;
+  // … there is such a lookup that fails in neither text. Where the server may lock no gap it is for who runs the plan to see to that.
+  bool exposed = false;
+  bool Exposed() const { return exposed || guard != kUnguarded; }  // … of the text that is not guarded
   bool Ranged() const;            // key_slots has a range
 };
 

@@ -35,8 +35,8 @@ std::string SetOf(Context& context, Reader& reader, Load& load, const MigratingT
   for (Assignment& assignment : load.set)
     if (NameEq(assignment.column->parts.back().text, column.old_name)) ValueForOld(context, reader, key, Unwrap(*assignment.value), scope, nullptr);
   context.Note("writes both sides of the reference");
-  return fmt::format("{} = {}", QuoteName(column.new_name),
-                     context.LookupToStore(table, column, QuoteName(table.name) + "." + QuoteName(column.old_name)));
+  const std::string ro = QuoteName(table.name) + "." + QuoteName(column.old_name);
+  return fmt::format("{} = {}", QuoteName(column.new_name), context.LookupToStore(table, column, ro, ro, Plan::kUnguarded));
 }
 
 }  // namespace

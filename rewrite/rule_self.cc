@@ -58,7 +58,7 @@ std::string SelfReferenceOfRow(Context& context, const MigratingTable& table, co
   const Column* number = table.table != nullptr ? table.table->FindColumn(key.spec->old_column) : nullptr;
   if (!replace && number != nullptr && number->auto_increment && context.dialect.flavor == Flavor::kMariaDb)
     cases += fmt::format(", IF({} IS NULL, NULL, {}{})", ro, t, QuoteName(key.spec->new_column));
-  const std::string missing = replace && key.filling ? "" : context.IfMissing(table, column, ro, guard);
+  const std::string missing = context.IfMissing(table, column, ro, replace && key.filling ? Plan::kUnguarded : guard);
   std::string text;
   if (replace) {
     text = fmt::format("COALESCE({}, {}{}", cases, lookup, missing);

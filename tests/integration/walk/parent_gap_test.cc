@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// Statements whose lookups of parents cannot fail by themselves (rewrite::Plan::exposed). At READ COMMITTED they are run so that no parent
+// that was missing can be committed before the foreign key is looked at.
+#include <mysql.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_replace.h"
+#include "tests/integration/walk/fixture.h"
+
+namespace crossfade::walk {
+namespace {
+
+using servers::Client;
+using servers::Engine;
+using servers::Reply;
+
+constexpr char kMigration[] =
+    "  - name: m\n    schema: z\n    phase: observe\n    keys:\n"
+    "      - {table: p, old: o, new: {column: n, type: int unsigned}, references: [{table: a, old: ro, new: rn}, {table: a, old: ro2, new: rn2}, {table: b, old: ro, new: rn}, {table: b, old: ro2, new: rn2}]}\n";
+constexpr char kWrong[] =
+    "SELECT (SELECT COUNT(*) FROM z.a LEFT JOIN z.p ON p.o = a.ro WHERE NOT (a.rn <=> p.n)) + (SELECT COUNT(*) FROM z.a LEFT JOIN z.p ON p.o = a.ro2 WHERE NOT (a.rn2 <=> p.n))"
+    " + (SELECT COUNT(*) FROM z.b LEFT JOIN z.p ON p.o = b.ro WHERE NOT (b.rn <=> p.n)) + (SELECT COUNT(*) FROM z.b LEFT JOIN z.p ON p.o = b.ro2 WHERE NOT (b.rn2 <=> p.n))";
+
+class ParentGapTest : public WalkFixture {
+ protected:
+  void SetUp() override {
+    StartServer();
+    Do("CREATE DATABASE z");
+    const std::string key = "varchar(20) CHARACTER SET ascii COLLATE ascii_bin", more = fmt::format("u int, ro {0}, ro2 {0}, FOREIGN KEY (ro) REFERENCES p (o), FOREIGN KEY (ro2) REFERENCES p (o)", key);
+    Do("USE z");
+    Do(fmt::format("CREATE TABLE p (o {} PRIMARY KEY, v int)", key));
+    Do(fmt::format("CREATE TABLE a (id int AUTO_INCREMENT PRIMARY KEY, {}, UNIQUE (u))", more));
+    Do(fmt::format("CREATE TABLE b (id int PRIMARY KEY, {})", more));
+    Do("INSERT INTO p VALUES ('here', 1), ('free', 1)");
+    Do("INSERT INTO a (id, u) VALUES (1, 1)");
+    Do("SET GLOBAL local_infile = 1");
+    StartProxy(kMigration, "  control_poll: 50ms\n", "z");
+  }
+  Client Connect() {
+    auto client = Client::Connect({.port = proxy_->port(), .database = "z", .flags = CLIENT_MULTI_STATEMENTS | CLIENT_LOCAL_FILES});
+    EXPECT_TRUE(client.ok()) << client.status();
+    const unsigned allowed = 1;
+    mysql_options(client->raw(), MYSQL_OPT_LOCAL_INFILE, &allowed);
+    return *std::move(client);
+  }
+  std::string Waiting() { return One("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"); }
+  std::string LevelOf(Client& client) {
+    return client.Query(GetParam() == Engine::kMariaDb ? "SELECT @@tx_isolation" : "SELECT @@transaction_isolation").rows.at(0).at(0).value_or("NULL");
+  }
+
+  // Runs `ask` with a parent named `late` that is missing when it is looked up, and is inserted while the lookup of `here` waits.
+  Reply Raced(Client& writer, const std::string& late, const std::function<Reply(Client&)>& ask) {
+    auto connected = Client::Connect({.port = server_->port(), .database = "z"});
+    EXPECT_TRUE(connected.ok()) << connected.status();
+    Client holder = *std::move(connected), parent = Connect();
+    EXPECT_TRUE(holder.Query("BEGIN").ok());
+    EXPECT_TRUE(holder.Query("SELECT v FROM p WHERE o = 'here' FOR UPDATE").ok());
+    Reply written, came;
+    std::atomic<bool> ended = false, arrived = false;
+    std::thread waiting([&] {
+      written = ask(writer);
+      ended = true;
+    });
+    while (!ended && Waiting() == "0") std::this_thread::sleep_for(std::chrono::milliseconds(120));
+    EXPECT_FALSE(ended) << written.error << " " << written.message;
+    std::thread coming([&] {
+      came = parent.Query(fmt::format("INSERT INTO p VALUES ('{}', 1)", late));
+      arrived = true;
+    });
+    while (!arrived && Waiting() != "2") std::this_thread::sleep_for(std::chrono::milliseconds(120));
+    EXPECT_TRUE(holder.Query("ROLLBACK").ok());
+    waiting.join();
+    coming.join();
+    EXPECT_TRUE(came.ok()) << came.message;
+    EXPECT_TRUE(written.ok() || written.error == 1452) << written.error << " " << written.message;
+    return written;
+  }
+  // A transaction of the client's sees what others commit in the middle of it.
+  void ExpectReadCommitted(Client& client) {
+    EXPECT_EQ(LevelOf(client), "READ-COMMITTED");
+    EXPECT_TRUE(client.Query("BEGIN").ok());
+    const std::string before = client.Query("SELECT COUNT(*) FROM p").rows.at(0).at(0).value_or("NULL");
+    Do(fmt::format("INSERT INTO z.p (o, n) VALUES ('seen{0}', 4000000000 + {0})", ++seen_));
+    EXPECT_NE(client.Query("SELECT COUNT(*) FROM p").rows.at(0).at(0).value_or("NULL"), before);
+    EXPECT_TRUE(client.Query("COMMIT").ok());
+  }
+
+  int seen_ = 0;
+};
+
+Reply Bulk(Client& client, const std::string& sql, int first, const std::vector<std::pair<std::string, std::string>>& rows) {
+  MYSQL_STMT* statement = mysql_stmt_init(client.raw());
+  auto size = static_cast<unsigned>(rows.size());
+  std::vector<int> numbers;
+  std::vector<const char*> one, two;
+  std::vector<unsigned long> one_length, two_length;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    numbers.push_back(first + static_cast<int>(i));
+    one.push_back(rows[i].first.c_str());
+    two.push_back(rows[i].second.c_str());
+    one_length.push_back(rows[i].first.size());
+    two_length.push_back(rows[i].second.size());
+  }
+  MYSQL_BIND bind[3] = {};
+  bind[0].buffer_type = MYSQL_TYPE_LONG;
+  bind[0].buffer = numbers.data();
+  bind[1].buffer_type = bind[2].buffer_type = MYSQL_TYPE_STRING;
+  bind[1].buffer = one.data();
+  bind[1].length = one_length.data();
+  bind[2].buffer = two.data();
+  bind[2].length = two_length.data();
+  Reply reply;
+  const bool bad = mysql_stmt_prepare(statement, sql.data(), sql.size()) != 0 || mysql_stmt_attr_set(statement, STMT_ATTR_ARRAY_SIZE, &size) != 0 ||
+                   mysql_stmt_bind_param(statement, bind) != 0 || mysql_stmt_execute(statement) != 0;
+  if (bad) reply.error = mysql_stmt_errno(statement), reply.message = mysql_stmt_error(statement);
+  mysql_stmt_close(statement);
+  return reply;
+}
+
+// The last reply to a text, or the first error in it.
+Reply All(Client& client, const std::string& sql) {
+  Reply reply = client.Query(sql);
+  while (reply.ok() && mysql_more_results(client.raw())) {
+    if (mysql_next_result(client.raw()) > 0) reply.error = mysql_errno(client.raw()), reply.message = mysql_error(client.raw());
+    if (MYSQL_RES* rows = mysql_store_result(client.raw()); rows != nullptr) mysql_free_result(rows);
+  }
+  return reply;
+}
+
+TEST_P(ParentGapTest, OneThatIsCommittedBehindTheLookupIsReferredToByBothSidesOrNone) {
+  const bool maria = GetParam() == Engine::kMariaDb;
+  int number = 100;
+  for (const char* phase : {"dual_write", "verify", "cutover"}) {
+    WalkTo("m", phase, std::string(phase) == "cutover" ? 100 : -1);
+    const auto text = [](const char* sql) { return std::pair<std::string, std::function<Reply(Client&, const std::string&)>>(sql, [](Client& client, const std::string& it) { return All(client, it); }); };
+    const auto prepared = [](const char* sql) { return std::pair<std::string, std::function<Reply(Client&, const std::string&)>>(sql, [](Client& client, const std::string& it) { return client.Execute(it, {}); }); };
+    std::vector<std::pair<std::string, std::function<Reply(Client&, const std::string&)>>> cases;
+    for (const char* sql : {
+             "INSERT INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here')",
+             "REPLACE INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here')",
+             "INSERT IGNORE INTO a (u, ro, ro2) VALUES (#1, 'late', 'here')",
+             "INSERT IGNORE INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here')",
+             "INSERT INTO a (u, ro, ro2) VALUES (1, 'late', 'here') ON DUPLICATE KEY UPDATE ro = VALUES(ro), ro2 = VALUES(ro2)",
+             "INSERT INTO a (u, ro, ro2) VALUES (#1, 'late', 'here') ON DUPLICATE KEY UPDATE u = VALUES(u)",
+             "INSERT INTO a (u, ro, ro2) SELECT #1, 'late', 'here'",
+             "INSERT INTO b (id, u, ro, ro2) SELECT #1, #1, 'late', 'here'",
+         }) {
+      cases.push_back(text(sql));
+      cases.push_back(prepared(sql));
+    }
+    cases.push_back(text("INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here'); SELECT 7"));
+    cases.push_back(text("INSERT INTO b (id, ro, ro2) VALUES (#1, 'free', 'free'); INSERT INTO b (id, ro, ro2) VALUES (#2, 'late', 'here')"));
+    for (const char* local : {"LOAD DATA LOCAL INFILE '{}' INTO TABLE a FIELDS TERMINATED BY ',' (u, ro, ro2)"}) {
+      cases.emplace_back(local, [](Client& client, const std::string& it) { return client.Query(it); });
+    }
+    cases.emplace_back("INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here')", [](Client& client, const std::string& it) {
+      EXPECT_TRUE(client.Query("PREPARE s FROM '" + absl::StrReplaceAll(it, {{"'", "''"}}) + "'").ok());
+      return client.Query("EXECUTE s");
+    });
+    if (maria) {
+      cases.push_back(text("INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here') RETURNING id, ro"));
+      cases.push_back(text("INSERT INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here') RETURNING id, ro"));
+      cases.push_back(text("SET STATEMENT max_statement_time = 60 FOR INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here')"));
+      cases.push_back(text("ANALYZE INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here')"));
+      cases.push_back(text("EXECUTE IMMEDIATE 'INSERT INTO b (id, ro, ro2) VALUES (#1, ''late'', ''here'')'"));
+      cases.emplace_back("late", [&](Client& client, const std::string& late) { return Bulk(client, "INSERT INTO b (id, ro, ro2) VALUES (?, ?, ?)", number * 10, {{"free", "free"}, {late, "here"}}); });
+      cases.emplace_back("late", [&](Client& client, const std::string& late) { return Bulk(client, "INSERT INTO a (u, ro, ro2) VALUES (?, ?, ?)", number * 10, {{"free", "free"}, {late, "here"}}); });
+    }
+    for (const auto& [sql, ask] : cases) {
+      const std::string late = fmt::format("late{}", ++number);
+      std::string it = absl::StrReplaceAll(sql, {{"late", late}, {"#1", fmt::format("{}1", number)}, {"#2", fmt::format("{}2", number)}});
+      const std::string file = testing::TempDir() + fmt::format("parent_gap_{}_{}.txt", getpid(), number);
+      if (it.find("{}") != std::string::npos) {
+        std::ofstream(file) << number << "1,free,free\n" << number << "2," << late << ",here\n";
+        it = absl::StrReplaceAll(it, {{"{}", file}});
+      }
+      SCOPED_TRACE(fmt::format("{}: {}", phase, it));
+      Client writer = Connect();
+      ASSERT_TRUE(writer.Query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").ok());
+      (void)Raced(writer, late, [&](Client& client) { return ask(client, it); });
+      EXPECT_EQ(One(kWrong), "0");
+      ExpectReadCommitted(writer);
+      // A wrong statement begins no transaction.
+      EXPECT_EQ(writer.Query("INSERT INTO a (u, ro, ro2, nothing) VALUES (0, 'free', 'free', 0), (0, 'free', 'free', 0)").error, 1054u);
+      EXPECT_EQ(writer.Query("SHOW WARNINGS").rows.size(), 1u);
+      ExpectReadCommitted(writer);
+      Do("UPDATE z.a SET ro = NULL, rn = NULL, ro2 = NULL, rn2 = NULL WHERE id = 1");
+      Do("DELETE FROM z.a WHERE id > 1");
+      Do("DELETE FROM z.b");
+      std::remove(file.c_str());
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, ParentGapTest, testing::Values(Engine::kMariaDb, Engine::kMySql), EngineOf);
+
+}  // namespace
+}  // namespace crossfade::walk
