@@ -124,10 +124,10 @@ awaitable<bool> Session::LearnFacts() {
   const bool maria = pinned_->snapshot->catalog.dialect.flavor == rewrite::Flavor::kMariaDb;
   const std::string sql = fmt::format("SELECT CAST(@@sql_mode AS BINARY), CAST(@@character_set_client AS BINARY),"
                                       " CAST(@@foreign_key_checks + 0 AS BINARY), CAST(DATABASE() AS BINARY), CAST(@@character_set_connection AS BINARY),"
-                                      " CAST({} AS BINARY), CAST(@@max_allowed_packet AS BINARY), CAST({} AS BINARY) LIMIT 1", maria ? "@@default_regex_flags" : "''", maria ? "@@tx_isolation" : "@@transaction_isolation");
+                                      " CAST({} AS BINARY), CAST(@@max_allowed_packet AS BINARY) LIMIT 1", maria ? "@@default_regex_flags" : "''");
   const bool alive = co_await HiddenQuery(sql, &row, &ok);
   if (!alive) co_return false;
-  if (!ok || row.size() != 8) co_return true;
+  if (!ok || row.size() != 7) co_return true;
   facts_->sql_mode = rewrite::ParseSqlMode(row[0]);
   if (row[4].starts_with("ucs2") || row[4].starts_with("utf16") || row[4].starts_with("utf32") || !row[5].empty()) facts_->sql_mode |= rewrite::kOddValues;
   facts_->charset = row[1];
@@ -135,9 +135,11 @@ awaitable<bool> Session::LearnFacts() {
   facts_->foreign_key_checks = row[2] == "1";
   facts_->schema = row[3];
   max_allowed_packet_ = std::strtoull(row[6].c_str(), nullptr, 10);
-  isolation_ = ParseIsolation(row[7]);
   in_information_ = rewrite::NameEq(row[3], "information_schema");
   facts_known_ = true;
+  // Nobody has looked at what was said meanwhile.
+  isolation_ = Isolation::kUnknown;
+  isolation_unsure_ = true;
   co_return true;
 }
 

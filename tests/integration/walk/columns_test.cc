@@ -69,7 +69,8 @@ class ColumnsTest : public WalkFixture {
     auto client = Client::Connect({.port = proxy_->port(), .database = "billing"});
     ASSERT_TRUE(client.ok());
     for (const char* sql : {"XA START 'left'", "INSERT INTO customer (id, phone, note) VALUES (90001, '1-2', 'xa')", "XA END 'left'", "XA PREPARE 'left'"}) {
-      ASSERT_TRUE(client->Query(sql).ok()) << sql;
+      const servers::Reply reply = client->Query(sql);
+      ASSERT_TRUE(reply.ok()) << reply.error << " " << reply.message << ": " << sql;
     }
   }
 
