@@ -282,6 +282,7 @@ awaitable<void> Session::Serve() {
 
     std::string_view bytes = client_.in().data().substr(0, size);
     const rewrite::Snapshot* snapshot = (pinned_ != nullptr ? pinned_ : thread_->snapshots()->current())->snapshot.get();
+    Action action = kRelay;
     if (snapshot != nullptr) {
       Begin();
       if (pinned_->snapshot->gate != nullptr) {
@@ -291,17 +292,10 @@ awaitable<void> Session::Serve() {
       }
       // To a savepoint: the server may let go of what was taken since.
       if (taken_.any() && command == Command::kQuery && ContainsWord(payload, "rollback")) taken_.reset();
-      if (pinned_->snapshot->kin != nullptr && MayMeetAlter()) {
-        const Action action = co_await TakeTablesOfRelatives(command, payload);
-        if (action == kEnd) co_return;
-        if (action == kAnswered) {
-          CommandDone();
-          continue;
-        }
-      }
+      if (pinned_->snapshot->kin != nullptr && MayMeetAlter()) action = co_await TakeTablesOfRelatives(command, payload);
     }
-    if (last_image_ != nullptr || !IsPlain(command, payload, snapshot)) {
-      const Action action = co_await Special(payload);
+    if (action != kRelay || last_image_ != nullptr || !IsPlain(command, payload, snapshot)) {
+      if (action == kRelay) action = co_await Special(payload);
       if (action == kEnd) co_return;
       if (action == kAnswered) {
         if (command == Command::kStmtPrepare) prepare_refused_ = true;

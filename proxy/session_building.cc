@@ -7,6 +7,7 @@
 #include "fmt/format.h"
 #include "protocol/constants.h"
 #include "proxy/metrics.h"
+#include "proxy/prepared_statement.h"
 #include "proxy/session.h"
 #include "rewrite/names.h"
 #include "rewrite/touch.h"
@@ -78,7 +79,8 @@ awaitable<Session::Action> Session::TakeTables(rewrite::MigrationSet migrations,
 // Of statements that name no migrating table, but one that a foreign key ties to it, and may take its lock for reading so.
 awaitable<Session::Action> Session::TakeTablesOfRelatives(protocol::Command command, std::string_view payload) {
   if ((pinned_->building & ~taken_).none() || !NamesRelative(*pinned_->snapshot->kin, command, payload)) co_return kRelay;
-  co_return co_await TakeTables(pinned_->building, command == protocol::Command::kQuery ? payload : std::string_view());
+  const std::string_view sql = command == protocol::Command::kQuery ? payload : std::string_view(FindPrepared(payload)->text);
+  co_return co_await TakeTables(pinned_->building, sql);
 }
 
 }  // namespace crossfade::proxy
