@@ -175,11 +175,13 @@ Expr* Parser::ParsePredicateTail(Expr* left, uint32_t begin, bool negated) {
       expr->children.push_back(ParseBits(1));
       break;
     case Kw::kSounds:
+      expr->text = "SOUNDS LIKE";
       Next();
       Next();
       expr->children.push_back(ParseBits(1));
       break;
     case Kw::kMember:
+      expr->text = "MEMBER OF";
       Next();
       Accept(Kw::kOf);
       ExpectOp("(");

@@ -116,6 +116,43 @@ class Reader {
   void RowInList(Expr& expr, Expr& left, const Frame& frame);
   void Between(Expr& expr, const Frame& frame);
   Side SideOfShape(const Key& key, ValueShape shape) const;
+  // rule_function.cc: what is compared within one expression. Whatever holds no key is in it as a whole.
+  struct Compared {
+    struct Mention {
+      Expr* column = nullptr;
+      Bound bound;
+      bool mixed = false;  // put together with other letters, or cut
+    };
+    std::vector<Mention> mentions;
+    std::vector<Expr*> values;  // literals and parameters
+    std::vector<Expr*> others;
+    std::vector<Tag> tags;      // of what has been visited already
+    std::vector<Expr*> parts;   // nothing is compared with them
+
+    struct Sizes {
+      size_t mentions, values, others, parts;
+    };
+    Sizes Size() const { return {mentions.size(), values.size(), others.size(), parts.size()}; }
+    void Shrink(const Sizes& to) { mentions.resize(to.mentions), values.resize(to.values), others.resize(to.others), parts.resize(to.parts); }
+  };
+  struct Against {
+    const Key* key = nullptr;
+    bool old_keys = false, new_keys = false, unknown = false;
+    bool apart = false;
+  };
+  // kHidden: nobody sees the key. kShown: it may be the result. kEither: a new key too is asked of its own column, whatever the cohort reads.
+  enum class Weighing : uint8_t { kHidden, kShown, kEither, kPattern, kList, kNumbers };
+  void Gather(Expr& expr, const Frame& frame, bool mixed, Compared* out);
+  bool Carries(Expr& expr, const Frame& frame);
+  bool Apart(const Compared& compared, const Key& key) const;
+  // `made`: the expression that a tag is of, null where it is a query's.
+  Against WhatStandsAgainst(const Key& key, const Compared& compared, const std::vector<Tag>& tags, const std::vector<const Expr*>& made);
+  // Visits all of it, each mention on the side of what it is compared with. `what`: the function or operator.
+  void Weigh(const Compared& compared, const Frame& frame, Weighing how, std::string_view what);
+  void Weigh(const std::vector<Expr*>& operands, const Frame& frame, Weighing how, std::string_view what);
+  void Numbers(Expr& expr, const Frame& frame);
+  void Elements(Expr& call, const Bound& bound, const Frame& frame);
+  bool Compares(Expr& call, const Frame& frame);
   ValueShape ShapeOfExpression(const Key& key, const Expr& expr) const;
   bool Reachable(const Bound& bound, Side side) const;
   // key IN (SELECT the side it has FROM own WHERE the other side `rest`)

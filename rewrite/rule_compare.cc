@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Comparisons with a key: the shape of the value decides which column is compared, or, where the key has only one
 // side at that place (derived tables, references after retire), the value is looked up. See reader.h.
+#include <algorithm>
+
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/reader.h"
@@ -100,11 +102,7 @@ void Reader::Comparison(Expr& expr, Expr& left_wrapped, Expr& right_wrapped, con
     return;
   }
   if (l == Operand::kKey && r == Operand::kKey) return KeyToKey(left, a, right, b);
-  if (l != Operand::kKey && r != Operand::kKey) {
-    Visit(left, frame.scope, frame.ctes);
-    Visit(right, frame.scope, frame.ctes);
-    return;
-  }
+  if (l != Operand::kKey && r != Operand::kKey) return Weigh({&left, &right}, frame, Weighing::kHidden, "a comparison");
   const bool key_is_left = l == Operand::kKey;
   Expr& key = key_is_left ? left : right;
   Expr& other = key_is_left ? right : left;
@@ -112,7 +110,9 @@ void Reader::Comparison(Expr& expr, Expr& left_wrapped, Expr& right_wrapped, con
   switch (key_is_left ? r : l) {
     case Operand::kValue: return KeyToValues(expr, key, bound, {&other}, key_is_left, IsEquality(expr));
     case Operand::kQuery: return KeyToQuery(key, bound, *other.query, frame);
-    default: return KeyToTag(key, bound, Visit(other, frame.scope, frame.ctes), other, IsEquality(expr));
+    default:
+      if (Carries(other, frame)) return Weigh({&left, &right}, frame, Weighing::kHidden, "a comparison");
+      return KeyToTag(key, bound, Visit(other, frame.scope, frame.ctes), other, IsEquality(expr));
   }
 }
 
@@ -302,8 +302,10 @@ void Reader::In(Expr& expr, const Frame& frame) {
     }
     const Output output = VisitQuery(*expr.query, &frame.scope, frame.ctes, use);
     if (kind != Operand::kRow) {
-      Visit(left, frame.scope, frame.ctes);
-      return;
+      Compared compared;
+      Gather(left, frame, false, &compared);
+      compared.tags.push_back(output.columns.size() == 1 ? output.columns[0].tag : Tag{});
+      return Weigh(compared, frame, Weighing::kHidden, "a comparison");
     }
     for (size_t i = 0; i < left.children.size(); ++i) {
       Expr& child = Unwrap(*left.children[i]);
@@ -327,11 +329,11 @@ void Reader::In(Expr& expr, const Frame& frame) {
       if (Classify(*expr.children[i], frame.scope, &element) == Operand::kKey)
         KeyToValues(expr, Unwrap(*expr.children[i]), element, {&left}, false, false);
       else
-        Visit(*expr.children[i], frame.scope, frame.ctes);
+        Weigh({&left, expr.children[i]}, frame, Weighing::kHidden, "IN");
     }
     return;
   }
-  for (Expr* child : expr.children) Visit(*child, frame.scope, frame.ctes);
+  Weigh(expr.children, frame, Weighing::kHidden, "IN");
 }
 
 void Reader::InList(Expr& expr, Expr& left, const Bound& bound, const Frame& frame) {
@@ -352,8 +354,9 @@ void Reader::InList(Expr& expr, Expr& left, const Bound& bound, const Frame& fra
       if (bound.kind != Bound::kDerived && !bound.named_new && mention == Side::kNew && other.kind == Bound::kBase) side = Side::kNew;
       SetSide(element, other, side);
     } else {
+      const bool carries = Carries(element, frame);
       Visit(element, frame.scope, frame.ctes);
-      const ValueShape shape = ShapeOfExpression(key, element);
+      const ValueShape shape = carries ? ValueShape::kUnknown : ShapeOfExpression(key, element);
       if (shape != ValueShape::kUnknown && key.either) side = SideOfShape(key, shape);
       else if (mention == Side::kNew && !bound.named_new && bound.kind != Bound::kDerived)
         return ctx_.Refuse(key, "an IN list holds an expression that may be an old or a new key", "use literals or parameters");
@@ -472,10 +475,12 @@ void Reader::Between(Expr& expr, const Frame& frame) {
   Expr& left = Unwrap(*expr.children[0]);
   if (kind[0] == Operand::kKey && kind[1] == Operand::kValue && kind[2] == Operand::kValue)
     return KeyToValues(expr, left, bound[0], {expr.children[1], expr.children[2]}, true, false);
+  if (std::find(kind, kind + 3, Operand::kKey) == kind + 3) return Weigh(expr.children, frame, Weighing::kHidden, "BETWEEN");
   for (int i = 0; i < 3; ++i) {
     Expr& child = Unwrap(*expr.children[i]);
     if (kind[i] != Operand::kKey) {
-      Visit(child, frame.scope, frame.ctes);
+      if (kind[0] == Operand::kValue) Weigh({&left, &child}, frame, Weighing::kHidden, "BETWEEN");
+      else Visit(child, frame.scope, frame.ctes);
     } else if (kind[0] == Operand::kValue) {
       KeyToValues(expr, child, bound[i], {&left}, false, false);
     } else {

@@ -260,8 +260,19 @@ Tag Reader::VisitKind(Expr& expr, const Scope& scope, const Ctes* ctes) {
         KeyToValues(expr, Unwrap(*expr.children[0]), bound, {expr.children[1]}, true, false);
         return {};
       }
-      break;
+      if (expr.children.size() < 2) break;
+      for (size_t i = 2; i < expr.children.size(); ++i) Visit(*expr.children[i], scope, ctes);
+      Weigh({expr.children[0], expr.children[1]}, frame, Weighing::kPattern, "LIKE");
+      return {};
     }
+    case ExprKind::kUnary:
+    case ExprKind::kBinary:
+      if (expr.op != Op::kArith && expr.op != Op::kNeg) break;
+      Numbers(expr, frame);
+      return {};
+    case ExprKind::kOther:
+      if (Compares(expr, frame)) return {};
+      break;
     case ExprKind::kSubquery: {
       const Output output = VisitQuery(*expr.query, &scope, ctes, scalar);
       return output.columns.size() == 1 ? output.columns[0].tag : Tag{};
@@ -276,6 +287,7 @@ Tag Reader::VisitKind(Expr& expr, const Scope& scope, const Ctes* ctes) {
     case ExprKind::kFunction:
       if (expr.children.size() == 1 && (NameEq(expr.text, "min") || NameEq(expr.text, "max") || NameEq(expr.text, "any_value")))
         return Visit(*expr.children[0], scope, ctes);
+      if (Compares(expr, frame)) return {};
       break;
     case ExprKind::kCase:
     case ExprKind::kMatch:

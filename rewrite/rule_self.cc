@@ -104,7 +104,13 @@ std::string SelfAssigned(Context& context, Reader& reader, const MigratingTable&
 std::string SelfComparable(const Context& context, const Column* column, const std::string& text) {
   if (column == nullptr) return "";
   const bool cut = context.ignore || (context.facts.sql_mode & kStrict) == 0;  // else the server refuses what is too long
-  if (!column->charset.empty()) return cut ? AsStored(column, text) : fmt::format("CONVERT({} USING {}) COLLATE {}", text, column->charset, column->collation);
+  if (!column->charset.empty()) {
+    if (cut) return AsStored(column, text);
+    const std::string there = fmt::format("CONVERT({} USING {})", text, column->charset);
+    if (column->charset == "utf8mb4") return fmt::format("{} COLLATE {}", there, column->collation);
+    // Letters that are lost there would be question marks, which a key may have.
+    return fmt::format("IF(CONVERT({} USING utf8mb4) = CONVERT({} USING utf8mb4), {}, NULL) COLLATE {}", there, text, there, column->collation);
+  }
   const std::string type = FoldName(column->type);
   if (type.rfind("binary(", 0) == 0) return fmt::format("TRIM(TRAILING x'00' FROM CAST({} AS BINARY))", text);
   if (type.rfind("varbinary(", 0) == 0) return fmt::format("CAST({} AS BINARY)", text);

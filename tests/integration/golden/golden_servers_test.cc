@@ -383,7 +383,7 @@ TEST_P(GoldenServers, MutatedTextsDoToo) {
         EXPECT_EQ(ran.drift, "0");
       }
       // What an expression of the file makes of a value may be an error of the statement's (UNHEX of no digits).
-      if (ran.reply.error == 1411 && test.sql.find("parts") != std::string::npos) continue;
+      if (ran.reply.error == 1411 && (test.sql.find("parts") != std::string::npos || test.sql.find("moves") != std::string::npos)) continue;
       if (filling) {
         // A row that stays as it is but gets its new side counts as changed where a value is computed: see docs/rewriting.md.
         Reply expected = direct;

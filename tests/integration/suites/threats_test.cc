@@ -186,7 +186,9 @@ TEST(QueriesOfDeath, EndSoon) {
       "SELECT 1 FROM dependencies" + repeat(" UNION SELECT 1 FROM dependencies", kMany), "INSERT INTO dependencies (package) VALUES ('a')" + repeat(", ('a')", kMany), "WITH " + repeat("a AS (SELECT 1), ", kMany) + "b AS (SELECT 1) SELECT 1 FROM dependencies",
       repeat("SELECT 1 FROM dependencies;", kMany), "SELECT 1 FROM dependencies WHERE package = " + repeat("_utf8mb4", kMany) + "'a'", "SELECT " + repeat("/*!50000 ", kMany) + " 1 FROM dependencies", "SELECT 1 FROM dependencies " + repeat("/* x */", kMany),
       "SELECT " + repeat("`a`.", kMany) + "`a` FROM dependencies", "SELECT 1 FROM dependencies WHERE package = 'a" + repeat("''", kMany), "SELECT " + repeat("'a' ", kMany) + " FROM dependencies", "EXPLAIN " + repeat("EXPLAIN ", kMany) + "SELECT 1 FROM dependencies",
-      "SET STATEMENT a = 1 FOR " + repeat("SET STATEMENT a = 1 FOR ", kMany) + "SELECT 1 FROM dependencies", "SELECT 1 FROM dependencies ORDER BY " + repeat("package, ", kMany) + "1", "UPDATE dependencies SET " + repeat("package = 'a', ", kMany) + "kind = 1"};
+      "SET STATEMENT a = 1 FOR " + repeat("SET STATEMENT a = 1 FOR ", kMany) + "SELECT 1 FROM dependencies", "SELECT 1 FROM dependencies ORDER BY " + repeat("package, ", kMany) + "1",
+      "SELECT 1" + from + "CONCAT(''" + repeat(", package, 'a'", kMany) + ")", "SELECT 1" + from + "GREATEST('a'" + repeat(", package, 'a'", kMany) + ")", "SELECT 1" + from + repeat("GREATEST('a', ", kMany) + "package" + repeat(")", kMany),
+      "SELECT 1 FROM dependencies WHERE UPPER(package) IN ('A'" + repeat(", UPPER(package), 'b'", kMany) + ")", "SELECT 1" + from + "package" + repeat(" COLLATE utf8mb4_bin", kMany), "UPDATE dependencies SET " + repeat("package = 'a', ", kMany) + "kind = 1"};
   for (const auto& dialect : {rewrite::Dialect{rewrite::Flavor::kMySql, 90704}, rewrite::Dialect{rewrite::Flavor::kMariaDb, 101119}}) {
     const auto snapshot = rewrite::GoldenSnapshot({"cutover new", config::Phase::kCutover, true}, dialect);
     SessionFacts facts;
