@@ -14,7 +14,11 @@ absl::StatusOr<std::vector<FilledColumn>> FilledColumns(const TablePairs& pairs)
     for (const config::NewColumn& column : set.new_columns) {
       auto from = rewrite::ColumnExpression::Parse(column.from);
       if (!from.ok()) return from.status();
-      out.push_back({column.name, *std::move(from)});
+      out.push_back({column.name, *std::move(from), std::nullopt});
+      if (!set.of_key || set.back.empty()) continue;
+      auto back = rewrite::ColumnExpression::Parse(set.back[0].expression);
+      if (!back.ok()) return back.status();
+      out.back().back = *std::move(back);
     }
   }
   return out;

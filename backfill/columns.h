@@ -3,6 +3,7 @@
 // expressions that the live writes use.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,7 @@ namespace crossfade::backfill {
 struct FilledColumn {
   std::string name;
   rewrite::ColumnExpression from;
+  std::optional<rewrite::ColumnExpression> back;  // of a key that is made of the old one
 };
 
 // InvalidArgument: an expression of the file cannot be read.

@@ -12,6 +12,7 @@
 #include "backfill/store.h"
 #include "fmt/format.h"
 #include "nlohmann/json.hpp"
+#include "rewrite/stored_form.h"
 #include "rewrite/new_key.h"
 
 namespace crossfade::backfill {
@@ -51,8 +52,8 @@ std::string Condition(const rewrite::Table& table, const TablePairs& pairs, cons
   return "(" + out + ")";
 }
 
-// old, new and expected value of each pair
-std::string Values(const TablePairs& pairs, const std::vector<FilledColumn>& columns) {
+// Old, new and expected value of each pair, and of columns what `back` makes of the new one. Bytes as hexadecimal digits.
+std::string Values(const rewrite::Table& table, const TablePairs& pairs, const std::vector<FilledColumn>& columns) {
   std::string out;
   for (size_t i = 0; i < pairs.pairs.size(); ++i) {
     const ColumnPair& pair = pairs.pairs[i];
@@ -61,7 +62,12 @@ std::string Values(const TablePairs& pairs, const std::vector<FilledColumn>& col
   }
   for (const FilledColumn& column : columns) {
     const std::string old = column.from.columns().empty() ? "NULL" : "r." + QuoteName(column.from.columns()[0]);
-    out += fmt::format(", {}, r.{}, {}", old, QuoteName(column.name), column.from.Text("r"));
+    const std::string name = "r." + QuoteName(column.name);
+    const rewrite::Column* stored = table.FindColumn(column.name);
+    const std::string expected = stored == nullptr ? "" : rewrite::StoredBytes(*stored, column.from.Text("r"));
+    const bool bytes = stored != nullptr && stored->charset.empty() && expected.find("BINARY") != std::string::npos;
+    out += bytes ? fmt::format(", {}, CONCAT('0x', HEX({})), CONCAT('0x', HEX({}))", old, name, expected) : fmt::format(", {}, {}, {}", old, name, column.from.Text("r"));
+    out += ", " + (column.back ? column.back->Text("r") : std::string("NULL"));
   }
   return out;
 }
@@ -160,7 +166,7 @@ absl::Status Verifier::Begin() {
 }
 
 absl::StatusOr<Rows> Verifier::Differing(const Unit& unit, const std::string& range, bool lock) {
-  return (lock ? connection_ : Reader()).Query(fmt::format("SELECT {}, {}{} FROM {} AS r FORCE INDEX ({}){} WHERE {} AND {}{}", unit.keyset.SelectItems("r"), unit.keyset.Columns("r"), Values(unit.pairs, unit.columns),
+  return (lock ? connection_ : Reader()).Query(fmt::format("SELECT {}, {}{} FROM {} AS r FORCE INDEX ({}){} WHERE {} AND {}{}", unit.keyset.SelectItems("r"), unit.keyset.Columns("r"), Values(unit.table, unit.pairs, unit.columns),
                                        TableName(unit.table.schema, unit.table.name), QuoteName(unit.keyset.index()),
                                        ReferenceJoins(migration_, unit.pairs), range, Condition(unit.table, unit.pairs, unit.columns), lock ? " LOCK IN SHARE MODE" : ""));
 }
@@ -252,8 +258,10 @@ std::string Verifier::Describe(const Unit& unit, const Row& values, std::string*
   }
   for (const FilledColumn& column : unit.columns) {
     const std::string old = column.from.columns().empty() ? "" : fmt::format("{} {}, ", column.from.columns()[0], Shown(values[at]));
-    text += fmt::format(" {}{} {}, should be {};", old, column.name, Shown(values[at + 1]), Shown(values[at + 2]));
-    at += 3;
+    text += fmt::format(" {}{} {}, ", old, column.name, Shown(values[at + 1]));
+    const bool lost = column.back && values[at + 1] == values[at + 2] && values[at + 3] != values[at];
+    text += lost ? fmt::format("comes back as {};", Shown(values[at + 3])) : fmt::format("should be {};", Shown(values[at + 2]));
+    at += 4;
   }
   return text;
 }

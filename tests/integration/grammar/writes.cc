@@ -168,7 +168,7 @@ void Grammar::InsertSelect(const Table& table, bool replace) {
     } else if (column.role == Role::kReference || column.role == Role::kKey) {
       std::vector<const Column*> same;
       for (const Column& other : source.columns)
-        if (other.key == column.key && other.key >= 0) same.push_back(&other);
+        if (other.key == column.key && other.key >= 0 && !(NeverEmpty(column) && other.nullable)) same.push_back(&other);  // NULL: may become ''
       if (column.role == Role::kKey && model_.keys[column.key].Mapped() && !model_.keys[column.key].integer && !model_.keys[column.key].bytes && !mode_.new_cohort) item = "CONCAT('n', s.u)";
       else if (column.role == Role::kKey && model_.keys[column.key].integer) item = fmt::format("s.u + {}", 100 * random_.Between(1, 30));
       else if (!same.empty()) item = "s." + random_.Pick(same)->name;

@@ -153,11 +153,14 @@ TEST_P(DerivedTest, ToTheEnd) {
 TEST_P(DerivedTest, KeysThatWouldChangeHoldTheGate) {
   const std::string odd = "0000ABCD-1111-4222-8333-000000000001";
   Do(fmt::format("INSERT INTO depot.parts VALUES ('{}', 'capitals', NULL)", odd));
+  Do("INSERT INTO depot.moves (part, what) VALUES ('ABCD', 'no uuid')");
   const absl::Status walked = proxy_->WalkTo("bytes", "verify");
   ASSERT_TRUE(walked.ok()) << walked;
   const servers::CommandResult verified = proxy_->Run("verify", {"bytes"});
   EXPECT_NE(verified.exit_code, 0) << verified.output;
   EXPECT_THAT(verified.output, testing::HasSubstr(odd));
+  // A reference without a foreign key: of the right bytes, from which the old value does not come back.
+  EXPECT_THAT(verified.output, testing::HasSubstr("part 'ABCD', part_bytes '0xABCD0000000000000000000000000000', comes back as 'abcd0000-0000-0000-0000-000000000000'"));
 }
 
 // In retire both sides are still written: what was refused before stays so, what was right stays right.
