@@ -48,17 +48,20 @@ Bound Binder::Resolve(const Expr& column, const Scope& start) const {
   const std::string_view name = parts.back().text;
   const bool qualified = parts.size() > 1;
 
-  if (!qualified && start.aliases != nullptr) {
+  const auto aliased = [&](Bound* bound) {
+    if (qualified || start.aliases == nullptr) return false;
     for (const OutputColumn& output : start.aliases->columns) {
       if (output.name.empty() || !NameEq(output.name, name)) continue;
-      Bound bound;
-      bound.via_alias = true;
-      bound.scope = &start;
-      bound.tag = output.tag;
-      if (output.tag.key != nullptr) bound.kind = Bound::kDerived;
-      return bound;
+      bound->via_alias = true;
+      bound->scope = &start;
+      bound->tag = output.tag;
+      if (output.tag.key != nullptr) bound->kind = Bound::kDerived;
+      return true;
     }
-  }
+    return false;
+  };
+  Bound alias;
+  if (!start.aliases_last && aliased(&alias)) return alias;
 
   for (const Scope* scope = &start; scope != nullptr; scope = scope->outer) {
     Bound found;
@@ -96,6 +99,7 @@ Bound Binder::Resolve(const Expr& column, const Scope& start) const {
       else if (inner_unknown) found.kind = Bound::kUncertain;
       return found;
     }
+    if (scope == &start && start.aliases_last && aliased(&alias)) return alias;
   }
   return {};
 }

@@ -18,6 +18,7 @@ enum class Side : uint8_t { kNone, kOld, kNew };
 struct Tag {
   const Key* key = nullptr;
   Side side = Side::kNone;
+  const Key* made = nullptr;  // without `key`: a function has made it of the key's new side
 };
 
 struct OutputColumn {
@@ -53,6 +54,7 @@ struct Scope {
   int spelled_joins = 0;                // USING that stands as ON now; above 1 the order of * is not known
   bool merged_as_written = false;       // … that does not, or NATURAL
   const Output* aliases = nullptr;      // select list, seen by ORDER BY and HAVING
+  bool aliases_last = false;            // … within an expression of ORDER BY, where no table has the name
 };
 
 struct Bound {

@@ -144,6 +144,8 @@ class Reader {
   enum class Weighing : uint8_t { kHidden, kShown, kEither, kPattern, kList, kNumbers };
   void Gather(Expr& expr, const Frame& frame, bool mixed, Compared* out);
   bool Carries(Expr& expr, const Frame& frame);
+  // The key of which the expression shows the new side; null: of none.
+  const Key* MadeOf(Expr& expr, const Frame& frame);
   bool Apart(const Compared& compared, const Key& key) const;
   // `made`: the expression that a tag is of, null where it is a query's.
   Against WhatStandsAgainst(const Key& key, const Compared& compared, const std::vector<Tag>& tags, const std::vector<const Expr*>& made);

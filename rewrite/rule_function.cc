@@ -33,7 +33,8 @@ bool KeepsLetters(const Expr& call) {
 // Letters of the key, or with others: a text still, of an old key that is one.
 bool MixesLetters(const Expr& call) {
   static constexpr std::string_view kNames[] = {"concat", "concat_ws", "trim", "substring", "substr", "mid", "left", "right", "replace",
-                                                "reverse", "lpad", "rpad", "substring_index", "insert", "repeat"};
+                                                "reverse", "lpad", "rpad", "substring_index", "insert", "repeat", "group_concat",
+                                                "quote", "hex", "to_base64", "soundex", "md5", "sha", "sha1", "sha2"};
   return OneOf(call.text, kNames);
 }
 
@@ -54,7 +55,10 @@ void Reader::Gather(Expr& wrapped, const Frame& frame, bool mixed, Compared* out
     case Operand::kValue: (mixed ? out->parts : out->values).push_back(&expr); return;
     case Operand::kQuery:
     case Operand::kRow: (mixed ? out->parts : out->others).push_back(&expr); return;
-    case Operand::kOther: break;
+    case Operand::kOther:
+      if (bound.tag.made == nullptr) break;
+      out->mentions.push_back({&expr, bound, mixed});
+      return;
   }
   const Compared::Sizes before = out->Size();
   if (expr.kind == ExprKind::kFunction && expr.parts.empty()) {
@@ -97,6 +101,7 @@ Reader::Against Reader::WhatStandsAgainst(const Key& key, const Compared& compar
   }
   for (size_t i = 0; i < tags.size(); ++i) {
     const ValueShape shape = made[i] != nullptr ? ShapeOfExpression(key, *made[i]) : ValueShape::kUnknown;
+    if (tags[i].made == &key) continue;
     if (tags[i].key == &key) count(tags[i].side);
     else if (shape == ValueShape::kUnknown) against.unknown = true;
     else if (key.either) count(SideOfShape(key, shape));
@@ -113,14 +118,30 @@ void Reader::Weigh(const Compared& compared, const Frame& frame, Weighing how, s
     tags.push_back(Visit(*other, frame.scope, frame.ctes));
     made.push_back(other);
   }
-  std::vector<Against> against;  // of each key once: there may be many mentions and many values
   for (const Compared::Mention& mention : compared.mentions) {
+    if (mention.bound.tag.made == nullptr) continue;
+    tags.push_back(Visit(*mention.column, frame.scope, frame.ctes));
+    made.push_back(nullptr);
+  }
+  std::vector<Against> weighed;  // of each key once: there may be many mentions and many values
+  const auto against = [&](const Key& key) {
+    auto it = std::find_if(weighed.begin(), weighed.end(), [&](const Against& each) { return each.key == &key; });
+    return it != weighed.end() ? *it : weighed.emplace_back(WhatStandsAgainst(key, compared, tags, made));
+  };
+  for (const Tag& tag : tags) {
+    if (tag.made == nullptr) continue;
+    const Against one = against(*tag.made);
+    const bool number = tag.made->old_shape == ValueShape::kInteger;
+    const bool wrong = number ? how != Weighing::kPattern && (how == Weighing::kNumbers || one.old_keys || one.new_keys || one.unknown)
+                              : how != Weighing::kNumbers && (one.old_keys || (one.unknown && !one.new_keys));
+    if (wrong) ctx_.Refuse(*tag.made, fmt::format("{} of what is made of a new key may mean an old one", what), "compare the column itself with = or IN");
+  }
+  for (const Compared::Mention& mention : compared.mentions) {
+    if (mention.bound.tag.made != nullptr) continue;
     const Key& key = *mention.bound.tag.key;
     const Side read = MentionSide(mention.bound);
     const bool number = key.old_shape == ValueShape::kInteger && key.new_shape != ValueShape::kInteger;
-    auto it = std::find_if(against.begin(), against.end(), [&](const Against& each) { return each.key == &key; });
-    if (it == against.end()) it = against.insert(it, WhatStandsAgainst(key, compared, tags, made));
-    auto [unused, old_keys, new_keys, unknown, apart] = *it;
+    auto [unused, old_keys, new_keys, unknown, apart] = against(key);
     if (how == Weighing::kNumbers) old_keys = number, new_keys = unknown = false;
     // What stands in a list, or is put together, is no key, but may be made of either: '17,18', 'cave-17'. A pattern says nothing.
     if (number && (how == Weighing::kList || mention.mixed)) unknown = old_keys || new_keys || unknown, old_keys = new_keys = false;
@@ -164,6 +185,16 @@ bool Reader::Carries(Expr& expr, const Frame& frame) {
   Compared compared;
   Gather(expr, frame, false, &compared);
   return !compared.mentions.empty();
+}
+
+const Key* Reader::MadeOf(Expr& expr, const Frame& frame) {
+  Compared compared;
+  Gather(expr, frame, false, &compared);
+  for (const Compared::Mention& mention : compared.mentions) {
+    if (mention.bound.tag.made != nullptr) return mention.bound.tag.made;
+    if (!mention.bound.named_new && MentionSide(mention.bound) == Side::kNew) return mention.bound.tag.key;
+  }
+  return nullptr;
 }
 
 // FIELD(key, …), NULLIF(key, …): the key of the side that the cohort reads, the others brought to it.

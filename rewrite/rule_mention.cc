@@ -78,7 +78,7 @@ Tag Reader::Mention(Expr& expr, const Scope& scope) {
   const Bound bound = Resolve(expr, scope);
   if (bound.tag.key == nullptr) {
     FromNewColumns(expr, bound);
-    return {};
+    return {nullptr, Side::kNone, bound.tag.made};
   }
   return SetSide(expr, bound, MentionSide(bound));
 }

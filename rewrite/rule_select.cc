@@ -43,12 +43,16 @@ Output Reader::VisitQuery(Query& query, const Scope* outer, const Ctes* ctes, co
     for (size_t i = 0; i < output.columns.size() && i < one.columns.size(); ++i) {
       Tag& a = output.columns[i].tag;
       const Tag& b = one.columns[i].tag;
-      if (a.key == b.key && a.side == b.side) continue;
+      const Key* made = a.made != nullptr ? a.made : b.made;
+      if (a.key == b.key && a.side == b.side) {
+        a.made = made;
+        continue;
+      }
       const Key* key = a.key != nullptr ? a.key : b.key;
       if (key->active && (a.side == Side::kNew || b.side == Side::kNew) && key->new_reader)
         ctx_.Refuse(*key, "a set operation would mix old and new keys in one column",
                     "let all its SELECTs name the key by the new column");
-      a = {};
+      a = {nullptr, Side::kNone, made};
     }
     output.opaque = output.opaque || one.opaque;
   }
@@ -179,13 +183,10 @@ Output Reader::VisitSelect(Select& select, const Scope* outer, const Ctes* ctes,
 void Reader::OrderBy(std::vector<OrderItem>& items, const Scope& scope, const Output* aliases, const Ctes* ctes) {
   for (OrderItem& item : items) {
     Expr& expr = Unwrap(*item.expr);
-    if (expr.kind == ExprKind::kColumn && expr.parts.size() == 1) {
-      Scope with_aliases = scope;
-      with_aliases.aliases = aliases;
-      Visit(expr, with_aliases, ctes);
-    } else {
-      Visit(expr, scope, ctes);
-    }
+    Scope with_aliases = scope;
+    with_aliases.aliases = aliases;
+    with_aliases.aliases_last = expr.kind != ExprKind::kColumn;
+    Visit(expr, with_aliases, ctes);
   }
 }
 
@@ -207,6 +208,7 @@ Output Reader::Items(std::vector<SelectItem>& items, const Scope& scope, const C
       column.tag = SetSide(expr, bound, wish.side);
     else
       column.tag = Visit(expr, scope, ctes);
+    if (column.tag.key == nullptr && column.tag.made == nullptr) column.tag.made = MadeOf(expr, {scope, ctes});
     if (item.alias.present()) {
       column.name = std::string(item.alias.text);
       if (ctx_.tokens.tokens[item.alias.span.begin].kind == TokenKind::kString) ctx_.cacheable = false;
