@@ -51,32 +51,39 @@ void IoThread::Join() {
 }
 
 void IoThread::Adopt(Socket socket, const ListenerContext* listener, const protocol::SocketAddress& peer) {
-  if (draining_) {
-    load_.fetch_sub(1, std::memory_order_relaxed);
-    server_->connections().fetch_sub(1, std::memory_order_relaxed);
-    return;
-  }
-  ErrorCode ignored;
-  if (!listener->address.is_unix) socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  if (draining_) return GiveUp();
   const uint64_t id = (next_session_++ << 8) | index_;
-  auto session = std::make_unique<Session>(this, id, std::move(socket), listener, peer);
-  sessions_.emplace(id, session.get());
-  session_count_.store(static_cast<uint32_t>(sessions_.size()), std::memory_order_relaxed);
-  asio::co_spawn(io_, Session::Run(std::move(session)), [id](std::exception_ptr error) {
-    if (!error) return;
-    try {
-      std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-      spdlog::error("session {}: {}", id, e.what());
-    }
-  });
+  bool known = false;
+  try {
+    ErrorCode ignored;
+    if (!listener->address.is_unix) socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+    auto session = std::make_unique<Session>(this, id, std::move(socket), listener, peer);
+    known = sessions_.emplace(id, session.get()).second;
+    session_count_.store(static_cast<uint32_t>(sessions_.size()), std::memory_order_relaxed);
+    asio::co_spawn(io_, Session::Run(std::move(session)), [id](std::exception_ptr error) {
+      if (!error) return;
+      try {
+        std::rethrow_exception(error);
+      } catch (const std::exception& e) {
+        spdlog::error("session {}: {}", id, e.what());
+      }
+    });
+  } catch (const std::bad_alloc& error) {  // the client is closed, the others stay
+    spdlog::error("session {} is not begun: {}", id, error.what());
+    if (!known) GiveUp();
+    else Forget(id);
+  }
 }
 
-void IoThread::Forget(Session* session) {
-  if (sessions_.erase(session->id()) == 0) return;
-  session_count_.store(static_cast<uint32_t>(sessions_.size()), std::memory_order_relaxed);
+void IoThread::GiveUp() {
   load_.fetch_sub(1, std::memory_order_relaxed);
   server_->connections().fetch_sub(1, std::memory_order_relaxed);
+}
+
+void IoThread::Forget(uint64_t id) {
+  if (sessions_.erase(id) == 0) return;
+  session_count_.store(static_cast<uint32_t>(sessions_.size()), std::memory_order_relaxed);
+  GiveUp();
 }
 
 Session* IoThread::Find(uint64_t id) {

@@ -51,6 +51,7 @@ class IoThread {
   void StartDrain();    // sessions end once they are idle outside a transaction
   void CloseSessions(); // all of them, now
   void Expect() { load_.fetch_add(1, std::memory_order_relaxed); }  // an Adopt is on its way
+  void GiveUp();                                                     // … or not after all; takes the connection out of the server's count too
   uint32_t load() const { return load_.load(std::memory_order_relaxed); }  // sessions, with those on their way
   uint32_t session_count() const { return session_count_.load(std::memory_order_relaxed); }
 
@@ -73,7 +74,7 @@ class IoThread {
   Event* registered() { return &registered_; }
   CloseWatch* close_watch() { return &close_watch_; }
   bool draining() const { return draining_; }
-  void Forget(Session* session);
+  void Forget(uint64_t id);
   Session* Find(uint64_t id);
 
  private:

@@ -273,36 +273,47 @@ awaitable<void> Server::Accept(Server* server, Slot* slot) {
   for (;;) {
     ErrorCode ec;
     std::tie(ec) = co_await slot->acceptor.async_wait(Acceptor::wait_read, kAsTuple);
-    // Chosen only now: of threads with as many sessions the first is taken, this one, and nobody needs to be woken.
-    IoThread* thread = server->LeastLoaded();
-    Endpoint from;
-    Socket socket(thread->io());
-    if (!ec) slot->acceptor.accept(socket, from, ec);
+    if (!ec) ec = server->AcceptOne(slot);
     if (ec == asio::error::would_block || ec == asio::error::try_again || ec == asio::error::connection_aborted) continue;
-    const ListenerContext* listener = slot->context.load();
     if (ec == asio::error::operation_aborted || ec == asio::error::bad_descriptor) co_return;
     if (ec) {
-      spdlog::error("accept on {}: {}", listener->spec.address, ec.message());
+      spdlog::error("accept on {}: {}", slot->context.load()->spec.address, ec.message());
       asio::steady_timer pause(server->threads_[0]->io(), std::chrono::milliseconds(100));
       (void)co_await pause.async_wait(kAsTuple);
-      continue;
-    }
-    if (server->connections_.fetch_add(1, std::memory_order_relaxed) >= server->config_->limits.max_connections) {
-      server->connections_.fetch_sub(1, std::memory_order_relaxed);
-      server->threads_[0]->metrics()->Count(Refusal::kMaxConnections);
-      RefuseConnection(&socket);
-      continue;
-    }
-    const protocol::SocketAddress peer = ToSocketAddress(from);
-    thread->Expect();
-    if (thread->index() == 0) {
-      thread->Adopt(std::move(socket), listener, peer);
-    } else {
-      asio::post(thread->io(), [thread, listener, peer, socket = std::move(socket)]() mutable {
-        thread->Adopt(std::move(socket), listener, peer);
-      });
     }
   }
+}
+
+ErrorCode Server::AcceptOne(Slot* slot) try {
+  // Chosen only now: of threads with as many sessions the first is taken, this one, and nobody needs to be woken.
+  IoThread* thread = LeastLoaded();
+  ErrorCode ec;
+  Endpoint from;
+  Socket socket(thread->io());
+  slot->acceptor.accept(socket, from, ec);
+  if (ec) return ec;
+  const ListenerContext* listener = slot->context.load();
+  if (connections_.fetch_add(1, std::memory_order_relaxed) >= config_->limits.max_connections) {
+    connections_.fetch_sub(1, std::memory_order_relaxed);
+    threads_[0]->metrics()->Count(Refusal::kMaxConnections);
+    RefuseConnection(&socket);
+    return {};
+  }
+  const protocol::SocketAddress peer = ToSocketAddress(from);
+  thread->Expect();
+  if (thread->index() == 0) {
+    thread->Adopt(std::move(socket), listener, peer);
+    return {};
+  }
+  try {
+    asio::post(thread->io(), [thread, listener, peer, socket = std::move(socket)]() mutable { thread->Adopt(std::move(socket), listener, peer); });
+  } catch (const std::bad_alloc&) {
+    thread->GiveUp();
+    throw;
+  }
+  return {};
+} catch (const std::bad_alloc&) {
+  return asio::error::no_memory;
 }
 
 void Server::Reload(std::shared_ptr<const config::Config> config) {

@@ -85,6 +85,8 @@ class Server {
   void CloseSlot(Slot* slot);
   IoThread* LeastLoaded() const;
   static awaitable<void> Accept(Server* server, Slot* slot);
+  // Takes one client that waits, to the thread with the fewest. The error is accept's, or no_memory: the client is closed, others may come.
+  ErrorCode AcceptOne(Slot* slot);
 
   std::shared_ptr<const config::Config> config_;
   std::shared_future<absl::StatusOr<protocol::RsaKey>> rsa_key_;

@@ -73,7 +73,7 @@ void Session::Finish() {
     const std::string through = identity_.source == peer_ ? "" : " through " + protocol::ToText(peer_);
     spdlog::warn("session {} of '{}' from {}{}: {}", id_, user_, protocol::ToText(identity_.source), through, fault_);
   }
-  thread_->Forget(this);
+  thread_->Forget(id_);
 }
 
 bool Session::Refused(Refusal refusal, std::string reason) {

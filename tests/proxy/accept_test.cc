@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clients that give up before they are accepted or right behind their login, and sessions that end by an exception: nobody else notices,
-// and nothing is counted for ever. accept and recv are this program's own here, and fail when they are told to.
+// and nothing is counted for ever. accept, recv and operator new are this program's own here, and fail when they are told to.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <new>
 
 #include "tests/proxy/peers.h"
@@ -14,6 +15,10 @@
 namespace {
 
 std::atomic<int> aborted_port{0};   // the next accept of its listener finds that the client has gone
+std::atomic<int> poor_port{0};      // behind the next accept of its listener so many allocations of that thread go well, the next one throws
+std::atomic<int> allocations{0}, trial{0};
+thread_local int allocations_left = -1, trial_of_this = 0;
+std::atomic<int> refused_allocations{0};
 std::atomic<int> failing_port{0};   // behind the next bytes of a client of this listener a receive throws
 std::atomic<bool> fails_now{false};
 
@@ -38,6 +43,7 @@ extern "C" int accept(int fd, sockaddr* address, socklen_t* size) {
     errno = ECONNABORTED;
     return -1;
   }
+  if (got >= 0 && Take(&poor_port, fd)) allocations_left = allocations, trial_of_this = trial;
   return got;
 }
 
@@ -48,6 +54,17 @@ extern "C" ssize_t recv(int fd, void* buffer, size_t size, int flags) {
   if (counts && n > 0 && LocalPort(fd) == failing_port) fails_now = true;
   return n;
 }
+
+[[gnu::noinline]] void* operator new(size_t size) {
+  if (allocations_left >= 0 && trial_of_this == trial && allocations_left-- == 0) {
+    ++refused_allocations;
+    throw std::bad_alloc();
+  }
+  if (void* block = std::malloc(size)) return block;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* block) noexcept { std::free(block); }
+[[gnu::noinline]] void operator delete(void* block, size_t) noexcept { std::free(block); }
 
 namespace crossfade::proxy {
 namespace {
@@ -81,6 +98,41 @@ TEST(Accept, AClientThatGivesUpBeforeItHoldsNobodyUp) {
   EXPECT_TRUE(before.ReceiveFrame().has_value()) << "of the same thread";
   Peer behind = ConnectTo(proxy.port());
   EXPECT_TRUE(ClientLogin(behind));
+}
+
+// At each allocation of the accepting thread in turn.
+TEST(Accept, WithoutMemoryForOneTheNextIsServed) {
+  ScriptedBackend backend(PlainBackend);
+  for (const uint32_t threads : {1u, 2u}) {
+    SCOPED_TRACE(threads);
+    ProxyUnderTest proxy(backend.port(), [threads](config::Config* config) { config->limits.io_threads = threads; });
+    Peer before = ConnectTo(proxy.port());
+    ASSERT_TRUE(ClientLogin(before));
+    refused_allocations = 0;
+    for (int i = 0; i < 24; ++i) {
+      SCOPED_TRACE(i);
+      allocations = i;
+      poor_port = proxy.port();
+      {
+        Peer gone = ConnectTo(proxy.port());
+        (void)ClientLogin(gone);  // there may have been enough
+      }
+      EXPECT_EQ(poor_port, 0);
+      ASSERT_TRUE(Eventually([&] { return proxy.server().connections() == 1; }));
+      ++trial;  // what is left is nobody's
+      Peer behind = ConnectTo(proxy.port());
+      ASSERT_TRUE(ClientLogin(behind));
+    }
+    EXPECT_GT(refused_allocations, 3);
+    uint32_t load = 0;
+    ASSERT_TRUE(Eventually([&] {
+      load = 0;
+      for (const auto& thread : proxy.server().threads()) load += thread->load();
+      return load == 1;
+    })) << load;
+    ASSERT_TRUE(before.SendMessage(QueryPayload("SELECT 1"), 0));
+    EXPECT_TRUE(before.ReceiveFrame().has_value());
+  }
 }
 
 // Half closed, and so early that the end comes with the login: the server asks for more, and there is no more.
