@@ -6,8 +6,10 @@
 #include "backfill/alter.h"
 #include "backfill/catalog_loader.h"
 #include "backfill/status.h"
+#include "backfill/throttle.h"
 #include "backfill/verifier.h"
 #include "tests/backfill/workload.h"
+#include "tests/servers/relay.h"
 
 namespace crossfade::backfill {
 namespace {
@@ -402,6 +404,61 @@ TEST_P(Copy, AnotherNumberOfWorkersGoesOnFromTheMark) {
   EXPECT_EQ(Value("SELECT COUNT(*) FROM R LEFT JOIN P ON P.id = R.p_id WHERE NOT (P.tag <=> R.ptag)"), "0");
   EXPECT_EQ(Value("SELECT MIN(rows_changed) FROM cf_control.backfill_progress WHERE role = 'references'"), "0");
   EXPECT_EQ(Check().differences, 0u);
+}
+
+// chunk_target_beside is for a database that is near: where it is far away, a chunk lasts ten round trips, as they are measured.
+TEST_P(Copy, BesideAnApplicationAChunkLastsTenRoundTrips) {
+  Run("CREATE TABLE P(i int PRIMARY KEY, c char(20) NOT NULL)");
+  Run("CREATE TABLE seed(i int PRIMARY KEY)");
+  Run("INSERT INTO seed WITH RECURSIVE s(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM s WHERE i < 999) SELECT i FROM s");
+  Run("INSERT INTO P SELECT a.i + 1000 * b.i, HEX(a.i) FROM seed a, seed b WHERE b.i < 200");
+  const std::string migrations = "[{name: ik, schema: cf_data, phase: observe, columns: [{table: P, old: [c], new: {d: {type: int unsigned, from: 'CRC32(c)'}}}]}]";
+  const std::string limits = "chunk_rows: 50, chunk_target_beside: 1ms, backfill_idle_share: 0, backfill_workers: 1";
+  Begin(migrations, limits);
+  auto relay = servers::Relay::Start(std::stoi(address_.substr(address_.find(':') + 1)));
+  ASSERT_TRUE(relay.ok()) << relay.status();
+  const std::jthread proxy([this, own = Open()](const std::stop_token& stop) mutable {
+    while (!stop.stop_requested()) {
+      EXPECT_TRUE(ReportLatency(own, *config_, "p", 1'000, 1'000, 5'000).ok());
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  });
+  address_ = (*relay)->address();
+  const auto far = Load(migrations, limits);
+  Throttle throttle(*config_);
+  auto connection = Connection::Open(*far);
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  auto copier = Copier::Make(*connection, *far, far->migrations[0], &throttle);
+  ASSERT_TRUE(copier.ok()) << copier.status();
+  for (int i = 0; i < 1'000 && !throttle.application(); ++i) {
+    throttle.Look();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(throttle.application());
+  const auto copied = [&] { return std::stod(Value("SELECT COALESCE(SUM(rows_done), 0) FROM cf_control.backfill_workers")); };
+  // The rows of the next chunks, on average.
+  const auto rows = [&](int chunks) {
+    const double before = copied();
+    for (int i = 0; i < chunks && !HasFailure(); ++i) {
+      throttle.Look();
+      auto result = (*copier)->Step();
+      EXPECT_TRUE(result.ok()) << result.status();
+      EXPECT_FALSE(result.ok() && result->complete) << "its rows are at an end";
+    }
+    return (copied() - before) / chunks;
+  };
+  rows(30);
+  const double near_by = rows(20);
+  // A chunk's statements take some six of ten round trips of 10 ms; what is left is time for many rows.
+  (*relay)->Delay(std::chrono::milliseconds(5));
+  double far_away = 0;
+  for (int i = 0; i < 30 && far_away < std::max(400.0, 3 * near_by); ++i) far_away = rows(5);
+  EXPECT_GE(far_away, std::max(400.0, 3 * near_by)) << "near by " << near_by;
+  (*relay)->Delay(std::chrono::milliseconds(0));
+  double again = far_away;
+  for (int i = 0; i < 30 && again > far_away / 2; ++i) again = rows(5);
+  EXPECT_LE(again, far_away / 2) << "near by " << near_by;
+  RecordProperty("rows", fmt::format("{} {} {}", near_by, far_away, again));
 }
 
 ON_EACH_ENGINE(Copy);

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <deque>
+#include <utility>
 #include <vector>
 
 #include "fmt/format.h"
@@ -18,7 +20,9 @@
 namespace crossfade::servers {
 namespace {
 
-constexpr int kTick = 5;  // milliseconds: how soon Cut, Hold and Join are seen
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::nanoseconds kTick = std::chrono::milliseconds(5);  // how soon Cut, Hold and Join are seen
 constexpr size_t kMostWaiting = 1 << 20;
 
 sockaddr_in Loopback(int port) {
@@ -33,15 +37,26 @@ sockaddr_in Loopback(int port) {
 struct Pair {
   int ends[2] = {-1, -1};
   std::string waiting[2];  // [i]: read from ends[i]
+  std::deque<std::pair<Clock::time_point, std::string>> under_way[2];  // the same, not yet due; without bytes: the end
   bool ended[2] = {false, false};
   bool broken = false;
 
-  void Read(int i) {
+  void Read(int i, Clock::duration delay) {
     char bytes[65536];
     const ssize_t n = ::read(ends[i], bytes, sizeof bytes);
-    if (n > 0) waiting[i].append(bytes, static_cast<size_t>(n));
-    else if (n == 0) ended[i] = true;
+    if (n >= 0) under_way[i].emplace_back(Clock::now() + delay, std::string(bytes, static_cast<size_t>(n)));
     else if (errno != EAGAIN) broken = true;
+  }
+  bool Reads(int i) const {
+    const bool last = !under_way[i].empty() && under_way[i].back().second.empty();
+    return !ended[i] && !last && waiting[i].size() + under_way[i].size() * 65536 < kMostWaiting;
+  }
+  void Arrive(int i) {
+    const auto now = Clock::now();
+    for (; !under_way[i].empty() && under_way[i].front().first <= now; under_way[i].pop_front()) {
+      waiting[i] += under_way[i].front().second;
+      ended[i] = under_way[i].front().second.empty();
+    }
   }
   void Write(int i) {
     while (!waiting[i].empty()) {
@@ -95,6 +110,8 @@ bool Relay::HoldsNow(const std::string& sent) {
 void Relay::Run() {
   std::vector<Pair> pairs;
   while (!stop_) {
+    const Clock::duration delay = delay_.load();
+    Clock::time_point due = Clock::now() + kTick;
     if (cut_) {
       for (const Pair& pair : pairs) pair.Close();
       pairs.clear();
@@ -104,16 +121,20 @@ void Relay::Run() {
     for (const Pair& pair : pairs) {
       for (int i = 0; i < 2; ++i) {
         short events = 0;
-        if (!held_ && !pair.ended[i] && pair.waiting[i].size() < kMostWaiting) events |= POLLIN;
+        if (!held_ && pair.Reads(i)) events |= POLLIN;
         if (!held_ && !pair.waiting[1 - i].empty()) events |= POLLOUT;
         // poll tells of a peer that has gone whatever is asked for: while held, nobody is looked at.
         polled.push_back({events == 0 ? -1 : pair.ends[i], events, 0});
+        if (!pair.under_way[i].empty()) due = std::min(due, pair.under_way[i].front().first);
       }
     }
-    if (::poll(polled.data(), polled.size(), kTick) < 0 || held_ || cut_) continue;
+    const auto wait = std::max<std::chrono::nanoseconds>(due - Clock::now(), std::chrono::nanoseconds(0));
+    const timespec timeout{0, held_ ? kTick.count() : wait.count()};
+    if (::ppoll(polled.data(), polled.size(), &timeout, nullptr) < 0 || held_ || cut_) continue;
     for (size_t p = 0; p < pairs.size(); ++p) {
       for (int i = 0; i < 2; ++i) {
-        if ((polled[1 + 2 * p + i].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !pairs[p].ended[i]) pairs[p].Read(i);
+        if ((polled[1 + 2 * p + i].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && pairs[p].Reads(i)) pairs[p].Read(i, delay);
+        pairs[p].Arrive(i);
       }
       const bool holds = HoldsNow(pairs[p].waiting[0]);
       for (int i = 0; i < 2; ++i) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -29,6 +30,8 @@ class Relay {
     hold_behind_ = std::move(text);
   }
   bool held() const { return held_; }
+  // Whatever is sent from now on arrives so much later, in either direction: a round trip takes twice that.
+  void Delay(std::chrono::microseconds each_way) { delay_ = each_way; }
   void Join() { cut_ = held_ = false; }  // as before; what was held goes on its way
 
  private:
@@ -40,6 +43,7 @@ class Relay {
   std::string hold_behind_;  // empty: nothing
   int listener_ = -1, port_ = 0, target_ = 0;
   std::atomic<bool> cut_{false}, held_{false}, stop_{false};
+  std::atomic<std::chrono::microseconds> delay_{std::chrono::microseconds(0)};
   std::thread thread_;
 };
 
