@@ -19,6 +19,8 @@ struct Tag {
   const Key* key = nullptr;
   Side side = Side::kNone;
   const Key* made = nullptr;  // without `key`: a function has made it of the key's new side
+  bool opaque = false;        // … in a way that is not known
+  bool named = false;         // the application asked for the new side by its name
 };
 
 struct OutputColumn {

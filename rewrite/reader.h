@@ -111,6 +111,7 @@ class Reader {
                    bool equality);
   // A value that is compared with the new side of `bound`: see Context::Within.
   void KeepWithin(const Bound& bound, Expr& value);
+  void KeepUuid(const Key& key, Expr& value);
   void In(Expr& expr, const Frame& frame);
   void InList(Expr& expr, Expr& left, const Bound& bound, const Frame& frame);
   void RowInList(Expr& expr, Expr& left, const Frame& frame);
@@ -121,38 +122,54 @@ class Reader {
     struct Mention {
       Expr* column = nullptr;
       Bound bound;
-      bool mixed = false;  // put together with other letters, or cut
+      bool mixed = false;   // put together with other letters, or cut
+      bool opaque = false;  // made into something that only the old key can say
     };
     std::vector<Mention> mentions;
     std::vector<Expr*> values;  // literals and parameters
     std::vector<Expr*> others;
     std::vector<Tag> tags;      // of what has been visited already
     std::vector<Expr*> parts;   // nothing is compared with them
+    std::vector<Expr*> conditions;
+    size_t queries = 0;         // among `others`
 
     struct Sizes {
-      size_t mentions, values, others, parts;
+      size_t mentions, values, others, parts, conditions, queries;
     };
-    Sizes Size() const { return {mentions.size(), values.size(), others.size(), parts.size()}; }
-    void Shrink(const Sizes& to) { mentions.resize(to.mentions), values.resize(to.values), others.resize(to.others), parts.resize(to.parts); }
+    Sizes Size() const { return {mentions.size(), values.size(), others.size(), parts.size(), conditions.size(), queries}; }
+    void Shrink(const Sizes& to) {
+      mentions.resize(to.mentions), values.resize(to.values), others.resize(to.others), parts.resize(to.parts), conditions.resize(to.conditions);
+    }
   };
   struct Against {
     const Key* key = nullptr;
     bool old_keys = false, new_keys = false, unknown = false;
+    bool among = false;  // another query's or function's new side of the same key
     bool apart = false;
   };
   // kHidden: nobody sees the key. kShown: it may be the result. kEither: a new key too is asked of its own column, whatever the cohort reads.
-  enum class Weighing : uint8_t { kHidden, kShown, kEither, kPattern, kList, kNumbers };
-  void Gather(Expr& expr, const Frame& frame, bool mixed, Compared* out);
+  // kMade: nothing is compared, but an integer key that becomes a UUID is not the same to the function.
+  enum class Weighing : uint8_t { kHidden, kShown, kEither, kPattern, kList, kNumbers, kMade };
+  struct How {
+    bool mixed = false, opaque = false;
+  };
+  void Gather(Expr& expr, const Frame& frame, How how, Compared* out);
+  std::optional<Weighing> WeighingOf(const Expr& call) const;
+  size_t Arguments(const Expr& call) const;
+  static bool Alters(const Expr& call);  // its result is not the key's letters: it may be NULL by what they are
+  void RowToQuery(Expr& left, Query& query, const Frame& frame);
+  bool Asked(const Bound& bound) const;
+  bool AppendsAll(const Select& select) const;
   bool Carries(Expr& expr, const Frame& frame);
-  // The key of which the expression shows the new side; null: of none.
-  const Key* MadeOf(Expr& expr, const Frame& frame);
+  // Without a key where the expression shows the new side of none.
+  Tag MadeOf(Expr& expr, const Frame& frame);
   bool Apart(const Compared& compared, const Key& key) const;
   // `made`: the expression that a tag is of, null where it is a query's.
   Against WhatStandsAgainst(const Key& key, const Compared& compared, const std::vector<Tag>& tags, const std::vector<const Expr*>& made);
   // Visits all of it, each mention on the side of what it is compared with. `what`: the function or operator.
   void Weigh(const Compared& compared, const Frame& frame, Weighing how, std::string_view what);
   void Weigh(const std::vector<Expr*>& operands, const Frame& frame, Weighing how, std::string_view what);
-  void Numbers(Expr& expr, const Frame& frame);
+  void Number(Expr& operand, const Frame& frame);
   void Elements(Expr& call, const Bound& bound, const Frame& frame);
   bool Compares(Expr& call, const Frame& frame);
   ValueShape ShapeOfExpression(const Key& key, const Expr& expr) const;
@@ -169,6 +186,10 @@ class Reader {
   Binder binder_;
   bool prefer_old_ = false;
   bool grouping_ = false;    // in GROUP BY or HAVING
+  // Key columns that the select in hand groups by, or shows as DISTINCT: outside of WHERE only the side that is read is at hand.
+  std::vector<std::pair<std::string, const KeyColumn*>> grouped_;  // by the table's alias
+  bool Grouped(const Bound& bound) const;
+  void GroupKeys(Select& select, const Scope& scope);
   bool condition_ = false;   // of the expression visited next it only matters whether it is true
   bool only_truth_ = false;  // … of the one under way
   std::set<uint32_t> qualified_;  // tokens where a mention was only qualified: it keeps its name

@@ -6,6 +6,7 @@
 #include "fmt/format.h"
 #include "rewrite/names.h"
 #include "rewrite/reader.h"
+#include "rewrite/rules.h"
 
 namespace crossfade::rewrite {
 namespace {
@@ -87,7 +88,9 @@ bool Reader::Reachable(const Bound& bound, Side side) const {
     case Bound::kPlain: return false;
     case Bound::kDerived: return bound.tag.side == side;
     case Bound::kUncertain: return true;  // SetSide refuses where something would have to change
-    case Bound::kBase: return side == Side::kNew || bound.column->own || !bound.tag.key->new_only;
+    case Bound::kBase:
+      if (Grouped(bound)) return side == MentionSide(bound);
+      return side == Side::kNew || bound.column->own || !bound.tag.key->new_only;
   }
   return false;
 }
@@ -101,6 +104,8 @@ void Reader::Comparison(Expr& expr, Expr& left_wrapped, Expr& right_wrapped, con
     for (size_t i = 0; i < left.children.size(); ++i) Comparison(expr, *left.children[i], *right.children[i], frame);
     return;
   }
+  if (l == Operand::kRow && r == Operand::kQuery) return RowToQuery(left, *right.query, frame);
+  if (l == Operand::kQuery && r == Operand::kRow) return RowToQuery(right, *left.query, frame);
   if (l == Operand::kKey && r == Operand::kKey) return KeyToKey(left, a, right, b);
   if (l != Operand::kKey && r != Operand::kKey) return Weigh({&left, &right}, frame, Weighing::kHidden, "a comparison");
   const bool key_is_left = l == Operand::kKey;
@@ -145,7 +150,7 @@ void Reader::KeyToQuery(Expr& left, const Bound& bound, Query& query, const Fram
   const Tag tag = output.columns.size() == 1 ? output.columns[0].tag : Tag{};
   if (tag.key == &key && (key.either || key.new_reader || tag.side == mention)) {
     SetSide(left, bound, tag.side);
-  } else if (tag.key != &key && mention == Side::kNew && !bound.named_new && bound.kind != Bound::kDerived) {
+  } else if (tag.made != nullptr || (tag.key != &key && mention == Side::kNew && !Asked(bound))) {
     ctx_.Refuse(key, fmt::format("{} is compared with a query whose kind of key is not known", left.parts.back().text),
                 "let the query select a key column");
   } else {
@@ -161,7 +166,7 @@ void Reader::KeyToTag(Expr& left, const Bound& bound, Tag tag, const Expr& right
     SetSide(left, bound, tag.side);
     return;
   }
-  if (bound.kind == Bound::kDerived || bound.named_new || mention == Side::kOld) {
+  if (Asked(bound) || mention == Side::kOld) {
     SetSide(left, bound, mention);
     return;
   }
@@ -189,8 +194,12 @@ void Reader::KeyToValues(Expr& whole, Expr& left, const Bound& bound, const std:
   const Key& key = *bound.tag.key;
   Side side = Side::kNone;
   for (Expr* value : values) {
-    // A pattern is no key; beside an integer it says nothing of which key is meant.
-    if (!key.either || (whole.kind == ExprKind::kLike && key.old_shape == ValueShape::kInteger)) break;
+    if (!key.either) break;
+    // A pattern is no key; beside an integer that of one is meant, as long as there are such keys.
+    if (whole.kind == ExprKind::kLike && key.old_shape == ValueShape::kInteger) {
+      if (!Asked(bound) && (!key.new_only || key.spec->keep_old_lookup)) side = Side::kOld;
+      break;
+    }
     bool is_value = false;
     const Side one = SideOfShape(key, ctx_.ShapeFor(key, Unwrap(*value), &is_value));
     if (one == Side::kNone) continue;
@@ -203,7 +212,10 @@ void Reader::KeyToValues(Expr& whole, Expr& left, const Bound& bound, const std:
   if (side == Side::kNone) side = MentionSide(bound);
   // In `value IN (columns)` and `value BETWEEN …` it is compared with other columns too.
   if (side == Side::kNew && (key_is_left || whole.kind == ExprKind::kComparison))
-    for (Expr* value : values) KeepWithin(bound, Unwrap(*value));
+    for (Expr* value : values) {
+      KeepWithin(bound, Unwrap(*value));
+      if (!equality || !only_truth_) KeepUuid(key, Unwrap(*value));
+    }
   if (Reachable(bound, side)) {
     SetSide(left, bound, side);
     return;
@@ -249,6 +261,19 @@ void Reader::KeepWithin(const Bound& bound, Expr& value) {
   ctx_.Note("letters that no new key can have find nothing");
 }
 
+std::string ThatIsUuid(const Key& key, const Expr& value, const std::string& text, const std::string& otherwise) {
+  if (FoldName(key.spec->new_type) != "uuid" || value.kind == ExprKind::kHex) return text;
+  const std::string digits = fmt::format("REPLACE({}, '-', '')", text);
+  return fmt::format("CASE WHEN (LENGTH({1}) = 32 AND UNHEX({1}) IS NOT NULL) OR (CHARSET({0}) = 'binary' AND LENGTH({0}) = 16) THEN {0}{2} END", text, digits, otherwise.empty() ? "" : " ELSE " + otherwise);
+}
+
+// Beside MariaDB's type UUID what is none would be NULL, and so would NOT of it.
+void Reader::KeepUuid(const Key& key, Expr& value) {
+  if (FoldName(key.spec->new_type) != "uuid" || (value.kind != ExprKind::kString && value.kind != ExprKind::kParam) || ctx_.editor.Touched(value.span)) return;
+  const std::string text = ctx_.editor.Emit(value.span);
+  ctx_.editor.Replace(value.span, ThatIsUuid(key, value, text, fmt::format("IF({} IS NULL, NULL, {})", text, key.nothing)));
+}
+
 std::string Reader::Rest(const Expr& whole, const Expr& left) const {
   uint32_t begin = left.span.end;
   while (ctx_.Word(begin) == ")") ++begin;
@@ -291,34 +316,14 @@ void Reader::In(Expr& expr, const Frame& frame) {
   const Operand kind = Classify(left, frame.scope, &bound);
   if (expr.query != nullptr) {
     if (kind == Operand::kKey) return KeyToQuery(left, bound, *expr.query, frame);
+    if (kind == Operand::kRow) return RowToQuery(left, *expr.query, frame);
     QueryUse use;
     use.names_matter = false;
-    std::vector<Bound> bounds(left.children.size());
-    if (kind == Operand::kRow) {
-      for (size_t i = 0; i < left.children.size(); ++i) {
-        const bool is_key = Classify(*left.children[i], frame.scope, &bounds[i]) == Operand::kKey;
-        use.wishes.push_back(is_key && bounds[i].tag.key->new_reader ? Wish{bounds[i].tag.key, Side::kNew} : Wish{});
-      }
-    }
     const Output output = VisitQuery(*expr.query, &frame.scope, frame.ctes, use);
-    if (kind != Operand::kRow) {
-      Compared compared;
-      Gather(left, frame, false, &compared);
-      compared.tags.push_back(output.columns.size() == 1 ? output.columns[0].tag : Tag{});
-      return Weigh(compared, frame, Weighing::kHidden, "a comparison");
-    }
-    for (size_t i = 0; i < left.children.size(); ++i) {
-      Expr& child = Unwrap(*left.children[i]);
-      const Key* key = bounds[i].tag.key;
-      if (key == nullptr || !key->active) {
-        Visit(child, frame.scope, frame.ctes);
-      } else if (i < output.columns.size() && output.columns[i].tag.key == key) {
-        SetSide(child, bounds[i], output.columns[i].tag.side);
-      } else if (MentionSide(bounds[i]) == Side::kNew && !bounds[i].named_new) {
-        ctx_.Refuse(*key, "a row is compared with a query whose kind of key is not known", "let the query select a key column");
-      }
-    }
-    return;
+    Compared compared;
+    Gather(left, frame, {}, &compared);
+    compared.tags.push_back(output.columns.size() == 1 ? output.columns[0].tag : Tag{});
+    return Weigh(compared, frame, Weighing::kHidden, "a comparison");
   }
   if (kind == Operand::kKey) return InList(expr, left, bound, frame);
   if (kind == Operand::kRow) return RowInList(expr, left, frame);
@@ -349,6 +354,7 @@ void Reader::InList(Expr& expr, Expr& left, const Bound& bound, const Frame& fra
       bool is_value = false;
       if (key.either) side = SideOfShape(key, ctx_.ShapeFor(key, element, &is_value));
       if (side == Side::kNew) KeepWithin(bound, element);
+      if (side == Side::kNew && (expr.negated || !only_truth_)) KeepUuid(key, element);
     } else if (kind == Operand::kKey && other.tag.key == &key) {
       side = MentionSide(other);
       if (bound.kind != Bound::kDerived && !bound.named_new && mention == Side::kNew && other.kind == Bound::kBase) side = Side::kNew;
@@ -358,7 +364,7 @@ void Reader::InList(Expr& expr, Expr& left, const Bound& bound, const Frame& fra
       Visit(element, frame.scope, frame.ctes);
       const ValueShape shape = carries ? ValueShape::kUnknown : ShapeOfExpression(key, element);
       if (shape != ValueShape::kUnknown && key.either) side = SideOfShape(key, shape);
-      else if (mention == Side::kNew && !bound.named_new && bound.kind != Bound::kDerived)
+      else if (mention == Side::kNew && !Asked(bound))
         return ctx_.Refuse(key, "an IN list holds an expression that may be an old or a new key", "use literals or parameters");
     }
     (side == Side::kOld ? old_values : side == Side::kNew ? new_values : neutral).push_back(expr.children[i]);
@@ -426,45 +432,9 @@ bool Reader::IsNull(Expr& expr, const Frame& frame) {
   Bound bound;
   Expr& column = Unwrap(*expr.children[0]);
   if (Classify(column, frame.scope, &bound) != Operand::kKey || bound.kind != Bound::kBase || bound.named_new) return false;
-  if (bound.tag.key->new_only) return false;
+  if (bound.tag.key->new_only || Grouped(bound)) return false;
   SetSide(column, bound, Side::kOld);
   return true;
-}
-
-void Reader::RowInList(Expr& expr, Expr& left, const Frame& frame) {
-  for (size_t position = 0; position < left.children.size(); ++position) {
-    Expr& column = Unwrap(*left.children[position]);
-    Bound bound;
-    const bool is_key = Classify(column, frame.scope, &bound) == Operand::kKey;
-    Side side = Side::kNone;
-    for (size_t i = 1; i < expr.children.size(); ++i) {
-      Expr& row = Unwrap(*expr.children[i]);
-      if (row.kind != ExprKind::kRow || row.children.size() != left.children.size()) {
-        if (position == 0) Visit(row, frame.scope, frame.ctes);
-        if (is_key && MentionSide(bound) == Side::kNew)
-          ctx_.Refuse(*bound.tag.key, "a list of rows that are not spelt out", "write the rows as (a, b)");
-        continue;
-      }
-      Expr& element = Unwrap(*row.children[position]);
-      Bound other;
-      if (!is_key || Classify(element, frame.scope, &other) != Operand::kValue) {
-        Visit(element, frame.scope, frame.ctes);
-        if (is_key && MentionSide(bound) == Side::kNew && !bound.named_new)
-          ctx_.Refuse(*bound.tag.key, "a row of a list holds an expression that may be an old or a new key", "use literals or parameters");
-        continue;
-      }
-      if (!bound.tag.key->either) continue;
-      bool is_value = false;
-      const Side one = SideOfShape(*bound.tag.key, ctx_.ShapeFor(*bound.tag.key, element, &is_value));
-      if (one == Side::kNone) continue;
-      if (side != Side::kNone && side != one)
-        ctx_.Refuse(*bound.tag.key, "a list of rows mixes old and new keys", "use keys of one kind");
-      side = one;
-      if (side == Side::kNew) KeepWithin(bound, element);
-    }
-    if (!is_key) Visit(column, frame.scope, frame.ctes);
-    else SetSide(column, bound, side == Side::kNone ? MentionSide(bound) : side);
-  }
 }
 
 void Reader::Between(Expr& expr, const Frame& frame) {
@@ -484,7 +454,7 @@ void Reader::Between(Expr& expr, const Frame& frame) {
     } else if (kind[0] == Operand::kValue) {
       KeyToValues(expr, child, bound[i], {&left}, false, false);
     } else {
-      if (MentionSide(bound[i]) == Side::kNew && !bound[i].named_new && bound[i].kind != Bound::kDerived)
+      if (MentionSide(bound[i]) == Side::kNew && !Asked(bound[i]))
         ctx_.Refuse(*bound[i].tag.key, "BETWEEN with an expression that may be an old or a new key", "use literals or parameters");
       SetSide(child, bound[i], MentionSide(bound[i]));
     }

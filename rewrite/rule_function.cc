@@ -3,6 +3,7 @@
 // is of the side that the cohort reads; what is compared with an old key must be one: FIELD and NULLIF look it up, else the whole
 // is asked of the old column, and refused where that is no longer there. See reader.h.
 #include <algorithm>
+#include <optional>
 
 #include "fmt/format.h"
 #include "rewrite/names.h"
@@ -18,8 +19,8 @@ bool OneOf(std::string_view name, const std::string_view (&names)[N]) {
 
 // The result is one of the arguments from `*first` on.
 bool Chooses(const Expr& call, size_t* first) {
-  static constexpr std::string_view kAny[] = {"ifnull", "coalesce", "nvl", "greatest", "least", "nullif", "min", "max", "any_value"};
-  static constexpr std::string_view kBranches[] = {"if", "nvl2"};
+  static constexpr std::string_view kAny[] = {"ifnull", "coalesce", "nvl", "greatest", "least", "nullif", "min", "max", "any_value", "lag", "lead", "first_value", "last_value", "nth_value"};
+  static constexpr std::string_view kBranches[] = {"if", "nvl2", "elt", "make_set"};
   *first = OneOf(call.text, kBranches) ? 1 : 0;
   return *first == 1 || OneOf(call.text, kAny);
 }
@@ -38,6 +39,20 @@ bool MixesLetters(const Expr& call) {
   return OneOf(call.text, kNames);
 }
 
+// Whatever the key is made of: both sides give the same.
+bool Counts(const Expr& call) {
+  static constexpr std::string_view kNames[] = {"count", "isnull", "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "grouping"};
+  return call.kind == ExprKind::kFunction && OneOf(call.text, kNames);
+}
+
+// They show the key as it is, whichever it is.
+bool Shows(const Expr& call) {
+  static constexpr std::string_view kNames[] = {"length", "char_length", "character_length", "octet_length", "bit_length", "json_object", "json_array", "json_objectagg", "json_arrayagg",
+                                                "json_quote", "bin_to_uuid", "lower", "upper", "lcase", "ucase", "ltrim", "rtrim", "xmlelement", "crc32", "weight_string", "charset", "collation", "coercibility"};
+  size_t first = 0;
+  return Chooses(call, &first) || MixesLetters(call) || OneOf(call.text, kNames);
+}
+
 // A number is meant: a UUID is none.
 bool WantsNumbers(std::string_view name) {
   static constexpr std::string_view kNames[] = {"interval", "mod", "elt", "make_set", "abs", "ceil", "ceiling", "floor", "round", "truncate",
@@ -45,40 +60,102 @@ bool WantsNumbers(std::string_view name) {
   return OneOf(name, kNames);
 }
 
+// A number, a date: not the letters of the key any more.
+bool ChangesType(const Context& context, const Expr& cast) {
+  static constexpr std::string_view kTypes[] = {"signed", "unsigned", "int", "integer", "decimal", "dec", "numeric", "double", "float", "real", "date", "datetime", "time", "timestamp", "year", "json"};
+  if (cast.children.empty()) return false;
+  for (uint32_t token = cast.children.back()->span.end; token < cast.span.end; ++token)
+    if (OneOf(context.Word(token), kTypes)) return true;
+  return false;
+}
+
+// Arguments that are positions and lengths.
+bool Measures(std::string_view name, size_t argument) {
+  static constexpr std::string_view kNames[] = {"substring", "substr", "mid", "left", "right", "lpad", "rpad", "repeat"};
+  if (NameEq(name, "substring_index")) return argument == 2;
+  if (NameEq(name, "lpad") || NameEq(name, "rpad") || NameEq(name, "insert")) return argument == 1 || (argument == 2 && NameEq(name, "insert"));
+  return argument > 0 && OneOf(name, kNames);
+}
+
+// What says true or false, or counts, by rules of its own.
+bool Answers(const Expr& expr) {
+  switch (expr.kind) {
+    case ExprKind::kComparison:
+    case ExprKind::kIn:
+    case ExprKind::kQuantified:
+    case ExprKind::kBetween:
+    case ExprKind::kLike:
+    case ExprKind::kIsNull:
+    case ExprKind::kExists:
+    case ExprKind::kDefault:
+    case ExprKind::kValues:
+    case ExprKind::kMatch: return true;
+    case ExprKind::kUnary:
+    case ExprKind::kBinary: return expr.op != Op::kCollate && expr.op != Op::kConcat;
+    default: return Counts(expr);
+  }
+}
+
 }  // namespace
 
-void Reader::Gather(Expr& wrapped, const Frame& frame, bool mixed, Compared* out) {
+// Of a function's or an aggregate's children those in its own parentheses; the rest is of OVER.
+size_t Reader::Arguments(const Expr& call) const {
+  uint32_t token = call.span.begin;
+  int depth = 0;
+  for (; token < call.span.end; ++token) {
+    const std::string_view word = ctx_.Word(token);
+    if (word == "(") ++depth;
+    else if (word == ")" && --depth == 0) break;
+  }
+  size_t n = 0;
+  while (n < call.children.size() && call.children[n]->span.begin < token) ++n;
+  return n;
+}
+
+void Reader::Gather(Expr& wrapped, const Frame& frame, How how, Compared* out) {
   Expr& expr = Unwrap(wrapped);
+  const bool apart = how.mixed || how.opaque;
   Bound bound;
   switch (Classify(expr, frame.scope, &bound)) {
-    case Operand::kKey: out->mentions.push_back({&expr, bound, mixed}); return;
-    case Operand::kValue: (mixed ? out->parts : out->values).push_back(&expr); return;
-    case Operand::kQuery:
-    case Operand::kRow: (mixed ? out->parts : out->others).push_back(&expr); return;
+    case Operand::kKey: out->mentions.push_back({&expr, bound, how.mixed, how.opaque}); return;
+    case Operand::kValue: (apart ? out->parts : out->values).push_back(&expr); return;
+    case Operand::kQuery: ++out->queries; [[fallthrough]];
+    case Operand::kRow: out->others.push_back(&expr); return;
     case Operand::kOther:
       if (bound.tag.made == nullptr) break;
-      out->mentions.push_back({&expr, bound, mixed});
+      out->mentions.push_back({&expr, bound, how.mixed, how.opaque || bound.tag.opaque});
       return;
   }
   const Compared::Sizes before = out->Size();
-  if (expr.kind == ExprKind::kFunction && expr.parts.empty()) {
-    size_t first = 0;
-    const bool chooses = Chooses(expr, &first), letters = KeepsLetters(expr) || MixesLetters(expr);
-    for (size_t i = 0; (chooses || letters) && i < expr.children.size(); ++i) {
-      if (i < first) out->parts.push_back(expr.children[i]);
-      else Gather(*expr.children[i], frame, mixed || (letters && !KeepsLetters(expr)), out);
+  const bool function = expr.kind == ExprKind::kFunction, own = function && expr.parts.empty();
+  size_t first = 0;
+  if (Answers(expr) || (own && WeighingOf(expr) && !Chooses(expr, &first))) {
+    // as a whole
+  } else if (own && (Chooses(expr, &first) || KeepsLetters(expr) || MixesLetters(expr))) {
+    const bool mixes = !Chooses(expr, &first) && !KeepsLetters(expr);
+    const size_t arguments = Arguments(expr);
+    for (size_t i = 0; i < expr.children.size(); ++i) {
+      if (i < first && !NameEq(expr.text, "nvl2")) out->conditions.push_back(expr.children[i]);
+      else if (i < first || i >= arguments) out->parts.push_back(expr.children[i]);
+      else Gather(*expr.children[i], frame, {how.mixed || mixes, how.opaque}, out);
     }
   } else if (expr.kind == ExprKind::kCast || expr.op == Op::kCollate || expr.op == Op::kConcat) {
-    for (Expr* child : expr.children) Gather(*child, frame, mixed || expr.op == Op::kConcat, out);
+    for (Expr* child : expr.children) Gather(*child, frame, {how.mixed || expr.op == Op::kConcat, how.opaque || (expr.kind == ExprKind::kCast && ChangesType(ctx_, expr))}, out);
   } else if (expr.kind == ExprKind::kCase && NameEq(ctx_.Word(expr.span.begin + 1), "when")) {
     for (size_t i = 0; i < expr.children.size(); ++i) {
-      if (i % 2 == 0 && i + 1 < expr.children.size()) out->parts.push_back(expr.children[i]);
-      else Gather(*expr.children[i], frame, mixed, out);
+      if (i % 2 == 0 && i + 1 < expr.children.size()) out->conditions.push_back(expr.children[i]);
+      else Gather(*expr.children[i], frame, how, out);
+    }
+  } else {
+    const size_t arguments = function ? Arguments(expr) : expr.children.size();
+    for (size_t i = 0; i < expr.children.size(); ++i) {
+      if (i >= arguments) out->parts.push_back(expr.children[i]);
+      else Gather(*expr.children[i], frame, {how.mixed, true}, out);
     }
   }
-  if (out->mentions.size() > before.mentions) return;
+  if (out->mentions.size() > before.mentions || out->queries > before.queries) return;
   out->Shrink(before);  // as a whole
-  (mixed ? out->parts : out->others).push_back(&expr);
+  (apart ? out->parts : out->others).push_back(&expr);
 }
 
 // Mentions of one key that would be read from both sides, where all have the new one: as in `key = key`.
@@ -97,12 +174,15 @@ Reader::Against Reader::WhatStandsAgainst(const Key& key, const Compared& compar
   const auto count = [&](Side side) { (side == Side::kOld ? against.old_keys : against.new_keys) |= side != Side::kNone; };
   for (Expr* value : compared.values) {
     bool is_value = false;
-    if (key.either) count(SideOfShape(key, ctx_.ShapeFor(key, *value, &is_value)));
+    const ValueShape shape = ctx_.ShapeFor(key, *value, &is_value);
+    if (key.either) count(SideOfShape(key, shape));
+    // MariaDB makes a UUID of whatever stands beside one, or NULL.
+    if (key.either && shape == ValueShape::kString && FoldName(key.spec->new_type).rfind("uuid", 0) == 0) against.unknown = true;
   }
   for (size_t i = 0; i < tags.size(); ++i) {
     const ValueShape shape = made[i] != nullptr ? ShapeOfExpression(key, *made[i]) : ValueShape::kUnknown;
-    if (tags[i].made == &key) continue;
-    if (tags[i].key == &key) count(tags[i].side);
+    if (tags[i].made == &key || (tags[i].key == &key && tags[i].side == Side::kNew)) against.among = true;
+    else if (tags[i].key == &key) count(tags[i].side);
     else if (shape == ValueShape::kUnknown) against.unknown = true;
     else if (key.either) count(SideOfShape(key, shape));
   }
@@ -112,6 +192,7 @@ Reader::Against Reader::WhatStandsAgainst(const Key& key, const Compared& compar
 
 void Reader::Weigh(const Compared& compared, const Frame& frame, Weighing how, std::string_view what) {
   for (Expr* part : compared.parts) Visit(*part, frame.scope, frame.ctes);
+  for (Expr* condition : compared.conditions) Number(*condition, frame);
   std::vector<Tag> tags = compared.tags;
   std::vector<const Expr*> made(tags.size(), nullptr);
   for (Expr* other : compared.others) {
@@ -129,32 +210,35 @@ void Reader::Weigh(const Compared& compared, const Frame& frame, Weighing how, s
     return it != weighed.end() ? *it : weighed.emplace_back(WhatStandsAgainst(key, compared, tags, made));
   };
   for (const Tag& tag : tags) {
-    if (tag.made == nullptr) continue;
-    const Against one = against(*tag.made);
-    const bool number = tag.made->old_shape == ValueShape::kInteger;
-    const bool wrong = number ? how != Weighing::kPattern && (how == Weighing::kNumbers || one.old_keys || one.new_keys || one.unknown)
-                              : how != Weighing::kNumbers && (one.old_keys || (one.unknown && !one.new_keys));
-    if (wrong) ctx_.Refuse(*tag.made, fmt::format("{} of what is made of a new key may mean an old one", what), "compare the column itself with = or IN");
+    const Key* key = tag.made != nullptr ? tag.made : tag.side == Side::kNew && tag.key->active && tag.key->new_reader && !tag.named ? tag.key : nullptr;
+    if (key == nullptr || how == Weighing::kMade) continue;
+    const Against one = against(*key);
+    const bool number = key->old_shape == ValueShape::kInteger, any = one.old_keys || one.new_keys || one.unknown;
+    bool wrong = one.old_keys || one.unknown;
+    if (how == Weighing::kNumbers) wrong = true;
+    else if (tag.opaque || (number && tag.made != nullptr)) wrong = any;
+    if (wrong) ctx_.Refuse(*key, fmt::format("{} of what is read of a new key may mean an old one", what), "compare the column itself with = or IN");
   }
   for (const Compared::Mention& mention : compared.mentions) {
     if (mention.bound.tag.made != nullptr) continue;
     const Key& key = *mention.bound.tag.key;
     const Side read = MentionSide(mention.bound);
     const bool number = key.old_shape == ValueShape::kInteger && key.new_shape != ValueShape::kInteger;
-    auto [unused, old_keys, new_keys, unknown, apart] = against(key);
-    if (how == Weighing::kNumbers) old_keys = number, new_keys = unknown = false;
-    // What stands in a list, or is put together, is no key, but may be made of either: '17,18', 'cave-17'. A pattern says nothing.
+    auto [unused, old_keys, new_keys, unknown, among, apart] = against(key);
+    // What stands in a list, or is put together, is no key, but may be made of either: '17,18', 'cave-17'.
     if (number && (how == Weighing::kList || mention.mixed)) unknown = old_keys || new_keys || unknown, old_keys = new_keys = false;
-    if (number && how == Weighing::kPattern) old_keys = new_keys = unknown = false;
-    Side side = !old_keys && apart ? Side::kNew : read;
-    const bool free = read == Side::kNew && !mention.bound.named_new;  // the application wrote the old name
-    if (free && old_keys && new_keys) {
+    if (number && how == Weighing::kPattern) old_keys = !key.new_only || key.spec->keep_old_lookup, new_keys = unknown = false;
+    if (how == Weighing::kMade) old_keys = number, new_keys = unknown = false;
+    else if (how == Weighing::kNumbers || mention.opaque) old_keys = true, new_keys = unknown = false;
+    Side side = !old_keys && (apart || (among && Reachable(mention.bound, Side::kNew))) ? Side::kNew : read;
+    const bool free = read == Side::kNew && !Asked(mention.bound);  // the application wrote the old name
+    if ((free && old_keys && new_keys) || (among && side == Side::kOld)) {
       ctx_.Refuse(key, fmt::format("{} mixes old and new keys", what), "use keys of one kind");
     } else if (free && old_keys && how == Weighing::kShown) {
       ctx_.Refuse(key, fmt::format("{} of a key column and an old key cannot be read on the new side", what), "compare the column with = or IN");
     } else if (free && old_keys) {
       side = Side::kOld;
-    } else if (free && unknown && !new_keys && mention.bound.kind != Bound::kDerived) {
+    } else if (free && unknown) {
       ctx_.Refuse(key, fmt::format("{} is compared with an expression that may be an old or a new key", mention.column->parts.back().text),
                   "compare it with a literal or a parameter");
     } else if (how == Weighing::kEither && new_keys && !old_keys && Reachable(mention.bound, Side::kNew)) {
@@ -166,35 +250,39 @@ void Reader::Weigh(const Compared& compared, const Frame& frame, Weighing how, s
 
 void Reader::Weigh(const std::vector<Expr*>& operands, const Frame& frame, Weighing how, std::string_view what) {
   Compared compared;
-  for (Expr* operand : operands) Gather(*operand, frame, false, &compared);
+  for (Expr* operand : operands) Gather(*operand, frame, {}, &compared);
   Weigh(compared, frame, how, what);
 }
 
-// Arithmetic. Its sums nest as deeply as they are long, so each operand is weighed alone.
-void Reader::Numbers(Expr& expr, const Frame& frame) {
-  for (Expr* child : expr.children) {
-    const ExprKind kind = Unwrap(*child).kind;
-    if (kind == ExprKind::kColumn || kind == ExprKind::kFunction || kind == ExprKind::kCast || kind == ExprKind::kCase)
-      Weigh({child}, frame, Weighing::kNumbers, "arithmetic");
-    else
-      Visit(*child, frame.scope, frame.ctes);
-  }
+// By the new side's own name, also of a derived table's column.
+bool Reader::Asked(const Bound& bound) const { return bound.named_new || bound.tag.named; }
+
+// Of arithmetic, or of a condition: a number is meant. Sums nest as deeply as they are long, so each operand is weighed alone.
+void Reader::Number(Expr& operand, const Frame& frame) {
+  const ExprKind kind = Unwrap(operand).kind;
+  if (kind == ExprKind::kColumn || kind == ExprKind::kFunction || kind == ExprKind::kCast || kind == ExprKind::kCase || kind == ExprKind::kSubquery)
+    Weigh({&operand}, frame, Weighing::kNumbers, "a number or a condition");
+  else
+    Visit(operand, frame.scope, frame.ctes);
 }
 
 bool Reader::Carries(Expr& expr, const Frame& frame) {
   Compared compared;
-  Gather(expr, frame, false, &compared);
+  Gather(expr, frame, {}, &compared);
   return !compared.mentions.empty();
 }
 
-const Key* Reader::MadeOf(Expr& expr, const Frame& frame) {
+Tag Reader::MadeOf(Expr& expr, const Frame& frame) {
   Compared compared;
-  Gather(expr, frame, false, &compared);
+  Gather(expr, frame, {}, &compared);
+  Tag tag;
   for (const Compared::Mention& mention : compared.mentions) {
-    if (mention.bound.tag.made != nullptr) return mention.bound.tag.made;
-    if (!mention.bound.named_new && MentionSide(mention.bound) == Side::kNew) return mention.bound.tag.key;
+    if (mention.bound.tag.made != nullptr) tag.made = mention.bound.tag.made;
+    else if (!Asked(mention.bound) && MentionSide(mention.bound) == Side::kNew) tag.made = mention.bound.tag.key;
+    else continue;
+    tag.opaque = tag.opaque || mention.opaque;
   }
-  return nullptr;
+  return tag;
 }
 
 // FIELD(key, …), NULLIF(key, …): the key of the side that the cohort reads, the others brought to it.
@@ -221,7 +309,7 @@ void Reader::Elements(Expr& call, const Bound& bound, const Frame& frame) {
       const Tag tag = Visit(element, frame.scope, frame.ctes);
       one = tag.key == &key ? tag.side : carries ? Side::kNone : SideOfShape(key, ShapeOfExpression(key, element));
       if (tag.key != &key && (carries || ShapeOfExpression(key, element) == ValueShape::kUnknown)) one = Side::kNone;
-      if (one != side && side == Side::kNew && !bound.named_new && bound.kind != Bound::kDerived)
+      if (one != side && side == Side::kNew && !Asked(bound))
         return ctx_.Refuse(key, fmt::format("{} is compared with an expression that may be an old or a new key", left.parts.back().text), "compare it with a literal or a parameter");
       continue;
     }
@@ -232,34 +320,56 @@ void Reader::Elements(Expr& call, const Bound& bound, const Frame& frame) {
   }
 }
 
-// False: it compares nothing.
-bool Reader::Compares(Expr& call, const Frame& frame) {
+std::optional<Reader::Weighing> Reader::WeighingOf(const Expr& call) const {
   static constexpr std::string_view kEqual[] = {"field", "nullif"};
   static constexpr std::string_view kOrder[] = {"greatest", "least"};
   static constexpr std::string_view kPatterns[] = {"instr", "locate", "position", "regexp_like", "regexp_instr", "regexp_substr"};
   static constexpr std::string_view kLists[] = {"find_in_set", "MEMBER OF"};
-  static constexpr std::string_view kAlike[] = {"strcmp", "SOUNDS LIKE"};
-  if (!call.parts.empty() || call.children.empty()) return false;
+  const std::string_view name = call.text;
+  if (!call.parts.empty() || call.children.empty()) return std::nullopt;
+  if (OneOf(name, kOrder)) return Weighing::kShown;
+  if (OneOf(name, kLists)) return Weighing::kList;
+  if (OneOf(name, kPatterns)) return Weighing::kPattern;
+  if (WantsNumbers(name)) return Weighing::kNumbers;
+  if (NameEq(name, "strcmp")) return Weighing::kEither;
+  if (NameEq(name, "SOUNDS LIKE") || OneOf(name, kEqual)) return Weighing::kHidden;
+  return std::nullopt;
+}
+
+bool Reader::Alters(const Expr& call) {
+  size_t first = 0;
+  return !call.parts.empty() || (!Counts(call) && !Chooses(call, &first) && !MixesLetters(call) && !Shows(call));
+}
+
+// False: the key means the same to it on either side.
+bool Reader::Compares(Expr& call, const Frame& frame) {
+  if (call.children.empty() || Counts(call)) return false;
   const std::string_view name = call.text;
   std::vector<Expr*> all = call.children;
-  if (OneOf(name, kEqual)) {
+  std::optional<Weighing> how = WeighingOf(call);
+  if (how == Weighing::kHidden && all.size() > 1 && !NameEq(name, "SOUNDS LIKE")) {
     Bound bound;
     if (Classify(*all[0], frame.scope, &bound) == Operand::kKey) Elements(call, bound, frame);
     else Weigh(all, frame, NameEq(name, "nullif") && Carries(*all[0], frame) ? Weighing::kShown : Weighing::kHidden, name);
     return true;
   }
-  const bool pattern = OneOf(name, kPatterns), choice = NameEq(name, "elt") || NameEq(name, "make_set");
-  const size_t operands = std::min<size_t>(all.size(), pattern ? 2 : choice ? 1 : all.size());
-  Weighing how = Weighing::kHidden;
-  if (OneOf(name, kOrder)) how = Weighing::kShown;
-  else if (OneOf(name, kLists)) how = Weighing::kList;
-  else if (pattern) how = Weighing::kPattern;
-  else if (WantsNumbers(name)) how = Weighing::kNumbers;
-  else if (!OneOf(name, kAlike)) return false;
-  if (NameEq(name, "strcmp")) how = Weighing::kEither;
+  if (!how && call.parts.empty() && Shows(call)) {
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (Measures(name, i)) Number(*all[i], frame);
+      else Visit(*all[i], frame.scope, frame.ctes);
+    }
+    return true;
+  }
+  size_t operands = call.kind == ExprKind::kFunction ? Arguments(call) : all.size();
+  if (how == Weighing::kPattern) operands = std::min<size_t>(operands, 2);
+  if (NameEq(name, "elt") || NameEq(name, "make_set")) operands = std::min<size_t>(operands, 1);
   for (size_t i = operands; i < all.size(); ++i) Visit(*all[i], frame.scope, frame.ctes);
   all.resize(operands);
-  Weigh(all, frame, how, name);
+  if (how) {
+    Weigh(all, frame, *how, name);
+    return true;
+  }
+  for (Expr* argument : all) Weigh({argument}, frame, Weighing::kMade, name);
   return true;
 }
 

@@ -78,7 +78,7 @@ Tag Reader::Mention(Expr& expr, const Scope& scope) {
   const Bound bound = Resolve(expr, scope);
   if (bound.tag.key == nullptr) {
     FromNewColumns(expr, bound);
-    return {nullptr, Side::kNone, bound.tag.made};
+    return {nullptr, Side::kNone, bound.tag.made, bound.tag.opaque};
   }
   return SetSide(expr, bound, MentionSide(bound));
 }
@@ -134,7 +134,9 @@ std::string Reader::ColumnText(const Expr& column, const Bound& bound, Side side
 Tag Reader::SetSide(Expr& column, const Bound& bound, Side side) {
   const Key& key = *bound.tag.key;
   const Side written = bound.kind == Bound::kDerived ? bound.tag.side : bound.named_new ? Side::kNew : Side::kOld;
-  if (!key.active) return {&key, written};
+  const bool named = Asked(bound);
+  const auto tagged = [&](Side which) { return Tag{&key, which, nullptr, false, named && which == Side::kNew}; };
+  if (!key.active) return tagged(written);
   if (bound.column != nullptr && bound.kind == Bound::kBase && !bound.named_new) ctx_.OldName(*bound.column);
   const std::string_view name = column.parts.back().text;
   const bool stale = side == Side::kOld && key.new_only && bound.column != nullptr && !bound.column->own;
@@ -147,7 +149,7 @@ Tag Reader::SetSide(Expr& column, const Bound& bound, Side side) {
                 "use the new key");
     return {};
   }
-  if (written == side) return {&key, side};
+  if (written == side) return tagged(side);
   if (column.parts.size() == 1 && bound.scope != nullptr) {
     for (const std::string& merged : bound.scope->using_names) {
       if (NameEq(merged, name))
@@ -157,7 +159,7 @@ Tag Reader::SetSide(Expr& column, const Bound& bound, Side side) {
   ctx_.editor.Replace(column.span, ColumnText(column, bound, side));
   qualified_.erase(column.span.begin);
   ctx_.Note(side == Side::kNew ? "reads the new key" : "reads the old key");
-  return {&key, side};
+  return tagged(side);
 }
 
 }  // namespace crossfade::rewrite

@@ -26,6 +26,13 @@ const Ctes* Reader::VisitWith(std::vector<Cte>& with, bool recursive, const Scop
   return ctes;
 }
 
+// Behind UNION ALL.
+bool Reader::AppendsAll(const Select& select) const {
+  uint32_t at = select.span.begin;
+  while (at > 0 && ctx_.Word(at - 1) == "(") --at;
+  return at > 1 && NameEq(ctx_.Word(at - 1), "all") && NameEq(ctx_.Word(at - 2), "union");
+}
+
 Output Reader::VisitQuery(Query& query, const Scope* outer, const Ctes* ctes, const QueryUse& use) {
   ctes = VisitWith(query.with, query.recursive, outer, ctes);
   Output output;
@@ -44,8 +51,10 @@ Output Reader::VisitQuery(Query& query, const Scope* outer, const Ctes* ctes, co
       Tag& a = output.columns[i].tag;
       const Tag& b = one.columns[i].tag;
       const Key* made = a.made != nullptr ? a.made : b.made;
+      if (made != nullptr && a.made != b.made && !AppendsAll(*select))
+        ctx_.Refuse(*made, "a set operation compares what is read of a new key with something else", "use UNION ALL");
       if (a.key == b.key && a.side == b.side) {
-        a.made = made;
+        a.made = made, a.opaque = a.opaque || b.opaque, a.named = a.named && b.named;
         continue;
       }
       const Key* key = a.key != nullptr ? a.key : b.key;
@@ -156,9 +165,12 @@ Output Reader::VisitSelect(Select& select, const Scope* outer, const Ctes* ctes,
   scope.outer = outer;
   std::vector<JoinCondition> conditions;
   for (TableRef* ref : select.from) From(*ref, &scope, ctes, &conditions);
+  std::vector<std::pair<std::string, const KeyColumn*>> outer_groups;
+  outer_groups.swap(grouped_);
   VisitConditions(conditions, scope, ctes);
-  Output output = Items(select.items, scope, ctes, use);
   if (select.where != nullptr) VisitCondition(*select.where, scope, ctes);
+  GroupKeys(select, scope);
+  Output output = Items(select.items, scope, ctes, use);
   const bool grouping = grouping_;
   grouping_ = true;
   for (OrderItem& item : select.group_by) {
@@ -170,14 +182,40 @@ Output Reader::VisitSelect(Select& select, const Scope* outer, const Ctes* ctes,
     Scope having = scope;
     having.aliases = &output;
     SpellAliases(select, *select.having, scope, /*in_aggregates=*/true);
-    Visit(*select.having, having, ctes);
+    Number(*select.having, {having, ctes});
   }
   grouping_ = grouping;
   for (Expr* expr : select.window_exprs) Visit(*expr, scope, ctes);
   for (OrderItem& item : select.order_by)
     if (Unwrap(*item.expr).kind != ExprKind::kColumn) SpellAliases(select, *item.expr, scope, /*in_aggregates=*/false);
   OrderBy(select.order_by, scope, &output, ctes);
+  grouped_ = std::move(outer_groups);
   return output;
+}
+
+bool Reader::Grouped(const Bound& bound) const {
+  return bound.column != nullptr && bound.source != nullptr &&
+         std::any_of(grouped_.begin(), grouped_.end(), [&](const auto& each) { return each.first == bound.source->alias && each.second == bound.column; });
+}
+
+void Reader::GroupKeys(Select& select, const Scope& scope) {
+  const auto add = [&](Expr& wrapped) {
+    Expr& expr = Unwrap(wrapped);
+    if (expr.kind != ExprKind::kColumn) return;
+    const Bound bound = Resolve(expr, scope);
+    if (bound.kind == Bound::kBase && bound.tag.key->active && !bound.named_new) grouped_.emplace_back(bound.source->alias, bound.column);
+  };
+  for (const OrderItem& item : select.group_by) {
+    Expr& expr = Unwrap(*item.expr);
+    for (size_t i = 0; i < select.items.size(); ++i) {
+      const bool position = expr.kind == ExprKind::kInteger && ctx_.Word(expr.span.begin) == std::to_string(i + 1);
+      const bool alias = expr.kind == ExprKind::kColumn && expr.parts.size() == 1 && select.items[i].alias.present() && NameEq(select.items[i].alias.text, expr.parts[0].text);
+      if (position || alias) add(*select.items[i].expr);
+    }
+    add(expr);
+  }
+  if (!select.distinct || select.order_by.empty()) return;
+  for (const SelectItem& item : select.items) add(*item.expr);
 }
 
 void Reader::OrderBy(std::vector<OrderItem>& items, const Scope& scope, const Output* aliases, const Ctes* ctes) {
@@ -208,7 +246,7 @@ Output Reader::Items(std::vector<SelectItem>& items, const Scope& scope, const C
       column.tag = SetSide(expr, bound, wish.side);
     else
       column.tag = Visit(expr, scope, ctes);
-    if (column.tag.key == nullptr && column.tag.made == nullptr) column.tag.made = MadeOf(expr, {scope, ctes});
+    if (column.tag.key == nullptr && column.tag.made == nullptr) column.tag = MadeOf(expr, {scope, ctes});
     if (item.alias.present()) {
       column.name = std::string(item.alias.text);
       if (ctx_.tokens.tokens[item.alias.span.begin].kind == TokenKind::kString) ctx_.cacheable = false;
@@ -224,7 +262,9 @@ Output Reader::Items(std::vector<SelectItem>& items, const Scope& scope, const C
 Tag Reader::VisitCondition(Expr& expr, const Scope& scope, const Ctes* ctes) {
   const bool before = condition_;
   condition_ = true;
-  const Tag tag = Visit(expr, scope, ctes);
+  Tag tag;
+  if (expr.kind == ExprKind::kColumn || expr.kind == ExprKind::kCast || expr.kind == ExprKind::kCase || expr.kind == ExprKind::kFunction) Number(expr, {scope, ctes});
+  else tag = Visit(expr, scope, ctes);
   condition_ = before;
   return tag;
 }
@@ -253,7 +293,14 @@ Tag Reader::VisitKind(Expr& expr, const Scope& scope, const Ctes* ctes) {
     case ExprKind::kBetween: Between(expr, frame); return {};
     case ExprKind::kIsNull:
       if (IsNull(expr, frame)) return {};
-      break;
+      if (NameEq(expr.text, "null")) {
+        const Expr& child = Unwrap(*expr.children[0]);
+        if (child.kind != ExprKind::kFunction || !Alters(child)) break;
+        Weigh({expr.children[0]}, frame, Weighing::kHidden, "IS NULL");
+        return {};
+      }
+      for (Expr* child : expr.children) Number(*child, frame);
+      return {};
     case ExprKind::kLike: {
       Bound bound;
       bool is_value = false;
@@ -269,12 +316,15 @@ Tag Reader::VisitKind(Expr& expr, const Scope& scope, const Ctes* ctes) {
     }
     case ExprKind::kUnary:
     case ExprKind::kBinary:
-      if (expr.op != Op::kArith && expr.op != Op::kNeg) break;
-      Numbers(expr, frame);
+      if (expr.op == Op::kCollate || expr.op == Op::kConcat) break;
+      for (Expr* child : expr.children) Number(*child, frame);
       return {};
     case ExprKind::kOther:
-      if (Compares(expr, frame)) return {};
+      if (!expr.text.empty() && expr.query == nullptr && Compares(expr, frame)) return {};
       break;
+    case ExprKind::kInterval:
+      for (Expr* child : expr.children) Number(*child, frame);
+      return {};
     case ExprKind::kSubquery: {
       const Output output = VisitQuery(*expr.query, &scope, ctes, scalar);
       return output.columns.size() == 1 ? output.columns[0].tag : Tag{};
@@ -289,14 +339,30 @@ Tag Reader::VisitKind(Expr& expr, const Scope& scope, const Ctes* ctes) {
     case ExprKind::kFunction:
       if (expr.children.size() == 1 && (NameEq(expr.text, "min") || NameEq(expr.text, "max") || NameEq(expr.text, "any_value")))
         return Visit(*expr.children[0], scope, ctes);
-      if (Compares(expr, frame)) return {};
+      if (expr.parts.empty() && NameEq(expr.text, "if") && !expr.children.empty()) {
+        Number(*expr.children[0], frame);
+        for (size_t i = 1; i < expr.children.size(); ++i) Visit(*expr.children[i], scope, ctes);
+        return {};
+      }
+      if (expr.query == nullptr && Compares(expr, frame)) return {};
       break;
-    case ExprKind::kCase:
+    case ExprKind::kCase: {
+      const bool searched = expr.span.begin + 1 < expr.span.end && NameEq(ctx_.Word(expr.span.begin + 1), "when");
+      std::vector<Expr*> compared;
+      for (size_t i = 0; i < expr.children.size(); ++i) {
+        Expr& child = *expr.children[i];
+        const bool last = i + 1 == expr.children.size();
+        if (searched && i % 2 == 0 && !last) Number(child, frame);
+        else if (!searched && (i == 0 || (i % 2 == 1 && !last))) compared.push_back(&child);
+        else Visit(child, scope, ctes);
+      }
+      if (!compared.empty()) Weigh(compared, frame, Weighing::kHidden, "CASE");
+      return {};
+    }
     case ExprKind::kMatch:
     case ExprKind::kDefault:
     case ExprKind::kValues: {
-      // CASE x WHEN …, MATCH (x), DEFAULT(x): what x is compared with, or means, stays on the old side's terms.
-      if (expr.kind == ExprKind::kCase && expr.span.begin + 1 < expr.span.end && NameEq(ctx_.Word(expr.span.begin + 1), "when")) break;
+      // MATCH (x), DEFAULT(x): what x means stays on the old side's terms.
       for (Expr* child : expr.children) {
         if (child->kind != ExprKind::kColumn) continue;
         const Bound bound = Resolve(*child, scope);
@@ -304,7 +370,6 @@ Tag Reader::VisitKind(Expr& expr, const Scope& scope, const Ctes* ctes) {
           ctx_.Refuse(*bound.tag.key, fmt::format("{} of a key column cannot be read on the new side", ctx_.Word(expr.span.begin)),
                       "compare the column with = or IN");
       }
-      if (expr.kind == ExprKind::kCase) break;
       for (Expr* child : expr.children) VisitOld(*child, scope, ctes);
       return {};
     }

@@ -219,13 +219,6 @@ void AssignInSeveral(Context& context, Reader& reader, const std::vector<Assignm
   context.Note("writes both sides of the reference");
 }
 
-// A value of the new key's shape, to be looked up: a column of UUIDs warns of what is none, also where no row is written.
-std::string ThatIsUuid(const Key& key, const Expr& value, const std::string& text) {
-  if (FoldName(key.spec->new_type) != "uuid" || value.kind == ExprKind::kHex) return text;
-  const std::string digits = fmt::format("REPLACE({}, '-', '')", text);
-  return fmt::format("CASE WHEN (LENGTH({1}) = 32 AND UNHEX({1}) IS NOT NULL) OR (CHARSET({0}) = 'binary' AND LENGTH({0}) = 16) THEN {0} END", text, digits);
-}
-
 // In retire: the new key of the old key `text`, which may be that of a row of the statement.
 std::string LookupAmongRows(Context& context, const KeyColumn& column, const Expr& value, const SelfNamed& named, const std::string& text) {
   const std::string compared = context.WarnsEachTime(value) ? "" : SelfComparable(context, named.column, text);

@@ -157,6 +157,8 @@ std::string RepeatInLookup(Context& context, Reader& reader, const Key& key, Exp
 
 // The text `value` as the column stores it, to be compared with that column (or what refers to it). Empty: not sure.
 std::string AsStored(const Column* column, const std::string& value);
+// A value of the new key's shape: a column of UUIDs warns of what is none, also where no row is written, and takes it for NULL. Empty: NULL.
+std::string ThatIsUuid(const Key& key, const Expr& value, const std::string& text, const std::string& otherwise = "");
 
 // `alias.column` of an INSERT with a row alias: the column of the insert that it means.
 std::optional<size_t> RowAliasColumn(const Expr& value, const AssignUse& use);
