@@ -174,10 +174,11 @@ Reader::Against Reader::WhatStandsAgainst(const Key& key, const Compared& compar
   const auto count = [&](Side side) { (side == Side::kOld ? against.old_keys : against.new_keys) |= side != Side::kNone; };
   for (Expr* value : compared.values) {
     bool is_value = false;
+    if (!key.either) break;
     const ValueShape shape = ctx_.ShapeFor(key, *value, &is_value);
-    if (key.either) count(SideOfShape(key, shape));
+    count(SideOfShape(key, shape));
     // MariaDB makes a UUID of whatever stands beside one, or NULL.
-    if (key.either && shape == ValueShape::kString && FoldName(key.spec->new_type).rfind("uuid", 0) == 0) against.unknown = true;
+    if (shape == ValueShape::kString && FoldName(key.spec->new_type) == "uuid") against.unknown = true;
   }
   for (size_t i = 0; i < tags.size(); ++i) {
     const ValueShape shape = made[i] != nullptr ? ShapeOfExpression(key, *made[i]) : ValueShape::kUnknown;
