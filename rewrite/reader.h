@@ -163,6 +163,8 @@ class Reader {
   bool Carries(Expr& expr, const Frame& frame);
   // Without a key where the expression shows the new side of none.
   Tag MadeOf(Expr& expr, const Frame& frame);
+  // … of which the value is, or is made, where it is the new side; null: neither.
+  static const Key* NewKeyOf(const Tag& tag);
   bool Apart(const Compared& compared, const Key& key) const;
   // `made`: the expression that a tag is of, null where it is a query's.
   Against WhatStandsAgainst(const Key& key, const Compared& compared, const std::vector<Tag>& tags, const std::vector<const Expr*>& made);
@@ -186,6 +188,7 @@ class Reader {
   Binder binder_;
   bool prefer_old_ = false;
   bool grouping_ = false;    // in GROUP BY or HAVING
+  const Key* subquery_shows_ = nullptr;  // a scalar subquery of the item in hand gives this key's new side
   // Key columns that the select in hand groups by, or shows as DISTINCT: outside of WHERE only the side that is read is at hand.
   std::vector<std::pair<std::string, const KeyColumn*>> grouped_;  // by the table's alias
   bool Grouped(const Bound& bound) const;

@@ -79,6 +79,15 @@ ValueShape Reader::ShapeOfExpression(const Key& key, const Expr& expr) const {
       if (any && NameEq(expr.text, name)) return ValueShape::kString;
     if (NameEq(expr.text, "last_insert_id")) return ValueShape::kInteger;
   }
+  const bool text = key.old_shape != ValueShape::kInteger;
+  if (expr.op == Op::kCollate && expr.children.size() == 1 && Unwrap(*expr.children[0]).kind == ExprKind::kString && text) return ValueShape::kString;
+  if (expr.kind == ExprKind::kCast && !expr.children.empty()) {
+    for (uint32_t token = expr.children.back()->span.end; token < expr.span.end; ++token) {
+      const std::string_view word = ctx_.Word(token);
+      if (NameEq(word, "signed") || NameEq(word, "unsigned")) return ValueShape::kInteger;
+      if (NameEq(word, "char") && text) return ValueShape::kString;
+    }
+  }
   if (expr.op == Op::kArith) return ValueShape::kInteger;
   return ValueShape::kUnknown;
 }

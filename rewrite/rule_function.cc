@@ -211,7 +211,7 @@ void Reader::Weigh(const Compared& compared, const Frame& frame, Weighing how, s
     return it != weighed.end() ? *it : weighed.emplace_back(WhatStandsAgainst(key, compared, tags, made));
   };
   for (const Tag& tag : tags) {
-    const Key* key = tag.made != nullptr ? tag.made : tag.side == Side::kNew && tag.key->active && tag.key->new_reader && !tag.named ? tag.key : nullptr;
+    const Key* key = NewKeyOf(tag);
     if (key == nullptr || how == Weighing::kMade) continue;
     const Against one = against(*key);
     const bool number = key->old_shape == ValueShape::kInteger, any = one.old_keys || one.new_keys || one.unknown;
@@ -273,6 +273,11 @@ bool Reader::Carries(Expr& expr, const Frame& frame) {
   return !compared.mentions.empty();
 }
 
+const Key* Reader::NewKeyOf(const Tag& tag) {
+  if (tag.made != nullptr) return tag.made;
+  return tag.side == Side::kNew && tag.key->active && tag.key->new_reader && !tag.named ? tag.key : nullptr;
+}
+
 Tag Reader::MadeOf(Expr& expr, const Frame& frame) {
   Compared compared;
   Gather(expr, frame, {}, &compared);
@@ -283,6 +288,7 @@ Tag Reader::MadeOf(Expr& expr, const Frame& frame) {
     else continue;
     tag.opaque = tag.opaque || mention.opaque;
   }
+  if (tag.made == nullptr && subquery_shows_ != nullptr && compared.queries > 0) tag.made = subquery_shows_, tag.opaque = true;
   return tag;
 }
 

@@ -446,6 +446,7 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
   }
   use.insert = &insert;
   use.ignore = insert.ignore;
+  CheckRowAlias(context, *table, insert.on_duplicate, use);
   const bool assigns = Assign(context, reader, insert.on_duplicate, scope, nullptr, use);
   if (assigns && insert.query != nullptr && Names(*insert.query, insert.target->table.text))
     context.Refuse(*first, fmt::format("ON DUPLICATE KEY UPDATE after a query over {} itself", table->name), "give the table an alias in the query");

@@ -18,6 +18,30 @@ std::optional<size_t> RowAliasColumn(const Expr& value, const AssignUse& use) {
   return std::nullopt;
 }
 
+// A name of the alias's for a reference that is written by its new side alone.
+static const KeyColumn* AliasOfGone(const MigratingTable& table, const Expr& expr, const AssignUse& use) {
+  if (const std::optional<size_t> at = RowAliasColumn(expr, use)) {
+    bool named_new = false;
+    const KeyColumn* column = table.FindKey(use.columns[*at], &named_new);
+    if (column != nullptr && !named_new && column->key->active && column->key->new_only && !column->own) return column;
+  }
+  for (const Expr* child : expr.children)
+    if (const KeyColumn* column = AliasOfGone(table, *child, use)) return column;
+  return nullptr;
+}
+
+void CheckRowAlias(Context& context, const MigratingTable& table, const std::vector<Assignment>& assignments, const AssignUse& use) {
+  for (const Assignment& assignment : assignments) {
+    const KeyColumn* column = AliasOfGone(table, *assignment.value, use);
+    if (column == nullptr) continue;
+    bool named_new = false;
+    const KeyColumn* to = table.FindKey(assignment.column->parts.back().text, &named_new);
+    if (to != nullptr && to->key == column->key && RowAliasColumn(Unwrap(*assignment.value), use)) continue;
+    context.Refuse(*column->key, fmt::format("ON DUPLICATE KEY UPDATE names {} by the row's alias, which has no old key any more here", column->old_name),
+                   "assign it to the reference, or give the value once more");
+  }
+}
+
 std::string ValuesOnce(Context& context, const Expr& value, const AssignUse& use, bool* aliased, const std::string& e) {
   if (context.dialect.flavor != Flavor::kMySql || context.dialect.version < 80019 || use.insert == nullptr) return e;
   const Insert& insert = *use.insert;

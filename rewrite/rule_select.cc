@@ -245,7 +245,7 @@ Output Reader::Items(std::vector<SelectItem>& items, const Scope& scope, const C
     if (wish.key != nullptr && bound.tag.key == wish.key && Reachable(bound, wish.side))
       column.tag = SetSide(expr, bound, wish.side);
     else
-      column.tag = Visit(expr, scope, ctes);
+      subquery_shows_ = nullptr, column.tag = Visit(expr, scope, ctes);
     if (column.tag.key == nullptr && column.tag.made == nullptr) column.tag = MadeOf(expr, {scope, ctes});
     if (item.alias.present()) {
       column.name = std::string(item.alias.text);
@@ -327,7 +327,10 @@ Tag Reader::VisitKind(Expr& expr, const Scope& scope, const Ctes* ctes) {
       return {};
     case ExprKind::kSubquery: {
       const Output output = VisitQuery(*expr.query, &scope, ctes, scalar);
-      return output.columns.size() == 1 ? output.columns[0].tag : Tag{};
+      const Tag tag = output.columns.size() == 1 ? output.columns[0].tag : Tag{};
+      const Key* key = NewKeyOf(tag);
+      if (key != nullptr) subquery_shows_ = key;
+      return tag;
     }
     case ExprKind::kExists:
       scalar.only_exists = true;

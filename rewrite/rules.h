@@ -162,6 +162,8 @@ std::string ThatIsUuid(const Key& key, const Expr& value, const std::string& tex
 
 // `alias.column` of an INSERT with a row alias: the column of the insert that it means.
 std::optional<size_t> RowAliasColumn(const Expr& value, const AssignUse& use);
+// In retire: refuses what names such a column in an expression; an assignment of it to a reference of the same key is understood.
+void CheckRowAlias(Context& context, const MigratingTable& table, const std::vector<Assignment>& assignments, const AssignUse& use);
 // MySQL warns of each VALUES(column); a second one of ours would be seen. An alias of the new row says the same: its text; `e` where
 // there is none.
 std::string ValuesOnce(Context& context, const Expr& value, const AssignUse& use, bool* aliased, const std::string& e);
