@@ -12,8 +12,8 @@
 #include "backfill/store.h"
 #include "fmt/format.h"
 #include "nlohmann/json.hpp"
-#include "rewrite/stored_form.h"
 #include "rewrite/new_key.h"
+#include "rewrite/stored_form.h"
 
 namespace crossfade::backfill {
 namespace {

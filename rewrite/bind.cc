@@ -99,7 +99,13 @@ Bound Binder::Resolve(const Expr& column, const Scope& start) const {
       else if (inner_unknown) found.kind = Bound::kUncertain;
       return found;
     }
-    if (scope == &start && start.aliases_last && aliased(&alias)) return alias;
+    if (scope == &start && start.aliases_last && aliased(&alias)) {
+      // A table that is not known may have the name, and would come first.
+      bool unknown = false;
+      for (const Source& source : start.sources) unknown = unknown || (source.table == nullptr ? source.output.opaque : source.table->table == nullptr);
+      if (unknown && alias.tag.key != nullptr) alias.kind = Bound::kPlain, alias.tag = {nullptr, Side::kNone, alias.tag.side == Side::kNew ? alias.tag.key : nullptr, true};
+      return alias;
+    }
   }
   return {};
 }

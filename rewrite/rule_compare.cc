@@ -223,7 +223,7 @@ void Reader::KeyToValues(Expr& whole, Expr& left, const Bound& bound, const std:
   if (side == Side::kNew && (key_is_left || whole.kind == ExprKind::kComparison))
     for (Expr* value : values) {
       KeepWithin(bound, Unwrap(*value));
-      if (!equality || !only_truth_) KeepUuid(key, Unwrap(*value));
+      if ((!equality || !only_truth_) && whole.kind != ExprKind::kLike && !Asked(bound)) KeepUuid(key, Unwrap(*value));
     }
   if (Reachable(bound, side)) {
     SetSide(left, bound, side);
@@ -363,7 +363,7 @@ void Reader::InList(Expr& expr, Expr& left, const Bound& bound, const Frame& fra
       bool is_value = false;
       if (key.either) side = SideOfShape(key, ctx_.ShapeFor(key, element, &is_value));
       if (side == Side::kNew) KeepWithin(bound, element);
-      if (side == Side::kNew && (expr.negated || !only_truth_)) KeepUuid(key, element);
+      if (side == Side::kNew && (expr.negated || !only_truth_) && !Asked(bound)) KeepUuid(key, element);
     } else if (kind == Operand::kKey && other.tag.key == &key) {
       side = MentionSide(other);
       if (bound.kind != Bound::kDerived && !bound.named_new && mention == Side::kNew && other.kind == Bound::kBase) side = Side::kNew;

@@ -326,10 +326,11 @@ Tag Reader::VisitKind(Expr& expr, const Scope& scope, const Ctes* ctes) {
       for (Expr* child : expr.children) Number(*child, frame);
       return {};
     case ExprKind::kSubquery: {
+      const Key* before = subquery_shows_;
       const Output output = VisitQuery(*expr.query, &scope, ctes, scalar);
       const Tag tag = output.columns.size() == 1 ? output.columns[0].tag : Tag{};
       const Key* key = NewKeyOf(tag);
-      if (key != nullptr) subquery_shows_ = key;
+      subquery_shows_ = key != nullptr ? key : before;
       return tag;
     }
     case ExprKind::kExists:

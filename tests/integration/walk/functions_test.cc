@@ -59,6 +59,8 @@ const std::vector<Statement>& Statements() {
       {"SELECT v FROM p WHERE o NOT IN (SELECT CONCAT(ro, '') FROM r WHERE ro IS NOT NULL) ORDER BY v", {}, true, true},
       {"SELECT COUNT(*) FROM s WHERE t NOT IN (SELECT ro FROM r WHERE ro IS NOT NULL)", {}, true, true},
       {"DELETE FROM s WHERE t NOT IN (SELECT o FROM p)", {}},
+      {"SELECT COUNT(*) FROM (SELECT IFNULL((SELECT ro FROM r WHERE r.id = s.id), (SELECT 'x')) AS u FROM s) AS x WHERE u = 'a'", {}, true, true},
+      {"SELECT COUNT(*) FROM (SELECT r.ro AS t FROM r JOIN s ON s.id = r.id ORDER BY FIELD(t, 'b', 'a')) AS x", {}, true, true},
       {"DELETE FROM s WHERE t NOT IN (SELECT ro FROM r WHERE ro IS NOT NULL)", {}, true, true},
       {"SELECT p.v, x.id FROM p JOIN (SELECT id, UPPER(ro) AS u FROM r) AS x ON UPPER(p.o) = x.u ORDER BY 2", {}},
       {"SELECT COUNT(*) FROM s WHERE 'a' IN (SELECT ro FROM r)", {}, true, true},
@@ -221,6 +223,9 @@ TEST_P(FunctionsTest, TextsThatAreNoUuids) {
       const char* sql = "SELECT id FROM c WHERE ro <> ? OR ro IS NULL ORDER BY id";
       EXPECT_EQ(direct_->Execute(sql, {value}).rows, client_->Execute(sql, {value}).rows) << phase;
     }
+    // By its own name the new column is asked as the server asks it.
+    const std::string uuid = One("SELECT n FROM z.b WHERE o = 2");
+    EXPECT_EQ(client_->Query("SELECT id FROM c WHERE rn LIKE '" + uuid.substr(0, 35) + "%' AND rn <> '00000000-0000-0000-0000-000000000001' AND ro = 2 ORDER BY id").rows.size(), 2u) << phase;
   }
 }
 
