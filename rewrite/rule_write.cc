@@ -214,8 +214,11 @@ void AssignInSeveral(Context& context, Reader& reader, const std::vector<Assignm
   if (ValueForOld(context, reader, key, value, scope, ctes)) return refuse();
   const std::string repeated = RepeatInLookup(context, reader, key, value, scope, stored);
   if (repeated.empty()) return refuse();
-  context.editor.After(assignment.span.end - 1,
-                       fmt::format(", {}.{} = {}", QuoteName(source.alias), QuoteName(column.new_name), context.LookupToStore(*source.table, column, repeated, repeated, context.dialect.flavor == Flavor::kMySql ? Plan::kUnguarded : Plan::kMayPass)));
+  const std::string table = QuoteName(source.alias) + ".", rn = table + QuoteName(column.new_name);
+  std::string lookup = context.LookupToStore(*source.table, column, repeated, repeated, context.dialect.flavor == Flavor::kMySql ? Plan::kUnguarded : Plan::kMayPass);
+  // A row that stays as it is must not change for us either. Whichever assignment is the first, a reference that is there is never left stale.
+  if (key.filling) lookup = fmt::format("IF({}{} <=> {} AND {} IS NULL, NULL, {})", table, QuoteName(column.old_name), repeated, rn, lookup);
+  context.editor.Before(assignment.span.begin, fmt::format("{} = {}, ", rn, lookup));
   context.Note("writes both sides of the reference");
 }
 
