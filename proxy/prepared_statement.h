@@ -18,7 +18,7 @@ namespace crossfade::proxy {
 struct PreparedVariant {
   std::shared_ptr<const rewrite::Plan> plan;
   std::string text;
-  bool guarded = false;  // see rewrite::Plan::guard
+  rewrite::Form form = rewrite::Form::kPlain;
   uint32_t backend_id = 0;
 };
 
@@ -52,9 +52,9 @@ struct PreparedStatement {
   std::vector<std::pair<uint16_t, std::string>> long_data;  // parameter, piece; kept until it is known what runs
   std::vector<uint16_t> long_data_sent;    // parameters whose pieces the backend has already, for `id`
 
-  uint32_t FindVariant(const std::shared_ptr<const rewrite::Plan>& plan, bool guarded) const {  // the backend's id; 0: none yet
+  uint32_t FindVariant(const std::shared_ptr<const rewrite::Plan>& plan, rewrite::Form form) const {  // the backend's id; 0: none yet
     for (const PreparedVariant& variant : variants) {
-      if (variant.plan == plan && variant.guarded == guarded) return variant.backend_id;
+      if (variant.plan == plan && variant.form == form) return variant.backend_id;
     }
     return 0;
   }

@@ -294,7 +294,7 @@ awaitable<void> Session::Serve() {
       if (taken_.any() && command == Command::kQuery && ContainsWord(payload, "rollback")) taken_.reset();
       if (pinned_->snapshot->kin != nullptr && MayMeetAlter()) action = co_await TakeTablesOfRelatives(command, payload);
     }
-    if (action != kRelay || last_image_ != nullptr || !IsPlain(command, payload, snapshot)) {
+    if (action != kRelay || last_image_ != nullptr || !marked_.empty() || !IsPlain(command, payload, snapshot)) {
       if (action == kRelay) action = co_await Special(payload);
       if (action == kEnd) co_return;
       if (action == kAnswered) {
@@ -434,6 +434,7 @@ void Session::CommandDone() {
   if (ranged_ != nullptr) RangeDone();
   if (preparing_ != nullptr) KeepPreparing();
   if (raised_ != Raised::kNo) Lower();
+  if (marking_ != nullptr) Marked();
   client_.in().Consume(command_size_);
   command_size_ = 0;
   const bool ended = (status_ & ~tracker_.status() & protocol::kStatusInTrans) != 0;

@@ -14,6 +14,7 @@
 //   session_range.cc     INSERT … SELECT whose rows are numbered from a range of new keys
 //   session_image.cc     an UPDATE in steps, whose new side is made of the rows as they are stored (strategy B)
 //   session_guard.cc     what becomes of a row whose parent is not there when it is looked up
+//   session_marks.cc     … where its statement cannot be run again, in a transaction at READ COMMITTED
 //   session_hidden.cc    replies that are changed: what a migration added to the schema is left out
 //   session_dynamic.cc   PREPARE and EXECUTE as SQL
 //   session_compare.cc   reads run on both sides and compared
@@ -248,12 +249,19 @@ class Session {
   // session_guard.cc
   GuardedStatement* Guard(const std::shared_ptr<const rewrite::Plan>& plan);
   awaitable<Action> GuardedReply();
-  awaitable<Action> BuildGuarded(bool guarded, uint32_t* prepared);
-  awaitable<Action> SendGuardedAgain(bool guarded);
+  awaitable<Action> BuildGuarded(rewrite::Form form, uint32_t* prepared);
+  awaitable<Action> SendGuardedAgain(rewrite::Form form);
   awaitable<Action> AskUnguarded(bool* stored);
   void CloseHidden(uint32_t id);
-  awaitable<bool> LockGaps(std::string_view sql, bool several, bool* locked);
+  enum class Gaps : uint8_t { kUnsure, kOpen, kLocked };
+  awaitable<bool> LockGaps(std::string_view sql, bool several, Gaps* gaps);
   void Lower();
+
+  // session_marks.cc
+  awaitable<bool> ChooseForm(const rewrite::Plan& plan, std::string_view sql, bool guards, rewrite::Form* form);
+  void Marked();
+  awaitable<Action> Mend(std::string_view payload);
+  std::string_view TextOf(std::string_view payload);
 
   // session_prepared.cc
   awaitable<Action> Prepare(std::string_view payload);
@@ -271,7 +279,7 @@ class Session {
   awaitable<bool> HiddenPrepare(std::string_view text, uint32_t* id);
   awaitable<bool> HiddenReset(uint32_t id);
   awaitable<Action> Variant(PreparedStatement* statement, const std::shared_ptr<const rewrite::Plan>& plan, const rewrite::SessionFacts& facts,
-                            bool guarded, uint32_t* id);
+                            rewrite::Form form, uint32_t* id);
   void KeepTypes(const std::vector<protocol::ParamType>& types, PreparedStatement* statement);
   bool Build(PreparedStatement* statement, uint32_t id, const protocol::Execute& client, const rewrite::Plan* plan,
              const std::vector<uint64_t>& keys);
@@ -293,7 +301,7 @@ class Session {
   void KeepPreparing();
   awaitable<bool> ShapesOf(const rewrite::DynamicSql& dynamic, std::vector<rewrite::ValueShape>* shapes);
   awaitable<Action> ExecuteSql(std::string_view payload, size_t offset, const rewrite::DynamicSql& dynamic, SqlPrepared* prepared);
-  awaitable<Action> SqlVariant(const rewrite::Plan& plan, const rewrite::SessionFacts& facts, SqlPrepared* prepared, std::string* name);
+  awaitable<Action> SqlVariant(const rewrite::Plan& plan, const rewrite::SessionFacts& facts, rewrite::Form form, SqlPrepared* prepared, std::string* name);
   awaitable<Action> ExecuteVariant(std::string_view head, const rewrite::DynamicSql& dynamic, const std::shared_ptr<const rewrite::Plan>& plan,
                                    const rewrite::SessionFacts& facts, SqlPrepared* prepared);
 
@@ -362,6 +370,8 @@ class Session {
   std::string no_way_back_;                         // of this command's plan
   std::unique_ptr<RangedStatement> ranged_;         // this command runs with a range of new keys
   std::unique_ptr<GuardedStatement> guarded_;       // this command, if it has a plan
+  std::shared_ptr<const rewrite::Plan> marking_;    // this command runs the marked text of it
+  std::vector<std::shared_ptr<const rewrite::Plan>> marked_;  // … those before it did, whose rows nobody has looked at
   // By the client's id; kept only where migrations are declared.
   std::map<uint32_t, std::unique_ptr<PreparedStatement>> prepared_;
   std::map<std::string, std::unique_ptr<SqlPrepared>> sql_prepared_;  // by PREPARE, under these names (lower case)

@@ -417,6 +417,7 @@ void Session::ResetState() {
   thread_->server()->admission().statements.fetch_sub(statements_.size(), std::memory_order_relaxed);
   statements_.clear();
   prepare_refused_ = false;
+  marked_.clear();  // their transaction is rolled back
 }
 
 // The command is forwarded by Serve's rules of order: request, authentication exchange, OK or ERR.

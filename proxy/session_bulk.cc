@@ -141,22 +141,24 @@ awaitable<Session::Action> Session::BulkExecute(std::string_view payload, Prepar
   }
 
   uint32_t id = statement->id;
+  bool marks = false;
   std::vector<uint64_t> keys;
   if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await Refuse("bulk execution of an UPDATE that takes several steps; execute it once for each row");
   if (rewritten && plan->Ranged()) co_return co_await Refuse("bulk execution of an INSERT … SELECT whose rows get new keys; execute it once for each row");
   if (rewritten) {
-    const Action prepared = co_await Variant(statement, plan, facts, /*guarded=*/false, &id);
-    if (prepared != kRelay) co_return prepared;
     std::vector<rewrite::KeySlot> slots;
     for (size_t i = 0; i < rows && !plan->key_slots.empty(); ++i) slots.insert(slots.end(), plan->key_slots.begin(), plan->key_slots.end());
     const bool enough = co_await TakeKeys(slots, &keys);
     if (closing_) co_return kEnd;
     if (!enough) co_return co_await NoKeys(plan->key_slots);
-    bool locked = false;
+    rewrite::Form form = rewrite::Form::kPlain;
     if (plan->Exposed()) {
-      const bool alive = co_await LockGaps(statement->text, plan->several, &locked);
+      const bool alive = co_await ChooseForm(*plan, statement->text, /*guards=*/false, &form);
       if (!alive) co_return kEnd;
     }
+    const Action prepared = co_await Variant(statement, plan, facts, form, &id);
+    if (prepared != kRelay) co_return prepared;
+    marks = form == rewrite::Form::kMarked;
     if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
     thread_->metrics()->rewritten.Add();
     statement->types_elsewhere = true;
@@ -193,6 +195,7 @@ awaitable<Session::Action> Session::BulkExecute(std::string_view payload, Prepar
   const uint8_t sequence = protocol::AppendFrames(command, 0, &outgoing_);
   if (sequence == AfterCommand()) {
     if (rewritten) no_way_back_ = plan->no_way_back;
+    if (marks) marking_ = plan;
     co_return kRelay;
   }
   outgoing_.clear();

@@ -208,8 +208,8 @@ awaitable<Session::Action> Session::ExecuteSql(std::string_view payload, size_t 
 }
 
 // Prepares what is to run, if it has not been yet. kRelay: `*name` is its name.
-awaitable<Session::Action> Session::SqlVariant(const rewrite::Plan& plan, const rewrite::SessionFacts& facts, SqlPrepared* prepared, std::string* name) {
-  const absl::StatusOr<std::string> text = rewrite::Render(plan, facts, pinned_->snapshot->catalog.dialect, prepared->text, {});
+awaitable<Session::Action> Session::SqlVariant(const rewrite::Plan& plan, const rewrite::SessionFacts& facts, rewrite::Form form, SqlPrepared* prepared, std::string* name) {
+  const absl::StatusOr<std::string> text = rewrite::Render(plan, facts, pinned_->snapshot->catalog.dialect, prepared->text, {}, form);
   if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
   for (const SqlPrepared::Variant& variant : prepared->variants) {
     if (variant.text == *text) *name = variant.name;
@@ -238,14 +238,11 @@ awaitable<Session::Action> Session::ExecuteVariant(std::string_view head, const 
                                                    const rewrite::SessionFacts& facts, SqlPrepared* prepared) {
   if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await Refuse("EXECUTE of an UPDATE that takes several steps; send the statement as it is");
   if (plan->Ranged()) co_return co_await Refuse("EXECUTE of an INSERT … SELECT whose rows get new keys; send the statement as it is");
-  std::string name;
-  const Action ready = co_await SqlVariant(*plan, facts, prepared, &name);
-  if (ready != kRelay) co_return ready;
   std::vector<uint64_t> keys;
   const bool enough = co_await TakeKeys(plan->key_slots, &keys);
   if (closing_) co_return kEnd;
   if (!enough) co_return co_await NoKeys(plan->key_slots);
-  std::string set, sql = "EXECUTE " + name;
+  std::string set, sql;
   std::vector<bool> used(dynamic.values.size(), false);
   for (size_t i = 0; i < plan->params.size(); ++i) {
     const rewrite::ParamSource& source = plan->params[i];
@@ -265,14 +262,17 @@ awaitable<Session::Action> Session::ExecuteVariant(std::string_view head, const 
     if (!alive) co_return kEnd;
     if (!done) co_return co_await Refuse("the backend did not take the new keys; try again");
   }
-  bool locked = false;
+  rewrite::Form form = rewrite::Form::kPlain;
   if (plan->Exposed()) {
-    const bool alive = co_await LockGaps(prepared->text, plan->several, &locked);
+    const bool alive = co_await ChooseForm(*plan, prepared->text, /*guards=*/false, &form);
     if (!alive) co_return kEnd;
   }
+  std::string name;
+  const Action ready = co_await SqlVariant(*plan, facts, form, prepared, &name);
+  if (ready != kRelay) co_return ready;
   if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited
   std::string command(head);
-  command += sql;
+  command += "EXECUTE " + name + sql;
   outgoing_.clear();
   const uint8_t sequence = protocol::AppendFrames(command, 0, &outgoing_);
   if (sequence != command_frames_) {
@@ -280,6 +280,7 @@ awaitable<Session::Action> Session::ExecuteVariant(std::string_view head, const 
     co_return co_await Refuse(kNearFrame);
   }
   thread_->metrics()->rewritten.Add();
+  if (form == rewrite::Form::kMarked) marking_ = plan;
   co_return kRelay;
 }
 

@@ -45,16 +45,18 @@ awaitable<Session::Action> Session::GuardedReply() {
     if (!again) {
       bool stored = false;
       action = co_await AskUnguarded(&stored);
-      if (stored) action = co_await SendGuardedAgain(true);
+      if (stored) action = co_await SendGuardedAgain(rewrite::Form::kGuarded);
       continue;
     }
     // It went through, but the parent is not there: nor need it be, or it has gone again.
-    bool locked = false;
+    Gaps gaps = Gaps::kUnsure;
     const std::string_view sql = guarded_->statement != nullptr ? guarded_->statement->text : guarded_->sql;
-    const bool alive = co_await LockGaps(sql, false, &locked);
+    const bool alive = co_await LockGaps(sql, false, &gaps);
     if (!alive) co_return kEnd;
-    if (locked || plan->guard == rewrite::Plan::kMayPass) {
-      action = co_await SendGuardedAgain(false);
+    if (gaps == Gaps::kLocked || plan->guard == rewrite::Plan::kMayPass) {
+      const bool marks = gaps == Gaps::kOpen && !plan->marks.empty();
+      action = co_await SendGuardedAgain(marks ? rewrite::Form::kMarked : rewrite::Form::kPlain);
+      if (marks && action == kRelay) marking_ = plan;
     } else {
       const bool sent = co_await SendError(AfterCommand(), 1205, "HY000", kParentCame);
       action = sent ? kAnswered : kEnd;
@@ -67,13 +69,14 @@ awaitable<Session::Action> Session::GuardedReply() {
 
 // Puts one of the statement's texts into outgoing_. kRelay: it is to be sent. `*prepared`: the backend's number of a statement of ours to be
 // closed behind it; 0: none.
-awaitable<Session::Action> Session::BuildGuarded(bool guarded, uint32_t* prepared) {
+awaitable<Session::Action> Session::BuildGuarded(rewrite::Form form, uint32_t* prepared) {
+  const bool guarded = form == rewrite::Form::kGuarded;
   GuardedStatement& its = *guarded_;
   const rewrite::Dialect dialect = pinned_->snapshot->catalog.dialect;
   outgoing_.clear();
   bool fits = true;
   if (its.statement == nullptr) {
-    const absl::StatusOr<std::string> text = rewrite::Render(*its.plan, *facts_, dialect, its.sql, its.keys, guarded);
+    const absl::StatusOr<std::string> text = rewrite::Render(*its.plan, *facts_, dialect, its.sql, its.keys, form);
     if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
     std::string command(its.head);
     command += *text;
@@ -81,7 +84,7 @@ awaitable<Session::Action> Session::BuildGuarded(bool guarded, uint32_t* prepare
   } else {
     uint32_t id = its.id;
     if (!guarded) {
-      const absl::StatusOr<std::string> text = rewrite::Render(*its.plan, its.statement->facts, dialect, its.statement->text, {});
+      const absl::StatusOr<std::string> text = rewrite::Render(*its.plan, its.statement->facts, dialect, its.statement->text, {}, form);
       if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
       const bool alive = co_await HiddenPrepare(*text, &id);
       if (!alive) co_return kEnd;
@@ -105,10 +108,10 @@ void Session::CloseHidden(uint32_t id) {
 }
 
 // kRelay: its reply is the client's.
-awaitable<Session::Action> Session::SendGuardedAgain(bool guarded) {
+awaitable<Session::Action> Session::SendGuardedAgain(rewrite::Form form) {
   if (!StillMayGoOn(*guarded_->plan)) co_return co_await Refuse(kNoLease);
   uint32_t prepared = 0;
-  const Action action = co_await BuildGuarded(guarded, &prepared);
+  const Action action = co_await BuildGuarded(form, &prepared);
   CloseHidden(prepared);
   if (action == kRelay) tracker_.Start(ReplyTracker::Kind::kGeneric, capabilities_, AfterCommand());
   if (action == kRelay) tracker_.set_status(status_);
@@ -128,7 +131,7 @@ awaitable<Session::Action> Session::AskUnguarded(bool* stored) {
   if (!alive) co_return kEnd;
   if (!done) co_return co_await Refuse("a row's parent was not there when it was looked up, and no savepoint can be set here (as in an XA transaction) to look again");
   uint32_t prepared = 0;
-  Action action = co_await BuildGuarded(false, &prepared);
+  Action action = co_await BuildGuarded(rewrite::Form::kPlain, &prepared);
   if (action != kRelay) {
     alive = co_await EndImage(own, /*savepoint=*/!own, /*keep=*/false);
     co_return alive ? action : kEnd;
@@ -166,12 +169,12 @@ awaitable<Session::Action> Session::AskUnguarded(bool* stored) {
 }
 
 // Has the lookups of a command's statements lock the gap where they find no parent, so that none can come before the foreign key is looked
-// at: outside of a transaction they are run at REPEATABLE READ. `*locked`: they do. False: the session ends.
-awaitable<bool> Session::LockGaps(std::string_view sql, bool several, bool* locked) {
-  *locked = false;
+// at: outside of a transaction they are run at REPEATABLE READ. kLocked: they do; kOpen: they do not, and the transaction is at a level at which each
+// statement sees what was committed before it. False: the session ends.
+awaitable<bool> Session::LockGaps(std::string_view sql, bool several, Gaps* gaps) {
+  *gaps = isolation_ != Isolation::kUnknown && isolation_ < Isolation::kRepeatableRead ? Gaps::kOpen : Gaps::kUnsure;
   const bool own = (status_ & protocol::kStatusInTrans) == 0 && (status_ & protocol::kStatusAutocommit) != 0;
   if (rewrite::AsksForTheLast(sql)) co_return true;  // of the statement before
-  if (!own && isolation_unsure_) co_return true;
   Isolation level = isolation_;
   bool done = true;
   if (level == Isolation::kUnknown) {
@@ -183,8 +186,8 @@ awaitable<bool> Session::LockGaps(std::string_view sql, bool several, bool* lock
     if (MayChange(sql) == 0) isolation_ = level;
   }
   const bool low = level < Isolation::kRepeatableRead;
-  *locked = !low && !isolation_unsure_;
-  if (*locked || !own || level == Isolation::kUnknown) co_return true;
+  *gaps = level == Isolation::kUnknown ? Gaps::kUnsure : low ? Gaps::kOpen : isolation_unsure_ ? Gaps::kUnsure : Gaps::kLocked;
+  if (*gaps == Gaps::kLocked || !own || level == Isolation::kUnknown) co_return true;
   // A transaction that the text begins, and leaves open, would stay as it began.
   if (several && low && (MayChange(sql) != 0 || ContainsWord(sql, "start"))) co_return true;
   const char* name = level == Isolation::kSerializable ? "SERIALIZABLE" : "REPEATABLE READ";
@@ -192,7 +195,7 @@ awaitable<bool> Session::LockGaps(std::string_view sql, bool several, bool* lock
   bool alive = co_await HiddenStatement(raise, &done);
   if (alive && done && several && low) alive = co_await HiddenStatement("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", &done);
   if (!alive) co_return false;
-  *locked = done;
+  if (done) *gaps = Gaps::kLocked;
   raised_ = several && low ? Raised::kSession : Raised::kTransaction;
   lower_to_ = level;
   if (MayChange(sql) == 0) isolation_unsure_ = false;  // the statement uses up what SET TRANSACTION has said

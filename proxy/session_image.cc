@@ -33,10 +33,6 @@ constexpr size_t kMostOfRow = 16 << 10;  // bytes of the keys of one row, in hex
 // Errors of the moment, which the client's own statement would have met as well: a lock wait, a deadlock, a statement that was ended.
 bool OfTheMoment(uint16_t code) { return code == 1020 || code == 1205 || code == 1213 || code == 1317 || code == 3024 || code == 1969 || code == 3572; }
 
-bool AsksOfDiagnostics(std::string_view text) {
-  return rewrite::AsksForTheLast(text) || (ContainsWord(text, "show") && (ContainsWord(text, "warnings") || ContainsWord(text, "errors"))) || ContainsWord(text, "diagnostics");
-}
-
 // Up to such a statement MariaDB keeps what there was to tell.
 bool MayUseTables(std::string_view text) {
   for (const char* word : {"from", "into", "insert", "replace", "update", "table", "tables", "call", "show", "execute", "load", "truncate", "use"})
@@ -300,16 +296,12 @@ awaitable<Session::Action> Session::ExecuteImage(PreparedStatement* statement, c
 
 // The command behind such a statement. kAgain: it asks for nothing of it.
 awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
-  std::string_view text;
-  std::string then = last_image_->then;
+  const std::string_view text = TextOf(payload);
+  const std::string then = last_image_->then;
   switch (static_cast<Command>(last_command_)) {
     case Command::kPing:
     case Command::kStatistics:
     case Command::kStmtClose: co_return kAgain;
-    case Command::kQuery: text = payload.substr(std::min(TextOffset(payload), payload.size())); break;
-    case Command::kStmtExecute:
-      if (const PreparedStatement* statement = FindPrepared(payload); statement != nullptr) text = statement->text;
-      break;
     default: break;
   }
   if (!then.empty()) {

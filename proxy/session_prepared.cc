@@ -198,20 +198,20 @@ awaitable<bool> Session::HiddenReset(uint32_t id) {
 
 // The backend's statement for `plan`, prepared now if this is its first use. kRelay: go on with *id.
 awaitable<Session::Action> Session::Variant(PreparedStatement* statement, const std::shared_ptr<const rewrite::Plan>& plan,
-                                            const rewrite::SessionFacts& facts, bool guarded, uint32_t* id) {
-  *id = statement->FindVariant(plan, guarded);
+                                            const rewrite::SessionFacts& facts, rewrite::Form form, uint32_t* id) {
+  *id = statement->FindVariant(plan, form);
   if (*id == 0) {
     // The variant's text has to be read as the client's was at PREPARE.
     if (facts_->schema != statement->facts.schema || facts_->sql_mode != statement->facts.sql_mode ||
         facts_->charset != statement->facts.charset) {
       co_return co_await Refuse("the schema, sql_mode or character set has changed since this statement was prepared; prepare it again");
     }
-    const absl::StatusOr<std::string> text = rewrite::Render(*plan, facts, pinned_->snapshot->catalog.dialect, statement->text, {}, guarded);
+    const absl::StatusOr<std::string> text = rewrite::Render(*plan, facts, pinned_->snapshot->catalog.dialect, statement->text, {}, form);
     if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
     for (PreparedVariant& variant : statement->variants) {
       if (variant.text == *text && variant.plan->params.size() == plan->params.size()) {
         variant.plan = plan;
-        variant.guarded = guarded;
+        variant.form = form;
         *id = variant.backend_id;
       }
     }
@@ -226,7 +226,7 @@ awaitable<Session::Action> Session::Variant(PreparedStatement* statement, const 
       PreparedVariant variant;
       variant.plan = plan;
       variant.text = *text;
-      variant.guarded = guarded;
+      variant.form = form;
       variant.backend_id = *id;
       statement->variants.push_back(std::move(variant));
     }
@@ -306,15 +306,15 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   }
 
   if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await ExecuteImage(statement, *parsed, facts, plan->image->bytes);
-  bool locked = false;
-  if (plan->exposed && !plan->Ranged()) {
-    const bool alive = co_await LockGaps(statement->text, plan->several, &locked);
+  rewrite::Form form = rewrite::Form::kPlain;
+  if (plan->Exposed() && !plan->Ranged()) {
+    const bool alive = co_await ChooseForm(*plan, statement->text, /*guards=*/true, &form);
     if (!alive) co_return kEnd;
   }
-  const bool guards = plan->guard != rewrite::Plan::kUnguarded && !plan->Ranged() && !locked;
-  uint32_t id = statement->FindVariant(plan, guards);
+  const bool guards = form == rewrite::Form::kGuarded;
+  uint32_t id = statement->FindVariant(plan, form);
   if (id == 0) {
-    const Action prepared = co_await Variant(statement, plan, facts, guards, &id);
+    const Action prepared = co_await Variant(statement, plan, facts, form, &id);
     if (prepared != kRelay) co_return prepared;
   }
   if (plan->Ranged()) {
@@ -346,6 +346,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
     guarded_->execute = *std::move(parsed);
     guarded_->keys = std::move(keys);
   }
+  if (form == rewrite::Form::kMarked) marking_ = plan;
   no_way_back_ = plan->no_way_back;
   co_return kRelay;
 }

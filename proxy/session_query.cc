@@ -245,16 +245,15 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     if (closing_) co_return kEnd;
     if (!enough) co_return co_await NoKeys(plan->key_slots);
   }
-  bool locked = false;
-  if (plan->exposed) {
-    const bool alive = co_await LockGaps(sql, plan->several, &locked);
+  rewrite::Form form = rewrite::Form::kPlain;
+  if (plan->Exposed()) {
+    const bool alive = co_await ChooseForm(*plan, sql, /*guards=*/true, &form);
     if (!alive) co_return kEnd;
   }
-  const bool guards = plan->guard != rewrite::Plan::kUnguarded && !locked;
   if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   outgoing_.assign(protocol::kFrameHeader, '\0');  // the header is known once the text is
   outgoing_ += payload.substr(0, offset);
-  const absl::Status rendered = thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, guards, &outgoing_);
+  const absl::Status rendered = thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, form, &outgoing_);
   if (!rendered.ok()) {
     outgoing_.clear();
     co_return co_await Refuse(std::string(rendered.message()));
@@ -270,7 +269,8 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   }
   thread_->metrics()->rewritten.Add();
   no_way_back_ = plan->no_way_back;
-  if (guards) {
+  if (form == rewrite::Form::kMarked) marking_ = plan;
+  if (form == rewrite::Form::kGuarded) {
     GuardedStatement* guarded = Guard(plan);
     guarded->head = payload.substr(0, offset);
     guarded->sql = sql;
@@ -287,8 +287,10 @@ awaitable<Session::Action> Session::NoKeys(const std::vector<rewrite::KeySlot>& 
 }
 
 awaitable<Session::Action> Session::Special(std::string_view payload) {
-  if (last_image_ != nullptr) {
-    const Action action = co_await AfterImage(payload);
+  if (last_image_ != nullptr || !marked_.empty()) {
+    Action action = kAgain;
+    if (!marked_.empty()) action = co_await Mend(payload);
+    if (action == kAgain && last_image_ != nullptr) action = co_await AfterImage(payload);
     if (action != kAgain) co_return action;
     if (IsPlain(static_cast<Command>(last_command_), payload, pinned_ != nullptr ? pinned_->snapshot.get() : nullptr)) co_return kRelay;
   }

@@ -37,11 +37,18 @@ awaitable<Session::Action> Session::SendRanged() {
   const bool enough = co_await TakeKeys(ranged.plan->key_slots, &ranged.keys, ranged.rows);
   if (closing_) co_return kEnd;
   if (!enough) co_return co_await NoKeys(ranged.plan->key_slots);
-  bool locked = false;
+  rewrite::Form form = rewrite::Form::kPlain;
   if (ranged.plan->Exposed()) {
     const std::string_view sql = ranged.statement != nullptr ? ranged.statement->text : ranged.sql;
-    const bool alive = co_await LockGaps(sql, ranged.plan->several, &locked);
+    const bool alive = co_await ChooseForm(*ranged.plan, sql, /*guards=*/false, &form);
     if (!alive) co_return kEnd;
+  }
+  if (form == rewrite::Form::kMarked && ranged.statement != nullptr) {
+    const Action prepared = co_await Variant(ranged.statement, ranged.plan, ranged.statement->facts, form, &ranged.id);
+    if (prepared != kRelay) {
+      EndRange(0);
+      co_return prepared;
+    }
   }
   if (!StillMayGoOn(*ranged.plan)) {  // it waited for keys
     EndRange(0);
@@ -62,7 +69,7 @@ awaitable<Session::Action> Session::SendRanged() {
     ranged.statement->long_data = ranged.long_data;
     fits = Build(ranged.statement, ranged.id, ranged.execute, ranged.plan.get(), ranged.keys);
   } else {
-    const absl::StatusOr<std::string> text = rewrite::Render(*ranged.plan, *facts_, pinned_->snapshot->catalog.dialect, ranged.sql, ranged.keys);
+    const absl::StatusOr<std::string> text = rewrite::Render(*ranged.plan, *facts_, pinned_->snapshot->catalog.dialect, ranged.sql, ranged.keys, form);
     if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
     const std::string command = ranged.head + *text;
     if (GrowsTooLong(command.size(), ranged.head.size() + ranged.sql.size())) {
@@ -71,6 +78,7 @@ awaitable<Session::Action> Session::SendRanged() {
     }
     fits = protocol::AppendFrames(command, 0, &outgoing_) == command_frames_;
   }
+  if (fits && form == rewrite::Form::kMarked) marking_ = ranged.plan;
   if (fits) co_return kRelay;
   outgoing_.clear();
   EndRange(0);

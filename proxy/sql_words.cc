@@ -11,6 +11,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "rewrite/names.h"
+
 namespace crossfade::proxy {
 namespace {
 
@@ -98,6 +100,10 @@ uint8_t MayChange(std::string_view sql) {
     if (Contains(sql, word)) return kAll;
   }
   return 0;
+}
+
+bool AsksOfDiagnostics(std::string_view text) {
+  return rewrite::AsksForTheLast(text) || (ContainsWord(text, "show") && (ContainsWord(text, "warnings") || ContainsWord(text, "errors"))) || ContainsWord(text, "diagnostics");
 }
 
 }  // namespace crossfade::proxy

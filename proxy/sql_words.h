@@ -21,4 +21,7 @@ bool HasLoadLocal(std::string_view sql);
 // ASCII case-insensitive search; `word` is in lower case.
 bool ContainsWord(std::string_view text, std::string_view word);
 
+// Does a statement ask what the one before it left to be told: ROW_COUNT() and the like, SHOW WARNINGS, GET DIAGNOSTICS?
+bool AsksOfDiagnostics(std::string_view text);
+
 }  // namespace crossfade::proxy

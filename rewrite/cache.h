@@ -38,7 +38,7 @@ void CacheKey(const Snapshot& snapshot, const SessionFacts& facts, const TokenLi
               const std::vector<ValueShape>* shapes, bool letters, std::string* key);
 
 // The text of `tokens` with the plan's edits, appended to `*out`. See Render in planner.h.
-absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, bool guarded, std::string* out);
+absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, Form form, std::string* out);
 
 // The statement with its literals as '?', tokens one space apart.
 std::string Digest(const TokenList& tokens);

@@ -179,14 +179,46 @@ std::string Context::IfMissing(const MigratingTable& table, const KeyColumn& col
   bool reached = guard != Plan::kUnguarded && alone && !wrapped && !assigns && stored->type_class != TypeClass::kOther;
   for (size_t at = ro.find('\x01'); reached && at != std::string::npos; at = ro.find('\x01', at + 1))
     reached = tokens.Text(static_cast<uint32_t>(std::strtoul(ro.c_str() + at + 1, nullptr, 10))) != "?";  // another number of parameters
+  const std::string marked = Mark(table, column, ro);
+  plan->unmarked = plan->unmarked || marked.empty();
   if (!reached) {
     plan->exposed = true;
-    return "";
+    return marked;
   }
   plan->guard = std::max(plan->guard, guard);
   std::string error = fmt::format("{} ISNULL({}))", kMissingParent, ro);
   if (FoldName(stored->type).rfind("uuid", 0) == 0) error = fmt::format("CAST({} AS CHAR)", error);  // numbers and UUIDs have no type in common
-  return fmt::format("\x06, CASE WHEN {} IS NOT NULL THEN {} END\x07", ro, error);
+  return fmt::format("\x06, CASE WHEN {} IS NOT NULL THEN {} END\x07{}", ro, error, marked);
+}
+
+std::string Context::Mark(const MigratingTable& table, const KeyColumn& column, const std::string& ro) {
+  const Key& key = *column.key;
+  const Table& stored = *table.table;
+  if (key.filling || stored.FindColumn(column.new_name)->type_class == TypeClass::kOther) return "";
+  // Rows with the same mark must neither meet in a unique index, nor take long to be found.
+  bool found = false;
+  for (const Index& index : stored.indexes) {
+    for (const std::string& each : index.columns) {
+      if (!NameEq(each, column.new_name)) continue;
+      if (index.unique) return "";
+      found = found || &each == index.columns.data();
+    }
+  }
+  for (size_t at = ro.find('\x01'); at != std::string::npos; at = ro.find('\x01', at + 1))
+    if (tokens.Text(static_cast<uint32_t>(std::strtoul(ro.c_str() + at + 1, nullptr, 10))) == "?") return "";
+  if (!found) return "";
+  const std::string name = fmt::format("{}.{}", QuoteName(stored.schema), QuoteName(stored.name)), rn = QuoteName(column.new_name);
+  Plan::Mark mark;
+  mark.find = fmt::format("EXISTS (SELECT 1 FROM {} WHERE {} = {})", name, rn, key.nothing);
+  if (std::none_of(plan->marks.begin(), plan->marks.end(), [&](const Plan::Mark& other) { return other.find == mark.find; })) {
+    mark.mend = fmt::format("UPDATE {} AS {}_r LEFT JOIN {} AS {} ON {}.{} = {}_r.{} SET {}_r.{} = {}.{}", name, alias, OwnTable(key), alias, alias, QuoteName(key.spec->old_column), alias,
+                            QuoteName(column.old_name), alias, rn, alias, QuoteName(key.spec->new_column));
+    for (const Column& each : stored.columns)
+      if (each.stamped) mark.mend += fmt::format(", {0}_r.{1} = {0}_r.{1}", alias, QuoteName(each.name));
+    mark.mend += fmt::format(" WHERE {}_r.{} = {}", alias, rn, key.nothing);
+    plan->marks.push_back(std::move(mark));
+  }
+  return fmt::format("\x04, CASE WHEN {} IS NOT NULL THEN {} END\x07", ro, key.nothing);
 }
 
 std::string Context::LookupToStore(const MigratingTable& table, const KeyColumn& column, const std::string& value, const std::string& ro, Plan::Guard guard) {
@@ -197,7 +229,10 @@ std::string Context::LookupToStore(const MigratingTable& table, const KeyColumn&
 std::string Context::Guarded(const MigratingTable& table, const KeyColumn& column, std::string text, const std::string& ro, Plan::Guard guard) {
   const std::string missing = IfMissing(table, column, ro, guard);
   if (missing.empty()) return text;
-  if (!column.key->filling) return "\x06" "COALESCE(\x07" + text + missing + "\x06)\x07";
+  if (!column.key->filling) {
+    const bool guarded = missing.find('\x06') != std::string::npos, marked = missing.find('\x04') != std::string::npos;
+    return fmt::format("{}{}{}{}{}{}", guarded ? "\x06" "COALESCE(\x07" : "", marked ? "\x04" "COALESCE(\x07" : "", text, missing, guarded ? "\x06)\x07" : "", marked ? "\x04)\x07" : "");
+  }
   // A parent that is there may wait for its number.
   const std::string number = fmt::format("{}.{}", alias, QuoteName(column.key->spec->new_column));
   text.replace(text.find(number), number.size(), fmt::format("\x06" "COALESCE(\x07{}\x06, {})\x07", number, column.key->nothing));

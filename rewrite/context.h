@@ -91,6 +91,8 @@ struct Context {
   std::string Guarded(const MigratingTable& table, const KeyColumn& column, std::string lookup, const std::string& ro, Plan::Guard guard);
   // … what a COALESCE of it ends with, for that; empty: it is not guarded.
   std::string IfMissing(const MigratingTable& table, const KeyColumn& column, const std::string& ro, Plan::Guard guard);
+  // … for the marked text; empty: it is not marked (see Plan::marks).
+  std::string Mark(const MigratingTable& table, const KeyColumn& column, const std::string& ro);
   // The same, not guarded.
   std::string LookupToStore(const MigratingTable& table, const KeyColumn& column, const std::string& value) const;
 };

@@ -53,7 +53,7 @@ std::string Explain(const Snapshot& snapshot, const SessionFacts& facts, std::st
   if (plan->strategy == Strategy::kOneStatement) {
     std::vector<uint64_t> numbers;
     for (size_t i = 0; i < plan->key_slots.size(); ++i) numbers.push_back(plan->key_slots[i].use == KeySlot::kLast ? 64 : i + 1);
-    const absl::StatusOr<std::string> text = Render(*plan, facts, snapshot.catalog.dialect, sql, numbers, /*guarded=*/true);
+    const absl::StatusOr<std::string> text = Render(*plan, facts, snapshot.catalog.dialect, sql, numbers, Form::kGuarded);
     out += fmt::format("sent: {}\n", text.ok() ? *text : std::string(text.status().message()));
   }
   if (plan->strategy == Strategy::kRowImage) out += ExplainImage(*plan, facts, snapshot.catalog.dialect, sql);

@@ -374,11 +374,11 @@ std::shared_ptr<const Plan> Planner::PlanPrepared(const Snapshot& snapshot, cons
 
 // Whoever holds a text while others are planned has it where none of theirs can be.
 absl::Status Planner::RenderTo(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
-                               const std::vector<uint64_t>& keys, bool guarded, std::string* out) {
+                               const std::vector<uint64_t>& keys, Form form, std::string* out) {
   const TokenList& tokens = impl_->tokens;
   if (!sql.empty() && tokens.source.data() == sql.data() && tokens.source.size() == sql.size() && impl_->lexed_mode == facts.sql_mode && impl_->lexed_charset == facts.charset)
-    return RenderTokens(plan, tokens, keys, guarded, out);
-  absl::StatusOr<std::string> text = Render(plan, facts, dialect, sql, keys, guarded);
+    return RenderTokens(plan, tokens, keys, form, out);
+  absl::StatusOr<std::string> text = Render(plan, facts, dialect, sql, keys, form);
   if (text.ok()) *out += *text;
   return text.status();
 }

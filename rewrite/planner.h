@@ -112,7 +112,7 @@ struct Plan {
   // The edits, in tokens of the client's text so that a cached plan fits any text of the same shape:
   // replace tokens [begin, end) by `text`, in which "\x01<n>\x02" stands for token n of the source verbatim
   // "\x03<n>\x02" for key slot n, and "\x05<n>\x02" for the rows of target n of `image`. What stands between \x06 and \x07 is
-  // of the guarded text alone.
+  // of the guarded text alone, between \x04 and \x07 of the marked one.
   struct Edit { uint32_t begin = 0, end = 0; std::string text; };
   std::vector<Edit> edits;        // ascending, not overlapping; begin == end inserts behind the token before begin
   std::vector<ReplyEdit> replies;  // the server's replies are to be changed so
@@ -128,8 +128,16 @@ struct Plan {
   // … there is such a lookup that fails in neither text. Where the server may lock no gap it is for who runs the plan to see to that.
   bool exposed = false;
   bool Exposed() const { return exposed || guard != kUnguarded; }  // … of the text that is not guarded
+  // In the marked text such a lookup gives a value that is no key. `find`: a condition that holds where a row is stored with one that the transaction
+  // sees (an index has it); `mend`: gives these rows what their lookup finds by then. Empty: no lookup can be marked.
+  struct Mark { std::string find, mend; };
+  std::vector<Mark> marks;
+  bool unmarked = false;  // there is a lookup that is not
   bool Ranged() const;            // key_slots has a range
 };
+
+// Which of a plan's texts: see Plan::guard and Plan::marks.
+enum class Form : uint8_t { kPlain, kGuarded, kMarked };
 
 // False only if no statement in `sql` can name a migrating table, in any sql_mode and character set that
 // the servers allow for a client. Scans words, knows no quoting: a superset, about 1 ns a byte.
@@ -155,7 +163,7 @@ class Planner {
 
   // As Render below, appended to `*out`. A text that was the last to be planned here is not lexed again.
   absl::Status RenderTo(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
-                        const std::vector<uint64_t>& keys, bool guarded, std::string* out);
+                        const std::vector<uint64_t>& keys, Form form, std::string* out);
 
   // Of the plan cache; from any thread.
   uint64_t hits() const;
@@ -168,10 +176,10 @@ class Planner {
 };
 
 // The text to send. `keys`: one for each of plan.key_slots (ignored for a prepared plan, whose slots are '?').
-// Needs the same sql and facts the plan was asked with; Internal if they do not fit the plan. `guarded`: see Plan::guard; for those
-// who look for that error alone.
+// Needs the same sql and facts the plan was asked with; Internal if they do not fit the plan. `form`: the guarded text is for those
+// who look for its error alone, the marked one for those who mend the rows behind it.
 absl::StatusOr<std::string> Render(const Plan& plan, const SessionFacts& facts, const Dialect& dialect,
-                                   std::string_view sql, const std::vector<uint64_t>& keys, bool guarded = false);
+                                   std::string_view sql, const std::vector<uint64_t>& keys, Form form = Form::kPlain);
 
 // Only the cohort bits of migrations in cutover follow the ticket (0 to 9,999: < percent * 100 is new);
 // in retire and contract every session is new, before cutover none is.

@@ -15,7 +15,7 @@ namespace {
 struct Filling {
   const std::vector<uint64_t>* keys = nullptr;
   const std::vector<std::string>* rows = nullptr;
-  bool guarded = false;
+  Form form = Form::kPlain;
 };
 
 bool Expand(const std::string& text, const TokenList& tokens, bool prepared, const Filling& filling, std::string* out) {
@@ -25,9 +25,9 @@ bool Expand(const std::string& text, const TokenList& tokens, bool prepared, con
     out->append(text, i, plain - i);
     i = plain;
     if (i == text.size()) break;
-    if (text[i] == '\x06' && !filling.guarded) i = text.find('\x07', i);
+    if ((text[i] == '\x06' && filling.form != Form::kGuarded) || (text[i] == '\x04' && filling.form != Form::kMarked)) i = text.find('\x07', i);
     if (i == std::string::npos) return false;
-    if (text[i] == '\x06' || text[i] == '\x07') continue;
+    if (text[i] == '\x04' || text[i] == '\x06' || text[i] == '\x07') continue;
     const size_t end = text.find('\x02', i);
     if (end == std::string::npos) return false;
     uint32_t n = 0;
@@ -80,23 +80,23 @@ absl::Status LexAgain(const SessionFacts& facts, const Dialect& dialect, std::st
 }  // namespace
 
 absl::StatusOr<std::string> Render(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
-                                   const std::vector<uint64_t>& keys, bool guarded) {
+                                   const std::vector<uint64_t>& keys, Form form) {
   if (plan.strategy != Strategy::kOneStatement) return std::string(sql);
   TokenList tokens;
   absl::Status status = LexAgain(facts, dialect, sql, &tokens);
   if (!status.ok()) return status;
   std::string out;
-  status = RenderTokens(plan, tokens, keys, guarded, &out);
+  status = RenderTokens(plan, tokens, keys, form, &out);
   if (!status.ok()) return status;
   return out;
 }
 
-absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, bool guarded, std::string* to) {
+absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, Form form, std::string* to) {
   if (plan.strategy != Strategy::kOneStatement) {
     *to += tokens.source;
     return absl::OkStatus();
   }
-  return RenderFilled(plan, tokens, {&keys, nullptr, guarded}, to);
+  return RenderFilled(plan, tokens, {&keys, nullptr, form}, to);
 }
 
 absl::StatusOr<std::string> RenderImageSelect(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql, uint64_t most) {
@@ -116,7 +116,7 @@ absl::StatusOr<std::string> RenderImageStatement(const Plan& plan, const Session
   if (!status.ok()) return status;
   const std::vector<std::string> conditions = only != nullptr ? only->Conditions() : std::vector<std::string>(plan.image->targets.size(), "TRUE");
   std::string out;
-  status = RenderFilled(plan, tokens, {nullptr, &conditions, false}, &out);
+  status = RenderFilled(plan, tokens, {nullptr, &conditions, Form::kPlain}, &out);
   if (!status.ok()) return status;
   return out;
 }

@@ -85,7 +85,7 @@ void Plans(benchmark::State& state, bool cached) {
     if (plan->strategy == Strategy::kRefuse) state.SkipWithError("refused");
     if (plan->strategy != Strategy::kOneStatement) continue;
     text.clear();
-    const auto rendered = planner.RenderTo(*plan, facts, snapshot.catalog.dialect, sql, std::vector<uint64_t>(plan->key_slots.size(), 17), plan->guard != Plan::kUnguarded, &text);
+    const auto rendered = planner.RenderTo(*plan, facts, snapshot.catalog.dialect, sql, std::vector<uint64_t>(plan->key_slots.size(), 17), plan->guard != Plan::kUnguarded ? Form::kGuarded : Form::kPlain, &text);
     benchmark::DoNotOptimize(rendered.ok());
   }
   state.counters["found"] = static_cast<double>(planner.hits()) / static_cast<double>(planner.hits() + planner.misses());

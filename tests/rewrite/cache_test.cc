@@ -86,7 +86,7 @@ TEST_F(Fixture, RenderToIsRender) {
   const auto plan = planner.PlanQuery(*snapshot, facts, text);
   const auto both = [&](const std::string& sql, const SessionFacts& of) {
     std::string out = "before: ";
-    const absl::Status status = planner.RenderTo(*plan, of, snapshot->catalog.dialect, sql, {7}, /*guarded=*/false, &out);
+    const absl::Status status = planner.RenderTo(*plan, of, snapshot->catalog.dialect, sql, {7}, Form::kPlain, &out);
     const auto rendered = Render(*plan, of, snapshot->catalog.dialect, sql, {7});
     EXPECT_EQ(status.ok(), rendered.ok());
     EXPECT_EQ(out, "before: " + (rendered.ok() ? *rendered : ""));

@@ -82,11 +82,11 @@ std::string Outcome(const GoldenCase& test, const GoldenState& state) {
   if (plan->strategy == Strategy::kUntouched) return out;
   if (plan->strategy == Strategy::kRowImage) return out + Steps(*plan, options, test.sql, test.name + ", " + state.name);
   const std::vector<uint64_t> keys = GoldenKeys(*plan, 101);
-  const auto text = Render(*plan, facts, options.dialect, test.sql, keys, /*guarded=*/true);
+  const auto text = Render(*plan, facts, options.dialect, test.sql, keys, Form::kGuarded);
   EXPECT_TRUE(text.ok()) << test.name << ": " << text.status();
   if (!text.ok()) return out;
   // Again, perhaps from the cache.
-  const auto again = Render(*plan_it(), facts, options.dialect, test.sql, keys, /*guarded=*/true);
+  const auto again = Render(*plan_it(), facts, options.dialect, test.sql, keys, Form::kGuarded);
   EXPECT_TRUE(again.ok() && *again == *text) << test.name;
   ExpectParses(*text, options, test.name + ", " + state.name, plan->params.size());
   out += "\n" + *text;

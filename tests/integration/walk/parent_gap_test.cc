@@ -93,6 +93,12 @@ class ParentGapTest : public WalkFixture {
     EXPECT_TRUE(client.Query("COMMIT").ok());
   }
 
+  void Forget() {
+    Do("UPDATE z.a SET ro = NULL, rn = NULL, ro2 = NULL, rn2 = NULL WHERE id = 1");
+    Do("DELETE FROM z.a WHERE id > 1");
+    Do("DELETE FROM z.b");
+  }
+
   int seen_ = 0;
 };
 
@@ -135,69 +141,165 @@ Reply All(Client& client, const std::string& sql) {
   return reply;
 }
 
+using Ask = std::function<Reply(Client&, const std::string&)>;
+using Cases = std::vector<std::pair<std::string, Ask>>;
+
+// In them `late` stands for the parent, #1 and #2 for keys, {} for a file. `number`: what they are told apart by.
+Cases AllCases(bool maria, const int* number) {
+  const auto text = [](const char* sql) { return std::pair<std::string, Ask>(sql, [](Client& client, const std::string& it) { return All(client, it); }); };
+  const auto prepared = [](const char* sql) { return std::pair<std::string, Ask>(sql, [](Client& client, const std::string& it) { return client.Execute(it, {}); }); };
+  Cases cases;
+  for (const char* sql : {
+           "INSERT INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here')",
+           "REPLACE INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here')",
+           "INSERT IGNORE INTO a (u, ro, ro2) VALUES (#1, 'late', 'here')",
+           "INSERT IGNORE INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here')",
+           "INSERT INTO a (u, ro, ro2) VALUES (1, 'late', 'here') ON DUPLICATE KEY UPDATE ro = VALUES(ro), ro2 = VALUES(ro2)",
+           "INSERT INTO a (u, ro, ro2) VALUES (#1, 'late', 'here') ON DUPLICATE KEY UPDATE u = VALUES(u)",
+           "INSERT INTO a (u, ro, ro2) SELECT #1, 'late', 'here'",
+           "INSERT INTO b (id, u, ro, ro2) SELECT #1, #1, 'late', 'here'",
+       }) {
+    cases.push_back(text(sql));
+    cases.push_back(prepared(sql));
+  }
+  cases.push_back(text("INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here'); SELECT 7"));
+  cases.push_back(text("INSERT INTO b (id, ro, ro2) VALUES (#1, 'free', 'free'); INSERT INTO b (id, ro, ro2) VALUES (#2, 'late', 'here')"));
+  cases.emplace_back("LOAD DATA LOCAL INFILE '{}' INTO TABLE a FIELDS TERMINATED BY ',' (u, ro, ro2)", [](Client& client, const std::string& it) { return client.Query(it); });
+  cases.emplace_back("INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here')", [](Client& client, const std::string& it) {
+    EXPECT_TRUE(client.Query("PREPARE s FROM '" + absl::StrReplaceAll(it, {{"'", "''"}}) + "'").ok());
+    return client.Query("EXECUTE s");
+  });
+  if (maria) {
+    cases.push_back(text("INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here') RETURNING id, ro"));
+    cases.push_back(text("INSERT INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here') RETURNING id, ro"));
+    cases.push_back(text("SET STATEMENT max_statement_time = 60 FOR INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here')"));
+    cases.push_back(text("ANALYZE INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here')"));
+    cases.push_back(text("EXECUTE IMMEDIATE 'INSERT INTO b (id, ro, ro2) VALUES (#1, ''late'', ''here'')'"));
+    cases.emplace_back("late", [number](Client& client, const std::string& late) { return Bulk(client, "INSERT INTO b (id, ro, ro2) VALUES (?, ?, ?)", *number * 10, {{"free", "free"}, {late, "here"}}); });
+    cases.emplace_back("late", [number](Client& client, const std::string& late) { return Bulk(client, "INSERT INTO a (u, ro, ro2) VALUES (?, ?, ?)", *number * 10, {{"free", "free"}, {late, "here"}}); });
+  }
+  return cases;
+}
+
+// One of them, for this number. Its file, if it has one, is left to the destructor.
+struct Case {
+  std::string late, sql, file;
+  Case(const std::string& of, int number) : late(fmt::format("late{}", number)), file(testing::TempDir() + fmt::format("parent_gap_{}_{}.txt", getpid(), number)) {
+    sql = absl::StrReplaceAll(of, {{"late", late}, {"#1", fmt::format("{}1", number)}, {"#2", fmt::format("{}2", number)}});
+    if (sql.find("{}") == std::string::npos) return;
+    std::ofstream(file) << number << "1,free,free\n" << number << "2," << late << ",here\n";
+    sql = absl::StrReplaceAll(sql, {{"{}", file}});
+  }
+  ~Case() { std::remove(file.c_str()); }
+};
+
 TEST_P(ParentGapTest, OneThatIsCommittedBehindTheLookupIsReferredToByBothSidesOrNone) {
-  const bool maria = GetParam() == Engine::kMariaDb;
   int number = 100;
+  const Cases cases = AllCases(GetParam() == Engine::kMariaDb, &number);
   for (const char* phase : {"dual_write", "verify", "cutover"}) {
     WalkTo("m", phase, std::string(phase) == "cutover" ? 100 : -1);
-    const auto text = [](const char* sql) { return std::pair<std::string, std::function<Reply(Client&, const std::string&)>>(sql, [](Client& client, const std::string& it) { return All(client, it); }); };
-    const auto prepared = [](const char* sql) { return std::pair<std::string, std::function<Reply(Client&, const std::string&)>>(sql, [](Client& client, const std::string& it) { return client.Execute(it, {}); }); };
-    std::vector<std::pair<std::string, std::function<Reply(Client&, const std::string&)>>> cases;
-    for (const char* sql : {
-             "INSERT INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here')",
-             "REPLACE INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here')",
-             "INSERT IGNORE INTO a (u, ro, ro2) VALUES (#1, 'late', 'here')",
-             "INSERT IGNORE INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here')",
-             "INSERT INTO a (u, ro, ro2) VALUES (1, 'late', 'here') ON DUPLICATE KEY UPDATE ro = VALUES(ro), ro2 = VALUES(ro2)",
-             "INSERT INTO a (u, ro, ro2) VALUES (#1, 'late', 'here') ON DUPLICATE KEY UPDATE u = VALUES(u)",
-             "INSERT INTO a (u, ro, ro2) SELECT #1, 'late', 'here'",
-             "INSERT INTO b (id, u, ro, ro2) SELECT #1, #1, 'late', 'here'",
-         }) {
-      cases.push_back(text(sql));
-      cases.push_back(prepared(sql));
-    }
-    cases.push_back(text("INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here'); SELECT 7"));
-    cases.push_back(text("INSERT INTO b (id, ro, ro2) VALUES (#1, 'free', 'free'); INSERT INTO b (id, ro, ro2) VALUES (#2, 'late', 'here')"));
-    for (const char* local : {"LOAD DATA LOCAL INFILE '{}' INTO TABLE a FIELDS TERMINATED BY ',' (u, ro, ro2)"}) {
-      cases.emplace_back(local, [](Client& client, const std::string& it) { return client.Query(it); });
-    }
-    cases.emplace_back("INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here')", [](Client& client, const std::string& it) {
-      EXPECT_TRUE(client.Query("PREPARE s FROM '" + absl::StrReplaceAll(it, {{"'", "''"}}) + "'").ok());
-      return client.Query("EXECUTE s");
-    });
-    if (maria) {
-      cases.push_back(text("INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here') RETURNING id, ro"));
-      cases.push_back(text("INSERT INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here') RETURNING id, ro"));
-      cases.push_back(text("SET STATEMENT max_statement_time = 60 FOR INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here')"));
-      cases.push_back(text("ANALYZE INSERT INTO b (id, ro, ro2) VALUES (#1, 'late', 'here')"));
-      cases.push_back(text("EXECUTE IMMEDIATE 'INSERT INTO b (id, ro, ro2) VALUES (#1, ''late'', ''here'')'"));
-      cases.emplace_back("late", [&](Client& client, const std::string& late) { return Bulk(client, "INSERT INTO b (id, ro, ro2) VALUES (?, ?, ?)", number * 10, {{"free", "free"}, {late, "here"}}); });
-      cases.emplace_back("late", [&](Client& client, const std::string& late) { return Bulk(client, "INSERT INTO a (u, ro, ro2) VALUES (?, ?, ?)", number * 10, {{"free", "free"}, {late, "here"}}); });
-    }
     for (const auto& [sql, ask] : cases) {
-      const std::string late = fmt::format("late{}", ++number);
-      std::string it = absl::StrReplaceAll(sql, {{"late", late}, {"#1", fmt::format("{}1", number)}, {"#2", fmt::format("{}2", number)}});
-      const std::string file = testing::TempDir() + fmt::format("parent_gap_{}_{}.txt", getpid(), number);
-      if (it.find("{}") != std::string::npos) {
-        std::ofstream(file) << number << "1,free,free\n" << number << "2," << late << ",here\n";
-        it = absl::StrReplaceAll(it, {{"{}", file}});
-      }
-      SCOPED_TRACE(fmt::format("{}: {}", phase, it));
+      const Case it(sql, ++number);
+      SCOPED_TRACE(fmt::format("{}: {}", phase, it.sql));
       Client writer = Connect();
       ASSERT_TRUE(writer.Query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").ok());
-      (void)Raced(writer, late, [&](Client& client) { return ask(client, it); });
+      (void)Raced(writer, it.late, [&](Client& client) { return ask(client, it.sql); });
       EXPECT_EQ(One(kWrong), "0");
       ExpectReadCommitted(writer);
       // A wrong statement begins no transaction.
       EXPECT_EQ(writer.Query("INSERT INTO a (u, ro, ro2, nothing) VALUES (0, 'free', 'free', 0), (0, 'free', 'free', 0)").error, 1054u);
       EXPECT_EQ(writer.Query("SHOW WARNINGS").rows.size(), 1u);
       ExpectReadCommitted(writer);
-      Do("UPDATE z.a SET ro = NULL, rn = NULL, ro2 = NULL, rn2 = NULL WHERE id = 1");
-      Do("DELETE FROM z.a WHERE id > 1");
-      Do("DELETE FROM z.b");
-      std::remove(file.c_str());
+      Forget();
     }
   }
+}
+
+// In a transaction of the client's the level stays, and the row is taken, as directly.
+TEST_P(ParentGapTest, OneThatIsCommittedBehindTheLookupInATransaction) {
+  int number = 500;
+  const Cases cases = AllCases(GetParam() == Engine::kMariaDb, &number);
+  for (const char* phase : {"verify", "cutover"}) {
+    WalkTo("m", phase, std::string(phase) == "cutover" ? 100 : -1);
+    for (const auto& [sql, ask] : cases) {
+      if (sql.rfind("EXECUTE IMMEDIATE", 0) == 0) continue;  // left to verification
+      const Case it(sql, ++number);
+      SCOPED_TRACE(fmt::format("{}: {}", phase, it.sql));
+      Client writer = Connect();
+      ASSERT_TRUE(writer.Query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").ok());
+      ASSERT_TRUE(writer.Query("INSERT INTO a (u) VALUES (NULL)").ok());
+      const uint64_t before = std::stoull(writer.Query("SELECT LAST_INSERT_ID()").rows.at(0).at(0).value_or("0"));
+      ASSERT_TRUE(writer.Query("BEGIN").ok());
+      ASSERT_TRUE(writer.Query("UPDATE a SET u = u WHERE id = 1").ok());
+      const Reply written = Raced(writer, it.late, [&](Client& client) { return ask(client, it.sql); });
+      EXPECT_TRUE(written.ok()) << written.message;
+      // What there is to ask of the statement is asked before anything is mended, and after it.
+      if (sql.find("VALUES (#1, 'free', 'free'), (#2") != std::string::npos && sql.find("RETURNING") == std::string::npos) {
+        EXPECT_EQ(written.affected, 2u);
+        EXPECT_EQ(written.insert_id, before + 1);
+        if (sql.find("INTO a") != std::string::npos) { EXPECT_EQ(writer.Query("SELECT ROW_COUNT()").rows.at(0).at(0), "2"); }
+        EXPECT_EQ(writer.Query("SELECT LAST_INSERT_ID()").rows.at(0).at(0), std::to_string(before + 1));
+        EXPECT_EQ(writer.Query("INSERT INTO a (u) VALUES (NULL)").insert_id, before + 3);
+      }
+      for (const auto& warning : writer.Query("SHOW WARNINGS").rows) EXPECT_EQ(warning.at(1), "1287") << warning.at(2).value_or("NULL");  // VALUES(), says MySQL
+      EXPECT_TRUE(writer.Query("COMMIT").ok());
+      EXPECT_EQ(One(kWrong), "0");
+      EXPECT_EQ(One(fmt::format("SELECT (SELECT COUNT(*) FROM z.a JOIN z.p ON a.rn = p.n WHERE p.o = '{0}') + (SELECT COUNT(*) FROM z.b JOIN z.p ON b.rn = p.n WHERE p.o = '{0}')", it.late)), "1");
+      Forget();
+    }
+  }
+}
+
+// Where a parent does not come, everything is as it is directly, and rows whose reference is NULL stay so.
+TEST_P(ParentGapTest, OneThatDoesNotCome) {
+  for (const char* phase : {"verify", "cutover"}) {
+    WalkTo("m", phase, std::string(phase) == "cutover" ? 100 : -1);
+    Client writer = Connect();
+    ASSERT_TRUE(writer.Query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").ok());
+    ASSERT_TRUE(writer.Query("BEGIN").ok());
+    EXPECT_EQ(writer.Query("INSERT INTO a (u, ro, ro2) VALUES (11, 'free', NULL), (12, 'nobody', 'here')").error, 1452u);
+    EXPECT_EQ(writer.Query("SHOW WARNINGS").rows.size(), 1u);
+    EXPECT_EQ(writer.Query("INSERT IGNORE INTO a (u, ro, ro2) VALUES (13, 'free', NULL), (14, NULL, 'nobody'), (15, NULL, NULL)").affected, 2u);
+    EXPECT_EQ(writer.Query("SHOW WARNINGS").rows.size(), 1u);
+    EXPECT_TRUE(writer.Query("COMMIT").ok());
+    EXPECT_EQ(One("SELECT GROUP_CONCAT(CONCAT_WS('-', u, ro, ro2) ORDER BY u) FROM z.a WHERE u > 10"), "13-free,15");
+    EXPECT_EQ(One(kWrong), "0");
+    EXPECT_EQ(One("SELECT COUNT(*) FROM z.a WHERE u = 15 AND rn IS NULL AND rn2 IS NULL"), "1");
+    Forget();
+  }
+}
+
+// Its row cannot be mended: another transaction holds one that has such a mark too.
+TEST_P(ParentGapTest, OneThatCannotBeMendedIsTakenBack) {
+  WalkTo("m", "verify", -1);
+  Client writer = Connect();
+  ASSERT_TRUE(writer.Query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").ok());
+  ASSERT_TRUE(writer.Query("BEGIN").ok());
+  ASSERT_TRUE(writer.Query("INSERT INTO b (id) VALUES (1)").ok());
+  const std::string sql = "INSERT INTO a (u, ro, ro2) VALUES (21, 'free', 'free'), (22, 'late', 'here')";
+  const Reply written = Raced(writer, "late", [&](Client& client) { return client.Query(sql); });
+  EXPECT_TRUE(written.ok()) << written.message;
+  auto connected = Client::Connect({.port = server_->port(), .database = "z"});
+  ASSERT_TRUE(connected.ok());
+  Client other = *std::move(connected);
+  ASSERT_TRUE(other.Query("SET SESSION foreign_key_checks = 0").ok());
+  ASSERT_TRUE(other.Query("BEGIN").ok());
+  ASSERT_TRUE(other.Query("INSERT INTO a (u, rn) VALUES (23, 0)").ok());
+  std::thread killed([&] {
+    while (Waiting() == "0") std::this_thread::sleep_for(std::chrono::milliseconds(120));
+    const std::string thread = One("SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'");
+    Do("KILL QUERY " + thread);
+  });
+  const Reply refused = writer.Query("COMMIT");
+  killed.join();
+  EXPECT_EQ(refused.error, 1213u);
+  EXPECT_NE(refused.message.find("try restarting transaction"), std::string::npos) << refused.message;
+  EXPECT_TRUE(other.Query("ROLLBACK").ok());
+  EXPECT_EQ(One("SELECT (SELECT COUNT(*) FROM z.a WHERE u > 20) + (SELECT COUNT(*) FROM z.b)"), "0");
+  EXPECT_TRUE(writer.Query("BEGIN").ok());
+  EXPECT_TRUE(writer.Query(sql).ok());
+  EXPECT_TRUE(writer.Query("COMMIT").ok());
+  EXPECT_EQ(One(kWrong), "0");
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, ParentGapTest, testing::Values(Engine::kMariaDb, Engine::kMySql), EngineOf);
