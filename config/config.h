@@ -164,6 +164,7 @@ struct Limits {
   uint32_t plan_cache_entries = 10'000;                 // for each io thread
   uint32_t key_block = 1'000;                           // new keys a proxy reserves at once
   uint32_t insert_select_rows = 10'000'000;             // of one INSERT … SELECT whose rows get numbers as new keys
+  uint32_t insert_lookups = 20;                         // an INSERT of so many references looks them up by one query before it; 0: never
   uint32_t row_image_rows = 10'000;                     // of one UPDATE whose new side is made row by row (strategy B)
   std::chrono::milliseconds keys_wait{10'000};          // a statement waits so long for new keys
   std::chrono::milliseconds state_wait{5'000};          // … and for the control schema: to be read, to take a connection up

@@ -55,6 +55,7 @@ constexpr Limit kLimits[] = {
     {"plan_cache_entries", &Limits::plan_cache_entries, 0, 10'000'000},
     {"key_block", &Limits::key_block, 1, 1'000'000},
     {"insert_select_rows", &Limits::insert_select_rows, 1, 1'000'000'000},
+    {"insert_lookups", &Limits::insert_lookups, 0, 1'000'000},
     {"row_image_rows", &Limits::row_image_rows, 1, 1'000'000},
     {"keys_wait", &Limits::keys_wait, 100, kHour},
     {"state_wait", &Limits::state_wait, 100, kHour},

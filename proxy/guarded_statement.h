@@ -25,6 +25,9 @@ struct GuardedStatement {
   protocol::Execute execute;
   std::vector<std::pair<uint16_t, std::string>> long_data;
   std::vector<uint64_t> keys;
+  bool ahead = false;  // its references stand in the text that was sent: see session_ahead.cc
+  rewrite::Form form = rewrite::Form::kGuarded;  // of that text
+  std::string own;     // what `head` and `sql` are of, where that is not the client's command
 };
 
 }  // namespace crossfade::proxy

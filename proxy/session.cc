@@ -325,7 +325,10 @@ awaitable<void> Session::Serve() {
       // No error, as a rule.
       const std::string_view head = backend_.in().data();
       looked = head.size() <= protocol::kFrameHeader || static_cast<uint8_t>(head[protocol::kFrameHeader]) == 0xFF;
-      if (!looked) guarded_->plan.reset();
+      if (!looked) {
+        guarded_->plan.reset();
+        std::string().swap(guarded_->own);
+      }
     }
     if (looked) {
       auto replied = ranged_ != nullptr ? RangeReply() : CheckedReply();
@@ -435,6 +438,7 @@ void Session::CommandDone() {
   if (preparing_ != nullptr) KeepPreparing();
   if (raised_ != Raised::kNo) Lower();
   if (marking_ != nullptr) Marked();
+  if (std::exchange(uses_up_level_, false) && !tracker_.is_error()) isolation_unsure_ = false;
   client_.in().Consume(command_size_);
   command_size_ = 0;
   const bool ended = (status_ & ~tracker_.status() & protocol::kStatusInTrans) != 0;

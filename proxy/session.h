@@ -14,6 +14,7 @@
 //   session_range.cc     INSERT … SELECT whose rows are numbered from a range of new keys
 //   session_image.cc     an UPDATE in steps, whose new side is made of the rows as they are stored (strategy B)
 //   session_guard.cc     what becomes of a row whose parent is not there when it is looked up
+//   session_ahead.cc     the references of an INSERT of many rows, looked up by one query before it
 //   session_marks.cc     … where its statement cannot be run again, in a transaction at READ COMMITTED
 //   session_hidden.cc    replies that are changed: what a migration added to the schema is left out
 //   session_dynamic.cc   PREPARE and EXECUTE as SQL
@@ -201,6 +202,7 @@ class Session {
   awaitable<Action> PassFence(bool writes);
   bool StillMayGoOn(const rewrite::Plan& plan) const;
   awaitable<bool> TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys, uint64_t rows = 0);
+  awaitable<Action> SendPlanned(const std::shared_ptr<const rewrite::Plan>& plan, std::string_view head, std::string_view sql, bool kept);
   awaitable<Action> NoKeys(const std::vector<rewrite::KeySlot>& slots);
   awaitable<Action> Refuse(std::string reason);
   rewrite::MigrationSet Cohort();  // by the pinned snapshot
@@ -256,6 +258,10 @@ class Session {
   enum class Gaps : uint8_t { kUnsure, kOpen, kLocked };
   awaitable<bool> LockGaps(std::string_view sql, bool several, Gaps* gaps);
   void Lower();
+
+  // session_ahead.cc
+  awaitable<Action> LookAhead(const rewrite::Plan& plan, std::string_view sql, std::vector<std::string>* values);
+  awaitable<Action> ExecuteAhead(PreparedStatement* statement, const protocol::Execute& execute, const rewrite::SessionFacts& facts);
 
   // session_marks.cc
   awaitable<bool> ChooseForm(const rewrite::Plan& plan, std::string_view sql, bool guards, rewrite::Form* form);
@@ -328,6 +334,7 @@ class Session {
   bool facts_known_ = false;
   bool converts_ = false;                          // from character_set_client to another character_set_connection; known with facts_
   bool isolation_unsure_ = true;                   // this transaction's, or the next one's, may not be the session's
+  bool uses_up_level_ = false;                     // what SET TRANSACTION may have said for one is used up by this command, if it succeeds
   Isolation isolation_ = Isolation::kUnknown;      // the session's
   enum class Raised : uint8_t { kNo, kTransaction, kSession } raised_ = Raised::kNo;  // … for this command; see LockGaps
   Isolation lower_to_ = Isolation::kUnknown;

@@ -29,6 +29,8 @@ GuardedStatement* Session::Guard(const std::shared_ptr<const rewrite::Plan>& pla
   if (guarded_ == nullptr) guarded_ = std::make_unique<GuardedStatement>();
   guarded_->plan = plan;
   guarded_->statement = nullptr;
+  guarded_->ahead = false;
+  guarded_->form = rewrite::Form::kGuarded;
   return guarded_.get();
 }
 
@@ -42,6 +44,10 @@ awaitable<Session::Action> Session::GuardedReply() {
     const bool other = error.message.empty() && !no_way_back_.empty();  // servers send no message where character_set_results is UTF-16 and the like
     if (size == 0 || other || !rewrite::IsMissingParent(error.code, error.message)) break;
     backend_.in().Consume(size);
+    if (guarded_->ahead && guarded_->form != rewrite::Form::kGuarded) {  // a parent is another one than it was a moment ago
+      action = co_await SendGuardedAgain(guarded_->form);
+      break;
+    }
     if (!again) {
       bool stored = false;
       action = co_await AskUnguarded(&stored);
@@ -64,6 +70,7 @@ awaitable<Session::Action> Session::GuardedReply() {
     break;
   }
   guarded_->plan.reset();
+  std::string().swap(guarded_->own);
   co_return action;
 }
 

@@ -306,6 +306,10 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   }
 
   if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await ExecuteImage(statement, *parsed, facts, plan->image->bytes);
+  if (const uint32_t least = limits().insert_lookups; least != 0 && plan->ahead.size() >= least && !plan->Ranged()) {
+    const Action sent = co_await ExecuteAhead(statement, *parsed, facts);
+    if (sent != kAgain) co_return sent;
+  }
   rewrite::Form form = rewrite::Form::kPlain;
   if (plan->Exposed() && !plan->Ranged()) {
     const bool alive = co_await ChooseForm(*plan, statement->text, /*guards=*/true, &form);

@@ -239,6 +239,14 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     ranged.sql = sql;
     co_return co_await BeginRange(std::move(ranged));
   }
+  co_return co_await SendPlanned(plan, payload.substr(0, offset), sql, /*kept=*/resolved.empty());
+}
+
+// Sends one statement, by a plan of its text. `kept`: head and text are of the client's command, which stays until it is done.
+awaitable<Session::Action> Session::SendPlanned(const std::shared_ptr<const rewrite::Plan>& plan, std::string_view head, std::string_view sql, bool kept) {
+  std::vector<std::string> ahead;
+  const Action looked = co_await LookAhead(*plan, sql, &ahead);
+  if (looked != kRelay) co_return looked;
   std::vector<uint64_t> keys;
   if (!plan->key_slots.empty()) {
     const bool enough = co_await TakeKeys(plan->key_slots, &keys);
@@ -252,13 +260,13 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   }
   if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   outgoing_.assign(protocol::kFrameHeader, '\0');  // the header is known once the text is
-  outgoing_ += payload.substr(0, offset);
-  const absl::Status rendered = thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, form, &outgoing_);
+  outgoing_ += head;
+  const absl::Status rendered = thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, form, &outgoing_, &ahead);
   if (!rendered.ok()) {
     outgoing_.clear();
     co_return co_await Refuse(std::string(rendered.message()));
   }
-  if (GrowsTooLong(outgoing_.size() - protocol::kFrameHeader, payload.size())) {
+  if (GrowsTooLong(outgoing_.size() - protocol::kFrameHeader, head.size() + sql.size())) {
     outgoing_.clear();
     co_return co_await Refuse(kTooLong);
   }
@@ -270,10 +278,18 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   thread_->metrics()->rewritten.Add();
   no_way_back_ = plan->no_way_back;
   if (form == rewrite::Form::kMarked) marking_ = plan;
-  if (form == rewrite::Form::kGuarded) {
+  if (form == rewrite::Form::kGuarded || !ahead.empty()) {
     GuardedStatement* guarded = Guard(plan);
-    guarded->head = payload.substr(0, offset);
+    guarded->head = head;
     guarded->sql = sql;
+    if (!kept) {
+      guarded->own = head;
+      guarded->own += sql;
+      guarded->head = std::string_view(guarded->own).substr(0, head.size());
+      guarded->sql = std::string_view(guarded->own).substr(head.size());
+    }
+    guarded->ahead = !ahead.empty();
+    guarded->form = form;
     guarded->keys = std::move(keys);
   }
   co_return kRelay;

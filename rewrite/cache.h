@@ -38,7 +38,10 @@ void CacheKey(const Snapshot& snapshot, const SessionFacts& facts, const TokenLi
               const std::vector<ValueShape>* shapes, bool letters, std::string* key);
 
 // The text of `tokens` with the plan's edits, appended to `*out`. See Render in planner.h.
-absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, Form form, std::string* out);
+absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, Form form, std::string* out,
+                          const std::vector<std::string>* ahead = nullptr);
+// For a text that has been planned.
+absl::Status LexAgain(const SessionFacts& facts, const Dialect& dialect, std::string_view sql, TokenList* tokens);
 
 // The statement with its literals as '?', tokens one space apart.
 std::string Digest(const TokenList& tokens);

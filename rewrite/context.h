@@ -39,6 +39,7 @@ struct Context {
   bool wrapped = false;    // … it stands in another one: EXPLAIN, ANALYZE, SET STATEMENT
   bool explained = false;  // … which does not run it
   bool assigns = false;    // … or the text, user variables: it must not be run twice
+  bool ahead = false;      // … it is an INSERT whose references may be looked up before it: see ahead.h
   const char* alias = "cf";  // of our own subqueries: a name that the text does not use
 
   // Refuses the text. `why` and `advice` without a final stop.
@@ -93,6 +94,8 @@ struct Context {
   std::string IfMissing(const MigratingTable& table, const KeyColumn& column, const std::string& ro, Plan::Guard guard);
   // … for the marked text; empty: it is not marked (see Plan::marks).
   std::string Mark(const MigratingTable& table, const KeyColumn& column, const std::string& ro);
+  // `lookup`, which finds the new key of the old one `value`, as one that may be made before the statement.
+  std::string LookedUpAhead(const MigratingTable& table, const KeyColumn& column, const Expr& value, std::string lookup);
   // The same, not guarded.
   std::string LookupToStore(const MigratingTable& table, const KeyColumn& column, const std::string& value) const;
 };

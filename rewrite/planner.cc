@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "rewrite/ahead.h"
 #include "rewrite/cache.h"
 #include "rewrite/context.h"
 #include "rewrite/dynamic.h"
@@ -271,6 +272,10 @@ struct Planner::Impl {
   uint32_t lexed_mode = 0;
   std::string lexed_charset;
 
+  bool Holds(const SessionFacts& facts, std::string_view sql) const {
+    return !sql.empty() && tokens.source.data() == sql.data() && tokens.source.size() == sql.size() && lexed_mode == facts.sql_mode && lexed_charset == facts.charset;
+  }
+
   static void Add(std::atomic<uint64_t>* count) { count->store(count->load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
   std::shared_ptr<const Plan> PlanText(const Snapshot& snapshot, const SessionFacts& given, std::string_view sql,
                                        const std::vector<ValueShape>* shapes, bool letters);
@@ -374,13 +379,23 @@ std::shared_ptr<const Plan> Planner::PlanPrepared(const Snapshot& snapshot, cons
 
 // Whoever holds a text while others are planned has it where none of theirs can be.
 absl::Status Planner::RenderTo(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
-                               const std::vector<uint64_t>& keys, Form form, std::string* out) {
-  const TokenList& tokens = impl_->tokens;
-  if (!sql.empty() && tokens.source.data() == sql.data() && tokens.source.size() == sql.size() && impl_->lexed_mode == facts.sql_mode && impl_->lexed_charset == facts.charset)
-    return RenderTokens(plan, tokens, keys, form, out);
-  absl::StatusOr<std::string> text = Render(plan, facts, dialect, sql, keys, form);
-  if (text.ok()) *out += *text;
-  return text.status();
+                               const std::vector<uint64_t>& keys, Form form, std::string* out, const std::vector<std::string>* ahead) {
+  if (impl_->Holds(facts, sql)) return RenderTokens(plan, impl_->tokens, keys, form, out, ahead);
+  if (plan.strategy != Strategy::kOneStatement) {
+    *out += sql;
+    return absl::OkStatus();
+  }
+  TokenList tokens;
+  const absl::Status status = LexAgain(facts, dialect, sql, &tokens);
+  return status.ok() ? RenderTokens(plan, tokens, keys, form, out, ahead) : status;
+}
+
+absl::StatusOr<Ahead> Planner::LookAhead(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql) {
+  if (impl_->Holds(facts, sql)) return Ahead(plan, impl_->tokens);
+  TokenList tokens;
+  const absl::Status status = LexAgain(facts, dialect, sql, &tokens);
+  if (!status.ok()) return status;
+  return Ahead(plan, tokens);
 }
 
 uint64_t Planner::hits() const { return impl_->hits.load(std::memory_order_relaxed); }

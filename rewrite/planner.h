@@ -112,7 +112,8 @@ struct Plan {
   // The edits, in tokens of the client's text so that a cached plan fits any text of the same shape:
   // replace tokens [begin, end) by `text`, in which "\x01<n>\x02" stands for token n of the source verbatim
   // "\x03<n>\x02" for key slot n, and "\x05<n>\x02" for the rows of target n of `image`. What stands between \x06 and \x07 is
-  // of the guarded text alone, between \x04 and \x07 of the marked one.
+  // of the guarded text alone, between \x04 and \x07 of the marked one. Between
+  // "\x08<n>\x02" and \x0e stands the lookup `ahead[n]`.
   struct Edit { uint32_t begin = 0, end = 0; std::string text; };
   std::vector<Edit> edits;        // ascending, not overlapping; begin == end inserts behind the token before begin
   std::vector<ReplyEdit> replies;  // the server's replies are to be changed so
@@ -134,7 +135,15 @@ struct Plan {
   std::vector<Mark> marks;
   bool unmarked = false;  // there is a lookup that is not
   bool Ranged() const;            // key_slots has a range
+  // Lookups of an INSERT of many rows by a literal or parameter that is one token: see ahead.h. `old_key`, `new_key`, `table` (with its alias, and the index to use): as they are named in a query;
+  // `counted`: an expression that is never NULL, and not in that index; `fails`: one that does, with IsMissingParent.
+  struct Ahead { uint32_t token = 0, parent = 0; };
+  struct AheadParent { std::string table, old_key, new_key, counted, fails; bool number = false, bytes = false; };
+  std::vector<Ahead> ahead;
+  std::vector<AheadParent> ahead_parents;
 };
+
+class Ahead;
 
 // Which of a plan's texts: see Plan::guard and Plan::marks.
 enum class Form : uint8_t { kPlain, kGuarded, kMarked };
@@ -163,7 +172,9 @@ class Planner {
 
   // As Render below, appended to `*out`. A text that was the last to be planned here is not lexed again.
   absl::Status RenderTo(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
-                        const std::vector<uint64_t>& keys, Form form, std::string* out);
+                        const std::vector<uint64_t>& keys, Form form, std::string* out, const std::vector<std::string>* ahead = nullptr);
+  // What there is to be looked up before the text is sent, for `ahead` of RenderTo. Internal if the text does not fit the plan.
+  absl::StatusOr<Ahead> LookAhead(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql);
 
   // Of the plan cache; from any thread.
   uint64_t hits() const;

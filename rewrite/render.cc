@@ -16,18 +16,22 @@ struct Filling {
   const std::vector<uint64_t>* keys = nullptr;
   const std::vector<std::string>* rows = nullptr;
   Form form = Form::kPlain;
+  const std::vector<std::string>* ahead = nullptr;
 };
+
+// \x01 to \x08, and \x0e.
+bool IsMark(char c) { return static_cast<uint8_t>(c - 1) < 8 || c == '\x0e'; }
 
 bool Expand(const std::string& text, const TokenList& tokens, bool prepared, const Filling& filling, std::string* out) {
   for (size_t i = 0; i < text.size(); ++i) {
     size_t plain = i;
-    while (plain < text.size() && static_cast<uint8_t>(text[plain] - 1) > 6) ++plain;  // \x01 to \x07
+    while (plain < text.size() && !IsMark(text[plain])) ++plain;
     out->append(text, i, plain - i);
     i = plain;
     if (i == text.size()) break;
     if ((text[i] == '\x06' && filling.form != Form::kGuarded) || (text[i] == '\x04' && filling.form != Form::kMarked)) i = text.find('\x07', i);
     if (i == std::string::npos) return false;
-    if (text[i] == '\x04' || text[i] == '\x06' || text[i] == '\x07') continue;
+    if (text[i] == '\x04' || text[i] == '\x06' || text[i] == '\x07' || text[i] == '\x0e') continue;
     const size_t end = text.find('\x02', i);
     if (end == std::string::npos) return false;
     uint32_t n = 0;
@@ -35,6 +39,15 @@ bool Expand(const std::string& text, const TokenList& tokens, bool prepared, con
     if (text[i] == '\x01') {
       if (n >= tokens.tokens.size()) return false;
       *out += tokens.Text(n);
+    } else if (text[i] == '\x08') {
+      if (filling.ahead == nullptr || n >= filling.ahead->size() || (*filling.ahead)[n].empty()) {
+        i = end;
+        continue;
+      }
+      *out += (*filling.ahead)[n];
+      i = text.find('\x0e', end);
+      if (i == std::string::npos) return false;
+      continue;
     } else if (text[i] == '\x05') {
       if (filling.rows == nullptr || n >= filling.rows->size()) return false;
       *out += (*filling.rows)[n];
@@ -72,12 +85,12 @@ absl::Status RenderFilled(const Plan& plan, const TokenList& tokens, const Filli
   return absl::OkStatus();
 }
 
+}  // namespace
+
 absl::Status LexAgain(const SessionFacts& facts, const Dialect& dialect, std::string_view sql, TokenList* tokens) {
   const absl::Status status = Lex(sql, facts, dialect, tokens);
   return status.ok() ? status : absl::InternalError("the text does not fit its plan: " + std::string(status.message()));
 }
-
-}  // namespace
 
 absl::StatusOr<std::string> Render(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
                                    const std::vector<uint64_t>& keys, Form form) {
@@ -91,12 +104,13 @@ absl::StatusOr<std::string> Render(const Plan& plan, const SessionFacts& facts, 
   return out;
 }
 
-absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, Form form, std::string* to) {
+absl::Status RenderTokens(const Plan& plan, const TokenList& tokens, const std::vector<uint64_t>& keys, Form form, std::string* to,
+                          const std::vector<std::string>* ahead) {
   if (plan.strategy != Strategy::kOneStatement) {
     *to += tokens.source;
     return absl::OkStatus();
   }
-  return RenderFilled(plan, tokens, {&keys, nullptr, form}, to);
+  return RenderFilled(plan, tokens, {&keys, nullptr, form, ahead}, to);
 }
 
 absl::StatusOr<std::string> RenderImageSelect(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql, uint64_t most) {
@@ -116,7 +130,7 @@ absl::StatusOr<std::string> RenderImageStatement(const Plan& plan, const Session
   if (!status.ok()) return status;
   const std::vector<std::string> conditions = only != nullptr ? only->Conditions() : std::vector<std::string>(plan.image->targets.size(), "TRUE");
   std::string out;
-  status = RenderFilled(plan, tokens, {nullptr, &conditions, Form::kPlain}, &out);
+  status = RenderFilled(plan, tokens, {nullptr, &conditions}, &out);
   if (!status.ok()) return status;
   return out;
 }

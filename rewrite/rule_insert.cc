@@ -6,6 +6,7 @@
 #include <set>
 
 #include "fmt/format.h"
+#include "rewrite/ahead.h"
 #include "rewrite/names.h"
 #include "rewrite/rules.h"
 #include "rewrite/table_refs.h"
@@ -237,7 +238,10 @@ std::vector<std::string> Rows(Context& context, Reader& reader, Insert& insert, 
       return SelfReferenceOfRow(context, target.table, *addition.column, self[row], {self.begin(), self.begin() + static_cast<long>(row)}, insert.replace, GuardOf(context, insert, target.table, row));
     }
     const std::string ro = QuoteName(target.table.name) + "." + QuoteName(addition.column->old_name);
-    return context.LookupToStore(target.table, *addition.column, ro, ro, GuardOf(context, insert, target.table, row));
+    std::string lookup = context.LookupToStore(target.table, *addition.column, ro, ro, GuardOf(context, insert, target.table, row));
+    const size_t index = target.Find(addition.column->old_name);
+    Expr* value = index == kAbsent ? nullptr : ValueAt(insert, row, index);
+    return value == nullptr ? lookup : context.LookedUpAhead(target.table, *addition.column, Unwrap(*value), std::move(lookup));
   };
 
   std::vector<std::string> added;
@@ -442,7 +446,10 @@ void RuleInsert(Context& context, Reader& reader, Statement& statement) {
     ListForDefaults(context, insert, *table, columns);
   } else {
     Target target{*table, columns, scope};
+    // Under IGNORE, and where the mode is not strict, a row is written that has not what the text says. A result of an execution is of its own form.
+    context.ahead = insert.rows.size() >= kRowsLookedUpAhead && !insert.ignore && context.alone && !context.wrapped && (context.facts.sql_mode & kStrict) != 0 && !(context.prepared && !insert.returning.empty());
     use.added = Rows(context, reader, insert, target);
+    context.ahead = false;
   }
   use.insert = &insert;
   use.ignore = insert.ignore;
