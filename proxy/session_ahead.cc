@@ -15,6 +15,8 @@ namespace crossfade::proxy {
 namespace {
 
 constexpr uint64_t kMostOfKey = 4096;  // bytes of an answer's row
+// A key in the two queries costs both servers about what a lookup in the text does, as long as these are not too many.
+constexpr size_t kTooMany = 1000;
 constexpr size_t kMostText = 16 << 20;  // bytes of an execution that is written as a text
 
 }  // namespace
@@ -29,7 +31,7 @@ awaitable<Session::Action> Session::LookAhead(const rewrite::Plan& plan, std::st
     co_return kRelay;
   }
   absl::StatusOr<rewrite::Ahead> ahead = thread_->planner()->LookAhead(plan, *facts_, pinned_->snapshot->catalog.dialect, sql);
-  if (!ahead.ok() || ahead->lookups() < least) co_return kRelay;
+  if (!ahead.ok() || ahead->lookups() < least || (2 * ahead->keys() > ahead->lookups() && ahead->lookups() < kTooMany)) co_return kRelay;
   for (const rewrite::Ahead::Question& question : ahead->Questions(/*locking=*/!own)) {
     ImageStep step;
     const bool alive = co_await RunImageStep(question.sql, 1024 + question.keys * kMostOfKey, &step);

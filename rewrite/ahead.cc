@@ -91,6 +91,12 @@ Ahead::Ahead(const Plan& plan, const TokenList& tokens) : plan_(plan), wanted_(p
   }
 }
 
+size_t Ahead::keys() const {
+  size_t keys = 0;
+  for (const auto& of_parent : wanted_) keys += of_parent.size();
+  return keys;
+}
+
 std::vector<Ahead::Question> Ahead::Questions(bool locking) const {
   std::vector<Question> questions;
   for (size_t i = 0; i < wanted_.size(); ++i) {

@@ -27,6 +27,8 @@ class Ahead {
 
   // Lookups of the text that may get a value.
   size_t lookups() const { return lookups_; }
+  // … of so many keys.
+  size_t keys() const;
   // One query for each parent that there is something to ask of: its keys, old and new, as hexadecimal digits of UTF-8 (new ones of BINARY: of their
   // bytes). `locking`: the rows stay as they are until the transaction ends, and no snapshot is taken.
   struct Question { size_t parent; size_t keys; std::string sql; };

@@ -26,7 +26,7 @@ constexpr char kMigration[] =
 constexpr char kWrong[] =
     "SELECT (SELECT COUNT(*) FROM z.r LEFT JOIN z.p ON p.o = r.ro WHERE NOT (r.rn <=> p.n)) + (SELECT COUNT(*) FROM z.r LEFT JOIN z.p ON p.o = r.ro2 WHERE NOT (r.rn2 <=> p.n))"
     " + (SELECT COUNT(*) FROM z.r LEFT JOIN z.q ON q.i = r.ri WHERE NOT (r.rj <=> q.j))";
-constexpr int kRows = 40, kParents = 30;
+constexpr int kRows = 40, kParents = 25;
 
 struct Row { std::string ro, ro2, ri; };  // as literals
 
