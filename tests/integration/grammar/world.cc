@@ -95,7 +95,7 @@ absl::Status World::Begin(const Model& model) {
   }
   if (!direct_ && !model.Migrations().empty()) {
     auto started = CrossfadeProcess::Start({.backend = a_->address(), .migrations = model.Yaml(),
-                                            .limits = "  chunk_rows: 20\n  key_block: 50\n  control_poll: 20ms\n  backfill_idle_share: 0.9\n  quiet_before_expand: 1ms\n"});
+                                            .limits = "  chunk_rows: 20\n  key_block: 50\n  control_poll: 20ms\n  backfill_idle_share: 0.9\n  quiet_before_expand: 1ms\n  insert_lookups: 4\n"});
     if (!started.ok()) return absl::FailedPreconditionError(std::string(started.status().message()));
     proxy_ = *std::move(started);
     const servers::CommandResult checked = proxy_->Run("check", {});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The grammar's writes: INSERT, REPLACE, UPDATE, DELETE, of one and of several tables; see grammar.h.
 #include <algorithm>
+#include <map>
 
 #include "fmt/format.h"
 #include "tests/integration/grammar/grammar.h"
@@ -96,13 +97,17 @@ void Grammar::Insert(const Table& table, bool replace) {
       T(")");
     }
     T(random_.Chance(90) || rows_of ? " VALUES " : " VALUE ");
-    const int rows = random_.Chance(55) ? 1 : random_.Between(2, 5);
+    const int rows = random_.Chance(55) ? 1 : random_.Chance(60) ? random_.Between(2, 5) : random_.Between(8, 14);
+    std::map<const Column*, std::vector<Value>> few;  // references of many rows, to few parents: see proxy/session_ahead.cc
     for (int row = 0; row < rows; ++row) {
       T(row > 0 ? ", " : "");
       T(rows_of ? "ROW(" : "(");
       for (size_t i = 0; i < columns.size(); ++i) {
         if (i > 0) T(", ");
-        value(*columns[i]);
+        std::vector<Value>& known = few[columns[i]];
+        if (rows < 8 || columns[i]->role != Role::kReference || random_.Chance(5)) value(*columns[i]);
+        else if (known.size() < 3) V(known.emplace_back(ValueFor(table, *columns[i])));
+        else V(random_.Pick(known));
       }
       T(")");
     }
