@@ -17,7 +17,8 @@ namespace {
 constexpr uint64_t kMostOfKey = 4096;  // bytes of an answer's row
 // A key in the two queries costs both servers about what a lookup in the text does, as long as these are not too many.
 constexpr size_t kTooMany = 1000;
-constexpr size_t kMostText = 16 << 20;  // bytes of an execution that is written as a text
+constexpr size_t kMostText = 4 << 20;  // bytes of an execution that is written as a text
+constexpr size_t kLookup = 400;        // … that a lookup takes, at most
 
 }  // namespace
 
@@ -60,9 +61,9 @@ awaitable<Session::Action> Session::LookAhead(const rewrite::Plan& plan, std::st
 awaitable<Session::Action> Session::ExecuteAhead(PreparedStatement* statement, const protocol::Execute& execute, const rewrite::SessionFacts& facts) {
   const rewrite::Snapshot& snapshot = *pinned_->snapshot;
   const bool same = facts_->schema == facts.schema && facts_->sql_mode == facts.sql_mode && facts_->charset == facts.charset;
-  if (!same || !statement->long_data.empty()) co_return kAgain;
+  if (!same || !statement->long_data.empty() || execute.attribute_count > 0) co_return kAgain;
   const std::optional<std::string> text = ExecutionText(statement->text, facts, snapshot.catalog.dialect, execute, {}, converts_, kMostText, /*letters=*/true);
-  if (!text) co_return kAgain;
+  if (!text || text->size() + kLookup * execute.values.size() > std::min<uint64_t>(max_allowed_packet_, 15 << 20)) co_return kAgain;
   const std::shared_ptr<const rewrite::Plan> plan = thread_->planner()->PlanQuery(snapshot, facts, *text);
   if (plan->strategy != rewrite::Strategy::kOneStatement || plan->Ranged() || plan->ahead.empty()) co_return kAgain;
   statement->types_elsewhere = true;
