@@ -14,6 +14,7 @@
 namespace crossfade::proxy {
 namespace {
 
+constexpr size_t kLongest = 64 * 1024;
 constexpr uint8_t kUnsigned = 0x80;
 enum Type : uint8_t { kTiny = 1, kShort = 2, kLong = 3, kDouble = 5, kNull = 6, kTimestamp = 7, kLongLong = 8, kDate = 10, kDateTime = 12,
                       kVarchar = 15, kVarString = 253, kString = 254 };
@@ -47,28 +48,8 @@ std::string Moment(std::string_view bytes, bool date) {
   return fmt::format("TIMESTAMP'{} {:02}:{:02}:{:02}{}'", text, hour, minute, second, micros == 0 ? "" : fmt::format(".{:06}", micros));
 }
 
-// Of one to four bytes for each character, without those that have a shorter form, surrogates, and what lies behind the last one (RFC 3629).
-bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto byte = [&](size_t at) { return at < text.size() ? static_cast<uint8_t>(text[at]) : uint8_t{0}; };
-    const uint8_t head = byte(i), second = byte(i + 1);
-    const size_t size = head < 0x80 ? 1 : head < 0xC2 ? 0 : head < 0xE0 ? 2 : head < 0xF0 ? 3 : head < 0xF5 ? 4 : 0;
-    if (size == 0 || (head == 0xE0 && second < 0xA0) || (head == 0xED && second > 0x9F) || (head == 0xF0 && second < 0x90) || (head == 0xF4 && second > 0x8F)) return false;
-    for (size_t j = 1; j < size; ++j)
-      if ((byte(i + j) & 0xC0) != 0x80) return false;
-    i += size;
-  }
-  return true;
-}
-
-struct Writing {
-  const rewrite::SessionFacts& facts;
-  bool converts = false, letters = false;
-  size_t most = 0;
-};
-
 // Empty: not to be written.
-std::string Literal(const protocol::ParamType& type, const protocol::ParamValue& value, const Writing& how, bool as_bytes) {
+std::string Literal(const protocol::ParamType& type, const protocol::ParamValue& value, const rewrite::SessionFacts& facts, bool as_bytes, bool converts) {
   if (value.long_data) return "";
   if (value.is_null || type.type == kNull) return "NULL";
   switch (type.type) {
@@ -79,10 +60,10 @@ std::string Literal(const protocol::ParamType& type, const protocol::ParamValue&
     case kVarchar: case kVarString: case kString: {
       protocol::Reader reader(value.bytes);
       const std::string_view text = reader.LenencString();
-      if (!reader.ok() || text.size() > how.most) return "";
-      std::string quoted = rewrite::QuoteText(text, how.facts);
+      if (!reader.ok() || text.size() > kLongest) return "";
+      std::string quoted = rewrite::QuoteText(text, facts);
       const bool high = std::any_of(text.begin(), text.end(), [](char c) { return (c & 0x80) != 0; });
-      if (high && (how.converts || (how.letters && (how.facts.charset != "utf8mb4" || !IsUtf8(text))))) return "";
+      if (high && converts) return "";
       return as_bytes && high && !quoted.empty() ? "_binary" + quoted : quoted;
     }
     default: return "";
@@ -92,18 +73,17 @@ std::string Literal(const protocol::ParamType& type, const protocol::ParamValue&
 }  // namespace
 
 std::optional<std::string> ExecutionText(std::string_view sql, const rewrite::SessionFacts& facts, const rewrite::Dialect& dialect, const protocol::Execute& execute,
-                                         const std::vector<uint32_t>& bytes, bool converts, size_t most, bool letters) {
+                                         const std::vector<uint32_t>& bytes, bool converts) {
   rewrite::TokenList list;
-  if (sql.size() > most || !rewrite::Lex(sql, facts, dialect, &list).ok()) return std::nullopt;
+  if (sql.size() > kLongest || !rewrite::Lex(sql, facts, dialect, &list).ok()) return std::nullopt;
   std::string text;
   size_t param = 0, copied = 0;
-  const bool mysql = dialect.flavor == rewrite::Flavor::kMySql;
-  const Writing how{facts, mysql && converts, mysql && letters, most};
   for (const rewrite::Token& token : list.tokens) {
     if (token.kind != rewrite::TokenKind::kParam) continue;
     if (param >= execute.values.size() || param >= execute.types.size()) return std::nullopt;
+    const bool mysql = dialect.flavor == rewrite::Flavor::kMySql;
     const bool as_bytes = mysql && std::find(bytes.begin(), bytes.end(), param) != bytes.end();
-    const std::string literal = Literal(execute.types[param], execute.values[param], how, as_bytes);
+    const std::string literal = Literal(execute.types[param], execute.values[param], facts, as_bytes, mysql && converts);
     ++param;
     if (literal.empty()) return std::nullopt;
     text += sql.substr(copied, token.begin - copied);
@@ -111,7 +91,7 @@ std::optional<std::string> ExecutionText(std::string_view sql, const rewrite::Se
     text += literal;
     text += ' ';
     copied = token.end;
-    if (text.size() > most) return std::nullopt;
+    if (text.size() > kLongest) return std::nullopt;
   }
   if (param != execute.values.size() - execute.attribute_count) return std::nullopt;
   text += sql.substr(copied);

@@ -21,7 +21,7 @@ struct GuardedStatement {
   std::shared_ptr<const rewrite::Plan> plan;  // nullptr: none is under way
   std::string_view head, sql;                 // of a COM_QUERY: what stands before its text, and its text
   PreparedStatement* statement = nullptr;     // … or of a COM_STMT_EXECUTE
-  uint32_t id = 0;                            // the backend's, of the guarded text
+  uint32_t id = 0;                            // the backend's, of the guarded text; 0: there is none
   protocol::Execute execute;
   std::vector<std::pair<uint16_t, std::string>> long_data;
   std::vector<uint64_t> keys;

@@ -85,6 +85,8 @@ class Session {
   static constexpr Action kAgain = 3;                           // plan it once more: another snapshot is pinned
   // Errors after which a transaction may be over: a changed record under snapshot isolation (MariaDB), a lock wait that
   // timed out (innodb_rollback_on_timeout), a deadlock.
+  // Errors of the moment, which the client's own statement would have met as well: a lock wait, a deadlock, a statement that was ended.
+  static bool OfTheMoment(uint16_t code) { return code == 1020 || code == 1205 || code == 1213 || code == 1317 || code == 3024 || code == 1969 || code == 3572; }
   static bool MayEndTransaction(uint16_t error) { return error == 1020 || error == 1205 || error == 1213; }
   static constexpr char kNearFrame[] = "the statement is so near to a multiple of 16 MiB that its rewritten form needs another packet; send it in smaller parts";
   static constexpr char kTooLong[] = "the statement is so long that its rewritten form is over the server's max_allowed_packet; send it in smaller parts";
@@ -260,12 +262,14 @@ class Session {
   void Lower();
 
   // session_ahead.cc
-  awaitable<Action> LookAhead(const rewrite::Plan& plan, std::string_view sql, std::vector<std::string>* values);
-  awaitable<Action> ExecuteAhead(PreparedStatement* statement, const protocol::Execute& execute, const rewrite::SessionFacts& facts);
+  awaitable<Action> LookAhead(const rewrite::Plan& plan, const rewrite::SessionFacts& facts, std::string_view sql, const protocol::Execute* execute, std::vector<std::string>* values);
+  awaitable<Action> PrepareAhead(const PreparedStatement& statement, const rewrite::Plan& plan, const rewrite::SessionFacts& facts, rewrite::Form form, const std::vector<std::string>& values, uint32_t* id);
 
   // session_marks.cc
   awaitable<bool> ChooseForm(const rewrite::Plan& plan, std::string_view sql, bool guards, rewrite::Form* form);
+  bool MayMark(const rewrite::Plan& plan, std::string_view sql) const;
   void Marked();
+  awaitable<bool> AskForMarks(const std::vector<const rewrite::Plan::Mark*>& marks, bool* found, uint16_t* error);
   awaitable<Action> Mend(std::string_view payload);
   std::string_view TextOf(std::string_view payload);
 

@@ -60,7 +60,7 @@ awaitable<Session::Action> Session::GuardedReply() {
     const bool alive = co_await LockGaps(sql, false, &gaps);
     if (!alive) co_return kEnd;
     if (gaps == Gaps::kLocked || plan->guard == rewrite::Plan::kMayPass) {
-      const bool marks = gaps == Gaps::kOpen && !plan->marks.empty();
+      const bool marks = gaps == Gaps::kOpen && MayMark(*plan, sql);
       action = co_await SendGuardedAgain(marks ? rewrite::Form::kMarked : rewrite::Form::kPlain);
       if (marks && action == kRelay) marking_ = plan;
     } else {
@@ -90,7 +90,7 @@ awaitable<Session::Action> Session::BuildGuarded(rewrite::Form form, uint32_t* p
     fits = protocol::AppendFrames(command, 0, &outgoing_) == command_frames_;
   } else {
     uint32_t id = its.id;
-    if (!guarded) {
+    if (!guarded || id == 0) {
       const absl::StatusOr<std::string> text = rewrite::Render(*its.plan, its.statement->facts, dialect, its.statement->text, {}, form);
       if (!text.ok()) co_return co_await Refuse(std::string(text.status().message()));
       const bool alive = co_await HiddenPrepare(*text, &id);
@@ -100,7 +100,7 @@ awaitable<Session::Action> Session::BuildGuarded(rewrite::Form form, uint32_t* p
     }
     its.statement->long_data = its.long_data;
     fits = Build(its.statement, id, its.execute, its.plan.get(), its.keys);
-    if (!guarded) its.statement->active_id = its.statement->id;  // no cursor is open
+    if (!guarded || its.id == 0) its.statement->active_id = its.statement->id;  // no cursor is open
   }
   if (fits) co_return kRelay;
   outgoing_.clear();

@@ -30,9 +30,6 @@ constexpr size_t kRepaired = 500;  // rows, by one statement
 constexpr size_t kMostShown = 1 << 20;  // bytes of SHOW WARNINGS
 constexpr size_t kMostOfRow = 16 << 10;  // bytes of the keys of one row, in hexadecimal
 
-// Errors of the moment, which the client's own statement would have met as well: a lock wait, a deadlock, a statement that was ended.
-bool OfTheMoment(uint16_t code) { return code == 1020 || code == 1205 || code == 1213 || code == 1317 || code == 3024 || code == 1969 || code == 3572; }
-
 // Up to such a statement MariaDB keeps what there was to tell.
 bool MayUseTables(std::string_view text) {
   for (const char* word : {"from", "into", "insert", "replace", "update", "table", "tables", "call", "show", "execute", "load", "truncate", "use"})

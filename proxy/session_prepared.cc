@@ -306,9 +306,11 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   }
 
   if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await ExecuteImage(statement, *parsed, facts, plan->image->bytes);
-  if (const uint32_t least = limits().insert_lookups; least != 0 && plan->ahead.size() >= least && !plan->Ranged()) {
-    const Action sent = co_await ExecuteAhead(statement, *parsed, facts);
-    if (sent != kAgain) co_return sent;
+  std::vector<std::string> ahead;
+  const bool same = facts_->schema == facts.schema && facts_->sql_mode == facts.sql_mode && facts_->charset == facts.charset;
+  if (!plan->ahead.empty() && !plan->Ranged() && same && statement->long_data.empty()) {
+    const Action looked = co_await LookAhead(*plan, facts, statement->text, &*parsed, &ahead);
+    if (looked != kRelay) co_return looked;
   }
   rewrite::Form form = rewrite::Form::kPlain;
   if (plan->Exposed() && !plan->Ranged()) {
@@ -317,7 +319,7 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
   }
   const bool guards = form == rewrite::Form::kGuarded;
   uint32_t id = statement->FindVariant(plan, form);
-  if (id == 0) {
+  if (id == 0 && ahead.empty()) {
     const Action prepared = co_await Variant(statement, plan, facts, form, &id);
     if (prepared != kRelay) co_return prepared;
   }
@@ -338,15 +340,36 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
     if (!enough) co_return co_await NoKeys(plan->key_slots);
   }
   if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
+  uint32_t once = 0;
+  if (!ahead.empty()) {
+    const Action prepared = co_await PrepareAhead(*statement, *plan, facts, form, ahead, &once);
+    if (prepared != kRelay) co_return prepared;
+  }
+  if (once != 0) {
+    id = once;
+  } else if (id == 0) {
+    const Action prepared = co_await Variant(statement, plan, facts, form, &id);
+    if (prepared != kRelay) co_return prepared;
+  }
   thread_->metrics()->rewritten.Add();
   statement->types_elsewhere = true;
-  if (guards) Guard(plan)->long_data = statement->long_data;
+  const bool watched = guards || once != 0;
+  if (watched) Guard(plan)->long_data = statement->long_data;
   const bool fits = Build(statement, id, *parsed, plan.get(), keys);
-  if (!fits && guards) guarded_->plan.reset();
-  if (!fits) co_return co_await Refuse(kNearFrame);
-  if (guards) {
+  if (once != 0) statement->active_id = statement->id;  // no cursor is open
+  if (!fits) {
+    if (watched) guarded_->plan.reset();
+    outgoing_.clear();
+    CloseHidden(once);
+    if (!outgoing_.empty()) (void)co_await backend_.Write(outgoing_);
+    co_return co_await Refuse(kNearFrame);
+  }
+  CloseHidden(once);
+  if (watched) {
     guarded_->statement = statement;
-    guarded_->id = id;
+    guarded_->id = once != 0 ? 0 : id;
+    guarded_->ahead = once != 0;
+    guarded_->form = form;
     guarded_->execute = *std::move(parsed);
     guarded_->keys = std::move(keys);
   }

@@ -245,7 +245,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
 // Sends one statement, by a plan of its text. `kept`: head and text are of the client's command, which stays until it is done.
 awaitable<Session::Action> Session::SendPlanned(const std::shared_ptr<const rewrite::Plan>& plan, std::string_view head, std::string_view sql, bool kept) {
   std::vector<std::string> ahead;
-  const Action looked = co_await LookAhead(*plan, sql, &ahead);
+  const Action looked = co_await LookAhead(*plan, *facts_, sql, nullptr, &ahead);
   if (looked != kRelay) co_return looked;
   std::vector<uint64_t> keys;
   if (!plan->key_slots.empty()) {
@@ -265,6 +265,11 @@ awaitable<Session::Action> Session::SendPlanned(const std::shared_ptr<const rewr
   if (!rendered.ok()) {
     outgoing_.clear();
     co_return co_await Refuse(std::string(rendered.message()));
+  }
+  if (!ahead.empty() && outgoing_.size() - protocol::kFrameHeader > std::min<uint64_t>(max_allowed_packet_, 15 << 20)) {  // keys are given three times, perhaps
+    ahead.clear();
+    outgoing_.resize(protocol::kFrameHeader + head.size());
+    (void)thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, form, &outgoing_);
   }
   if (GrowsTooLong(outgoing_.size() - protocol::kFrameHeader, head.size() + sql.size())) {
     outgoing_.clear();

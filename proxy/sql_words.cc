@@ -92,7 +92,8 @@ uint8_t MayChange(std::string_view sql) {
       for (std::string_view name : kFactNames) {
         if (Contains(sql, name)) return kAll;
       }
-      return Contains(sql, "isolation") ? kIsolationChange : 0;
+      // READ ONLY too is said of the next transaction.
+      return Contains(sql, "isolation") || Contains(sql, "transaction") || Contains(sql, "read_only") ? kIsolationChange : 0;
     }
     return kAll;
   }

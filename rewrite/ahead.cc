@@ -17,9 +17,12 @@ bool IsPlain(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c < '\x7f' && c != '\'' && c != '"' && c != '\\'; });
 }
 
+// Up to 18: constants beyond 2^63 are of another type than those before it, and servers make no ranges of both.
 bool IsDigits(std::string_view text) {
-  return !text.empty() && text.size() <= 20 && (text.size() == 1 || text[0] != '0') && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return !text.empty() && text.size() <= 18 && (text.size() == 1 || text[0] != '0') && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
+
+std::string AsLiteral(const Plan::AheadParent& parent, const std::string& key) { return parent.integers ? key : "'" + key + "'"; }
 
 // What hexadecimal digits stand for; nullopt: they are none.
 std::optional<std::string> FromHex(std::string_view digits) {
@@ -63,30 +66,38 @@ std::string Context::LookedUpAhead(const MigratingTable& table, const KeyColumn&
   if (parent == parents.end()) {
     std::string fails = fmt::format("{} ISNULL({}.{}))", kMissingParent, QuoteName(table.name), QuoteName(column.old_name));
     if (FoldName(fresh->type).rfind("uuid", 0) == 0) fails = fmt::format("CAST({} AS CHAR)", fails);
-    parents.push_back({table_name, old_key, fmt::format("{}.{}", alias, QuoteName(key.spec->new_column)), std::move(counted), std::move(fails), fresh->type_class == TypeClass::kInteger, fresh->type_class == TypeClass::kBinary});
+    parents.push_back({table_name, old_key, fmt::format("{}.{}", alias, QuoteName(key.spec->new_column)), std::move(counted), std::move(fails), key.old_shape == ValueShape::kInteger, fresh->type_class == TypeClass::kInteger,
+                       fresh->type_class == TypeClass::kBinary});
     parent = parents.end() - 1;
     Note("references are looked up by one query before it, where there are limits.insert_lookups of them");
   }
-  plan->ahead.push_back({value.span.begin, static_cast<uint32_t>(parent - parents.begin())});
+  plan->ahead.push_back({value.span.begin, static_cast<uint32_t>(parent - parents.begin()), stored->nullable});
   return fmt::format("\x08{}\x02{}\x0e", plan->ahead.size() - 1, lookup);
 }
 
-Ahead::Ahead(const Plan& plan, const TokenList& tokens) : plan_(plan), wanted_(plan.ahead_parents.size()) {
+Ahead::Ahead(const Plan& plan, const TokenList& tokens, const std::vector<AheadParameter>& parameters) : plan_(plan), wanted_(plan.ahead_parents.size()) {
   asked_.reserve(plan.ahead.size());
+  std::vector<uint32_t> marks;  // the parameters' tokens
+  for (uint32_t i = 0; plan.prepared && i < tokens.tokens.size(); ++i)
+    if (tokens.tokens[i].kind == TokenKind::kParam) marks.push_back(i);
   for (const Plan::Ahead& lookup : plan.ahead) {
     Asked asked;
-    asked.parent = lookup.parent;
     const std::string_view text = lookup.token < tokens.tokens.size() ? tokens.Text(lookup.token) : std::string_view();
     const TokenKind kind = lookup.token < tokens.tokens.size() ? tokens.tokens[lookup.token].kind : TokenKind::kEnd;
-    const bool quoted = kind == TokenKind::kString && text.size() >= 2 && (text[0] == '\'' || text[0] == '"') && IsPlain(text.substr(1, text.size() - 2));
-    const bool number = kind == TokenKind::kInteger && IsDigits(text);
-    asked.null = kind == TokenKind::kWord && NameEq(text, "null");
-    if (quoted || number) {
-      Wanted& wanted = wanted_[lookup.parent].try_emplace(std::string(quoted ? text.substr(1, text.size() - 2) : text)).first->second;
-      wanted.number = number;
-      asked.wanted = &wanted;
+    AheadParameter value;
+    if (kind == TokenKind::kParam) {
+      const size_t at = static_cast<size_t>(std::lower_bound(marks.begin(), marks.end(), lookup.token) - marks.begin());
+      if (at < parameters.size()) value = parameters[at];
+    } else if (kind == TokenKind::kString && text.size() >= 2 && (text[0] == '\'' || text[0] == '"')) {
+      value = {AheadParameter::kString, std::string(text.substr(1, text.size() - 2))};
+    } else if (kind == TokenKind::kInteger) {
+      value = {AheadParameter::kInteger, std::string(text)};
     }
-    lookups_ += asked.null || asked.wanted != nullptr ? 1 : 0;
+    const bool integers = plan.ahead_parents[lookup.parent].integers;
+    asked.null = lookup.nullable && (value.kind == AheadParameter::kNull || (kind == TokenKind::kWord && NameEq(text, "null")));
+    if (integers ? value.kind == AheadParameter::kInteger && IsDigits(value.text) : value.kind == AheadParameter::kString && IsPlain(value.text))
+      asked.fresh = &wanted_[lookup.parent].try_emplace(std::move(value.text)).first->second;
+    lookups_ += asked.null || asked.fresh != nullptr ? 1 : 0;
     asked_.push_back(asked);
   }
 }
@@ -100,14 +111,16 @@ size_t Ahead::keys() const {
 std::vector<Ahead::Question> Ahead::Questions(bool locking) const {
   std::vector<Question> questions;
   for (size_t i = 0; i < wanted_.size(); ++i) {
-    if (wanted_[i].empty()) continue;
     const Plan::AheadParent& parent = plan_.ahead_parents[i];
-    const char* plain = parent.bytes ? "CAST(HEX({}) AS BINARY)" : "CAST(HEX(CONVERT({} USING utf8mb4)) AS BINARY)";
-    std::string keys, fresh = fmt::format(fmt::runtime(plain), parent.new_key);
+    std::string fresh = fmt::format("CAST(HEX({}) AS BINARY)", parent.bytes ? parent.new_key : fmt::format("CONVERT({} USING utf8mb4)", parent.new_key));
     if (parent.counted != "*") fresh += ", " + parent.counted;
-    for (const auto& [key, wanted] : wanted_[i]) keys += (keys.empty() ? "" : ", ") + (wanted.number ? key : "'" + key + "'");
-    questions.push_back({i, wanted_[i].size(), fmt::format("SELECT CAST(HEX(CONVERT({0} USING utf8mb4)) AS BINARY), {1} FROM {2} WHERE {0} IN ({3}) LIMIT 18446744073709551615{4}", parent.old_key,
-                                                           fresh, parent.table, keys, locking ? " LOCK IN SHARE MODE" : "")});
+    for (auto it = wanted_[i].begin(); it != wanted_[i].end();) {
+      std::string keys;
+      size_t count = 0;
+      for (; it != wanted_[i].end() && count < kKeysAtOnce; ++it, ++count) keys += (count == 0 ? "" : ", ") + AsLiteral(parent, it->first);
+      questions.push_back({i, count, fmt::format("SELECT CAST(HEX(CONVERT({0} USING utf8mb4)) AS BINARY), {1} FROM {2} WHERE {0} IN ({3}) LIMIT 18446744073709551615{4}", parent.old_key, fresh, parent.table,
+                                                 keys, locking ? " LOCK IN SHARE MODE" : "")});
+    }
   }
   return questions;
 }
@@ -118,44 +131,56 @@ void Ahead::Answer(size_t parent, std::string_view old_key, std::optional<std::s
   const auto it = wanted_[parent].find(*old_text);
   if (it == wanted_[parent].end()) return;
   if (!fresh) {
-    it->second.fresh = "NULL";
+    it->second = "NULL";
     return;
   }
   const std::optional<std::string> text = FromHex(*fresh);
   if (!text || text->empty()) return;
   const Plan::AheadParent& of = plan_.ahead_parents[parent];
-  if (of.bytes) it->second.fresh = fmt::format("X'{}'", *fresh);
-  else if (of.number && IsDigits(*text)) it->second.fresh = *text;
-  else if (!of.number && IsPlain(*text)) it->second.fresh = "'" + *text + "'";
+  if (of.bytes) it->second = fmt::format("X'{}'", *fresh);
+  else if (of.number && IsDigits(*text)) it->second = *text;
+  else if (!of.number && IsPlain(*text)) it->second = "'" + *text + "'";
 }
 
-std::vector<std::string> Ahead::Values() const {
+// That the keys are still what they were.
+std::string Ahead::Still() const {
   std::string still;
   for (size_t i = 0; i < wanted_.size(); ++i) {
     const Plan::AheadParent& parent = plan_.ahead_parents[i];
-    std::string keys, pairs, unnumbered;
-    size_t found = 0;
-    for (const auto& [key, wanted] : wanted_[i]) {
-      if (!wanted.fresh) continue;
-      ++found;
-      const std::string text = wanted.number ? key : "'" + key + "'";
-      keys += (keys.empty() ? "" : ", ") + text;
-      if (*wanted.fresh == "NULL") unnumbered += (unnumbered.empty() ? "" : ", ") + text;
-      else pairs += fmt::format("{}({}, {})", pairs.empty() ? "" : ", ", text, *wanted.fresh);
+    for (auto it = wanted_[i].begin(); it != wanted_[i].end();) {
+      std::string keys, numbered, numbers, unnumbered;
+      size_t found = 0;
+      for (; it != wanted_[i].end() && found < kKeysAgain; ++it) {
+        if (!it->second) continue;
+        const std::string text = AsLiteral(parent, it->first);
+        keys += (found++ == 0 ? "" : ", ") + text;
+        if (*it->second == "NULL") {
+          unnumbered += (unnumbered.empty() ? "" : ", ") + text;
+        } else {
+          numbered += ", " + text;
+          numbers += ", " + *it->second;
+        }
+      }
+      if (found == 0) continue;
+      std::string pairs;
+      if (!numbered.empty()) pairs = fmt::format("FIELD({}{}) = NULLIF(FIELD({}{}), 0)", parent.old_key, numbered, parent.new_key, numbers);
+      if (!unnumbered.empty()) unnumbered = fmt::format("{} IN ({}) AND {} IS NULL", parent.old_key, unnumbered, parent.new_key);
+      still += fmt::format("{}(SELECT COUNT({}) FROM {} WHERE {} IN ({}) AND ({}{}{}) LOCK IN SHARE MODE) = {}", still.empty() ? "" : " AND ", parent.counted, parent.table, parent.old_key, keys, pairs,
+                           pairs.empty() || unnumbered.empty() ? "" : " OR ", unnumbered, found);
     }
-    if (found == 0) continue;
-    if (!pairs.empty()) pairs = fmt::format("({}, {}) IN ({})", parent.old_key, parent.new_key, pairs);
-    if (!unnumbered.empty()) unnumbered = fmt::format("{} IN ({}) AND {} IS NULL", parent.old_key, unnumbered, parent.new_key);
-    still += fmt::format("{}(SELECT COUNT({}) FROM {} WHERE {} IN ({}) AND ({}{}{}) LOCK IN SHARE MODE) = {}", still.empty() ? "" : " AND ", parent.counted, parent.table, parent.old_key, keys, pairs,
-                         pairs.empty() || unnumbered.empty() ? "" : " OR ", unnumbered, found);
   }
+  return still;
+}
+
+std::vector<std::string> Ahead::Values() const {
+  std::string still = Still();
   std::vector<std::string> values(asked_.size());
   for (size_t i = 0; i < asked_.size(); ++i) {
     if (asked_[i].null) values[i] = "NULL";
-    if (asked_[i].wanted == nullptr || !asked_[i].wanted->fresh) continue;
-    values[i] = *asked_[i].wanted->fresh;
+    if (asked_[i].fresh == nullptr || !*asked_[i].fresh) continue;
+    values[i] = **asked_[i].fresh;
     if (still.empty()) continue;
-    values[i] = fmt::format("IF({}, {}, {})", still, values[i], plan_.ahead_parents[asked_[i].parent].fails);
+    values[i] = fmt::format("IF({}, {}, {})", still, values[i], plan_.ahead_parents[plan_.ahead[i].parent].fails);
     still.clear();
   }
   return values;

@@ -19,17 +19,23 @@ namespace crossfade::rewrite {
 
 // Below so many rows no plan has such lookups.
 inline constexpr size_t kRowsLookedUpAhead = 8;
+// So many keys are asked for at once. MariaDB makes a join of 1,000 (in_predicate_conversion_threshold), MySQL gives ranges up where they take
+// more than 8 MB (range_optimizer_max_mem_size), and then every row of the parent is read, and locked.
+inline constexpr size_t kKeysAtOnce = 500;
+// … and looked at once more. FIELD goes through them for each; rows of constants would have MySQL warn (1739, under sql_safe_updates).
+inline constexpr size_t kKeysAgain = 100;
 
 class Ahead {
  public:
-  // `tokens`: of a text that fits the plan. Only what is plain is asked for: digits, and strings of printable ASCII without quotes and backslashes.
-  Ahead(const Plan& plan, const TokenList& tokens);
+  // `tokens`: of a text that fits the plan; of a prepared one `parameters` are the client's. Only what is plain is asked for: integers of up to 18 digits, and
+  // strings of printable ASCII without quotes and backslashes.
+  Ahead(const Plan& plan, const TokenList& tokens, const std::vector<AheadParameter>& parameters);
 
   // Lookups of the text that may get a value.
   size_t lookups() const { return lookups_; }
   // … of so many keys.
   size_t keys() const;
-  // One query for each parent that there is something to ask of: its keys, old and new, as hexadecimal digits of UTF-8 (new ones of BINARY: of their
+  // Queries for each parent that there is something to ask of: its keys, old and new, as hexadecimal digits of UTF-8 (new ones of BINARY: of their
   // bytes). `locking`: the rows stay as they are until the transaction ends, and no snapshot is taken.
   struct Question { size_t parent; size_t keys; std::string sql; };
   std::vector<Question> Questions(bool locking) const;
@@ -39,14 +45,12 @@ class Ahead {
   std::vector<std::string> Values() const;
 
  private:
-  struct Wanted {
-    bool number = false;               // how it is written in the text
-    std::optional<std::string> fresh;  // as a literal; nullopt: not found (yet)
-  };
-  struct Asked { uint32_t parent = 0; const Wanted* wanted = nullptr; bool null = false; };  // of a lookup
+  // Of a lookup: where the new key is, as a literal; nullopt: not found (yet).
+  struct Asked { const std::optional<std::string>* fresh = nullptr; bool null = false; };
+  std::string Still() const;
 
   const Plan& plan_;
-  std::vector<std::map<std::string, Wanted, std::less<>>> wanted_;  // of each parent, by the old key
+  std::vector<std::map<std::string, std::optional<std::string>, std::less<>>> wanted_;  // of each parent, by the old key
   std::vector<Asked> asked_;                                        // of each of plan.ahead
   size_t lookups_ = 0;
 };

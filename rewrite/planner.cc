@@ -390,12 +390,12 @@ absl::Status Planner::RenderTo(const Plan& plan, const SessionFacts& facts, cons
   return status.ok() ? RenderTokens(plan, tokens, keys, form, out, ahead) : status;
 }
 
-absl::StatusOr<Ahead> Planner::LookAhead(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql) {
-  if (impl_->Holds(facts, sql)) return Ahead(plan, impl_->tokens);
+absl::StatusOr<Ahead> Planner::LookAhead(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql, const std::vector<AheadParameter>& parameters) {
+  if (impl_->Holds(facts, sql)) return Ahead(plan, impl_->tokens, parameters);
   TokenList tokens;
   const absl::Status status = LexAgain(facts, dialect, sql, &tokens);
   if (!status.ok()) return status;
-  return Ahead(plan, tokens);
+  return Ahead(plan, tokens, parameters);
 }
 
 uint64_t Planner::hits() const { return impl_->hits.load(std::memory_order_relaxed); }

@@ -136,14 +136,13 @@ struct Plan {
   bool unmarked = false;  // there is a lookup that is not
   bool Ranged() const;            // key_slots has a range
   // Lookups of an INSERT of many rows by a literal or parameter that is one token: see ahead.h. `old_key`, `new_key`, `table` (with its alias, and the index to use): as they are named in a query;
-  // `counted`: an expression that is never NULL, and not in that index; `fails`: one that does, with IsMissingParent.
-  struct Ahead { uint32_t token = 0, parent = 0; };
-  struct AheadParent { std::string table, old_key, new_key, counted, fails; bool number = false, bytes = false; };
+  // `counted`: an expression that is never NULL, and not in that index; `fails`: one that does, with IsMissingParent;
+  // `integers`: the old keys are; `number`, `bytes`: the new ones.
+  struct Ahead { uint32_t token = 0, parent = 0; bool nullable = false; };
+  struct AheadParent { std::string table, old_key, new_key, counted, fails; bool integers = false, number = false, bytes = false; };
   std::vector<Ahead> ahead;
   std::vector<AheadParent> ahead_parents;
 };
-
-class Ahead;
 
 // Which of a plan's texts: see Plan::guard and Plan::marks.
 enum class Form : uint8_t { kPlain, kGuarded, kMarked };
@@ -152,6 +151,13 @@ enum class Form : uint8_t { kPlain, kGuarded, kMarked };
 // the servers allow for a client. Scans words, knows no quoting: a superset, about 1 ns a byte.
 // True also for PREPARE and EXECUTE IMMEDIATE, whose text may stand elsewhere.
 bool MightTouch(const Snapshot& snapshot, std::string_view sql);
+
+class Ahead;
+// A parameter's value, as far as it can be looked up ahead: the digits of an integer, or a string.
+struct AheadParameter {
+  enum Kind : uint8_t { kOther, kNull, kInteger, kString } kind = kOther;
+  std::string text;
+};
 
 class Planner {
  public:
@@ -174,7 +180,7 @@ class Planner {
   absl::Status RenderTo(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql,
                         const std::vector<uint64_t>& keys, Form form, std::string* out, const std::vector<std::string>* ahead = nullptr);
   // What there is to be looked up before the text is sent, for `ahead` of RenderTo. Internal if the text does not fit the plan.
-  absl::StatusOr<Ahead> LookAhead(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql);
+  absl::StatusOr<Ahead> LookAhead(const Plan& plan, const SessionFacts& facts, const Dialect& dialect, std::string_view sql, const std::vector<AheadParameter>& parameters);
 
   // Of the plan cache; from any thread.
   uint64_t hits() const;

@@ -346,7 +346,7 @@ void ValueForNew(Context& context, Reader& reader, const KeyColumn& column, Expr
       const std::string none = value.kind == ExprKind::kString || value.kind == ExprKind::kHex ? key.nothing : fmt::format("IF({} IS NULL, NULL, {})", text, key.nothing);
       const bool names = named != nullptr && !(value.kind == ExprKind::kFunction && NameEq(value.text, "uuid"));
       const std::string lookup = fmt::format("COALESCE({}, {})", names ? LookupAmongRows(context, column, value, named(), text) : context.LookupToWrite(key, true, text), none);
-      const bool plain = !names && scope.sources.size() == 1 && scope.sources[0].table != nullptr;
+      const bool plain = !names && !context.prepared && scope.sources.size() == 1 && scope.sources[0].table != nullptr;
       context.editor.Replace(value.span, plain ? context.LookedUpAhead(*scope.sources[0].table, column, value, lookup) : lookup);
       context.Note("the old key is looked up");
       return;

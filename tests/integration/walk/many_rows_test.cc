@@ -170,7 +170,7 @@ class ManyRowsTest : public WalkFixture {
     const uint64_t before = Asked();
     const Reply executed = Same("prepared", [&](Client& client) { return client.Execute("INSERT INTO r (u, ro, ro2, ri) VALUES " + marks, parameters(plain)); });
     EXPECT_TRUE(executed.ok()) << executed.message;
-    EXPECT_EQ(Asked() - before, 2u);
+    EXPECT_EQ(Asked() - before, retired_ ? 0u : 2u);
     Forget();
     std::vector<Row> wrong = plain;
     wrong[30].ro = "'größe'", wrong[31].ro2 = "'nobody'";
