@@ -212,6 +212,7 @@ awaitable<bool> Session::LockGaps(std::string_view sql, bool several, Gaps* gaps
 // Behind the reply. Where the statement failed it may not have begun a transaction, and the client's next one is not to be at that level.
 void Session::Lower() {
   const Raised raised = std::exchange(raised_, Raised::kNo);
+  if (tracker_.is_error()) isolation_unsure_ = true;  // it may have used nothing up
   if (lower_to_ >= Isolation::kRepeatableRead || (raised == Raised::kTransaction && !tracker_.is_error())) return;
   constexpr const char* kNames[] = {"", "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"};
   last_image_ = std::make_unique<LastImage>();

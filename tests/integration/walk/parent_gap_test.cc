@@ -250,6 +250,45 @@ TEST_P(ParentGapTest, OneThatIsCommittedBehindTheLookupInATransaction) {
   }
 }
 
+// No mark is committed, however the transaction ends.
+TEST_P(ParentGapTest, NoMarkOutlivesItsTransaction) {
+  WalkTo("m", "verify", -1);
+  int number = 900;
+  const std::string insert = "INSERT INTO a (u, ro, ro2) VALUES (#1, 'free', 'free'), (#2, 'late', 'here')";
+  const auto marked = [&](const std::string& sql, const std::vector<std::string>& then, bool refused) {
+    const Case it(sql, ++number);
+    SCOPED_TRACE(it.sql + " " + testing::PrintToString(then));
+    Client writer = Connect();
+    EXPECT_TRUE(writer.Query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").ok());
+    EXPECT_TRUE(writer.Query("BEGIN").ok());
+    EXPECT_TRUE(writer.Query("UPDATE a SET u = u WHERE id = 1").ok());
+    const Reply written = Raced(writer, it.late, [&](Client& client) { return All(client, it.sql); });
+    EXPECT_TRUE(written.ok()) << written.message;
+    for (const std::string& each : then) {
+      const Reply reply = All(writer, each);
+      if (refused && &each == then.data()) { EXPECT_EQ(reply.error, 1235u) << reply.message; }
+      else { EXPECT_TRUE(reply.ok()) << reply.message; }
+    }
+    { Client gone = std::move(writer); }
+    EXPECT_EQ(One("SELECT (SELECT COUNT(*) FROM z.a WHERE rn = 0 OR rn2 = 0) + (SELECT COUNT(*) FROM z.b WHERE rn = 0 OR rn2 = 0)"), "0");
+    return One(kWrong);
+  };
+  EXPECT_EQ(marked(insert, {"SELECT ROW_COUNT(); COMMIT", "COMMIT"}, true), "0");
+  Forget();
+  EXPECT_EQ(marked(insert, {"SHOW WARNINGS; COMMIT", "COMMIT"}, true), "0");
+  Forget();
+  EXPECT_EQ(marked(insert, {"COMMIT /* SHOW WARNINGS */"}, false), "0");
+  Forget();
+  EXPECT_EQ(marked(insert, {"SET @x = 'SHOW WARNINGS', autocommit = 1", "COMMIT"}, false), "0");
+  Forget();
+  EXPECT_EQ(marked(insert, {"/* of the application */ SHOW WARNINGS", "COMMIT"}, false), "0");
+  Forget();
+  // Such a text is not marked: its row is left to verification.
+  EXPECT_EQ(marked(insert + "; COMMIT", {}, false), "1");
+  Forget();
+  EXPECT_EQ(marked(insert + "; COMMIT", {"START TRANSACTION READ ONLY", "SELECT 1", "COMMIT"}, false), "1");
+}
+
 // Where a parent does not come, everything is as it is directly, and rows whose reference is NULL stay so.
 TEST_P(ParentGapTest, OneThatDoesNotCome) {
   for (const char* phase : {"verify", "cutover"}) {
