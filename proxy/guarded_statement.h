@@ -27,7 +27,7 @@ struct GuardedStatement {
   std::vector<uint64_t> keys;
   bool ahead = false;  // its references stand in the text that was sent: see session_ahead.cc
   rewrite::Form form = rewrite::Form::kGuarded;  // of that text
-  std::string own;     // what `head` and `sql` are of, where that is not the client's command
+  std::string own;     // what `sql` is of, where that is not the client's command
 };
 
 }  // namespace crossfade::proxy

@@ -204,7 +204,6 @@ class Session {
   awaitable<Action> PassFence(bool writes);
   bool StillMayGoOn(const rewrite::Plan& plan) const;
   awaitable<bool> TakeKeys(const std::vector<rewrite::KeySlot>& slots, std::vector<uint64_t>* keys, uint64_t rows = 0);
-  awaitable<Action> SendPlanned(const std::shared_ptr<const rewrite::Plan>& plan, std::string_view head, std::string_view sql, bool kept);
   awaitable<Action> NoKeys(const std::vector<rewrite::KeySlot>& slots);
   awaitable<Action> Refuse(std::string reason);
   rewrite::MigrationSet Cohort();  // by the pinned snapshot

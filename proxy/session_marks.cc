@@ -67,6 +67,7 @@ bool Session::MayMark(const rewrite::Plan& plan, std::string_view sql) const {
 
 // Which of the texts of a plan that has such lookups is to run. `guards`: it may be the guarded one. False: the session ends.
 awaitable<bool> Session::ChooseForm(const rewrite::Plan& plan, std::string_view sql, bool guards, rewrite::Form* form) {
+  *form = rewrite::Form::kPlain;
   const bool guarded = guards && plan.guard != rewrite::Plan::kUnguarded;
   Gaps gaps = Gaps::kUnsure;
   if (plan.exposed || !guards) {

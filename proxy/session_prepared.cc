@@ -307,13 +307,12 @@ awaitable<Session::Action> Session::Execute(std::string_view payload) {
 
   if (plan->strategy == rewrite::Strategy::kRowImage) co_return co_await ExecuteImage(statement, *parsed, facts, plan->image->bytes);
   std::vector<std::string> ahead;
-  const bool same = facts_->schema == facts.schema && facts_->sql_mode == facts.sql_mode && facts_->charset == facts.charset;
-  if (!plan->ahead.empty() && !plan->Ranged() && same && statement->long_data.empty()) {
+  if (!plan->ahead.empty() && facts_->schema == facts.schema && facts_->sql_mode == facts.sql_mode && facts_->charset == facts.charset && statement->long_data.empty()) {
     const Action looked = co_await LookAhead(*plan, facts, statement->text, &*parsed, &ahead);
     if (looked != kRelay) co_return looked;
   }
-  rewrite::Form form = rewrite::Form::kPlain;
-  if (plan->Exposed() && !plan->Ranged()) {
+  rewrite::Form form = plan->guard != rewrite::Plan::kUnguarded && !plan->Ranged() ? rewrite::Form::kGuarded : rewrite::Form::kPlain;
+  if (plan->exposed && !plan->Ranged()) {
     const bool alive = co_await ChooseForm(*plan, statement->text, /*guards=*/true, &form);
     if (!alive) co_return kEnd;
   }

@@ -239,28 +239,25 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     ranged.sql = sql;
     co_return co_await BeginRange(std::move(ranged));
   }
-  co_return co_await SendPlanned(plan, payload.substr(0, offset), sql, /*kept=*/resolved.empty());
-}
-
-// Sends one statement, by a plan of its text. `kept`: head and text are of the client's command, which stays until it is done.
-awaitable<Session::Action> Session::SendPlanned(const std::shared_ptr<const rewrite::Plan>& plan, std::string_view head, std::string_view sql, bool kept) {
   std::vector<std::string> ahead;
-  const Action looked = co_await LookAhead(*plan, *facts_, sql, nullptr, &ahead);
-  if (looked != kRelay) co_return looked;
+  if (!plan->ahead.empty()) {
+    action = co_await LookAhead(*plan, *facts_, sql, nullptr, &ahead);
+    if (action != kRelay) co_return action;
+  }
   std::vector<uint64_t> keys;
   if (!plan->key_slots.empty()) {
     const bool enough = co_await TakeKeys(plan->key_slots, &keys);
     if (closing_) co_return kEnd;
     if (!enough) co_return co_await NoKeys(plan->key_slots);
   }
-  rewrite::Form form = rewrite::Form::kPlain;
-  if (plan->Exposed()) {
+  rewrite::Form form = plan->guard != rewrite::Plan::kUnguarded ? rewrite::Form::kGuarded : rewrite::Form::kPlain;
+  if (plan->exposed) {
     const bool alive = co_await ChooseForm(*plan, sql, /*guards=*/true, &form);
     if (!alive) co_return kEnd;
   }
   if (!StillMayGoOn(*plan)) co_return co_await Refuse(kNoLease);  // it waited for keys
   outgoing_.assign(protocol::kFrameHeader, '\0');  // the header is known once the text is
-  outgoing_ += head;
+  outgoing_ += payload.substr(0, offset);
   const absl::Status rendered = thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, form, &outgoing_, &ahead);
   if (!rendered.ok()) {
     outgoing_.clear();
@@ -268,10 +265,10 @@ awaitable<Session::Action> Session::SendPlanned(const std::shared_ptr<const rewr
   }
   if (!ahead.empty() && outgoing_.size() - protocol::kFrameHeader > std::min<uint64_t>(max_allowed_packet_, 15 << 20)) {  // keys are given three times, perhaps
     ahead.clear();
-    outgoing_.resize(protocol::kFrameHeader + head.size());
+    outgoing_.resize(protocol::kFrameHeader + offset);
     (void)thread_->planner()->RenderTo(*plan, *facts_, pinned_->snapshot->catalog.dialect, sql, keys, form, &outgoing_);
   }
-  if (GrowsTooLong(outgoing_.size() - protocol::kFrameHeader, head.size() + sql.size())) {
+  if (GrowsTooLong(outgoing_.size() - protocol::kFrameHeader, payload.size())) {
     outgoing_.clear();
     co_return co_await Refuse(kTooLong);
   }
@@ -285,14 +282,9 @@ awaitable<Session::Action> Session::SendPlanned(const std::shared_ptr<const rewr
   if (form == rewrite::Form::kMarked) marking_ = plan;
   if (form == rewrite::Form::kGuarded || !ahead.empty()) {
     GuardedStatement* guarded = Guard(plan);
-    guarded->head = head;
-    guarded->sql = sql;
-    if (!kept) {
-      guarded->own = head;
-      guarded->own += sql;
-      guarded->head = std::string_view(guarded->own).substr(0, head.size());
-      guarded->sql = std::string_view(guarded->own).substr(head.size());
-    }
+    guarded->head = payload.substr(0, offset);
+    guarded->own = std::move(resolved);
+    guarded->sql = guarded->own.empty() ? sql : std::string_view(guarded->own);
     guarded->ahead = !ahead.empty();
     guarded->form = form;
     guarded->keys = std::move(keys);

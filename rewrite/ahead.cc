@@ -72,7 +72,7 @@ std::string Context::LookedUpAhead(const MigratingTable& table, const KeyColumn&
     Note("references are looked up by one query before it, where there are limits.insert_lookups of them");
   }
   plan->ahead.push_back({value.span.begin, static_cast<uint32_t>(parent - parents.begin()), stored->nullable});
-  return fmt::format("\x08{}\x02{}\x0e", plan->ahead.size() - 1, lookup);
+  return fmt::format("\x08{}\x02{}\x08\x02", plan->ahead.size() - 1, lookup);
 }
 
 Ahead::Ahead(const Plan& plan, const TokenList& tokens, const std::vector<AheadParameter>& parameters) : plan_(plan), wanted_(plan.ahead_parents.size()) {

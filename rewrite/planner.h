@@ -113,7 +113,7 @@ struct Plan {
   // replace tokens [begin, end) by `text`, in which "\x01<n>\x02" stands for token n of the source verbatim
   // "\x03<n>\x02" for key slot n, and "\x05<n>\x02" for the rows of target n of `image`. What stands between \x06 and \x07 is
   // of the guarded text alone, between \x04 and \x07 of the marked one. Between
-  // "\x08<n>\x02" and \x0e stands the lookup `ahead[n]`.
+  // "\x08<n>\x02" and "\x08\x02" stands the lookup `ahead[n]`.
   struct Edit { uint32_t begin = 0, end = 0; std::string text; };
   std::vector<Edit> edits;        // ascending, not overlapping; begin == end inserts behind the token before begin
   std::vector<ReplyEdit> replies;  // the server's replies are to be changed so

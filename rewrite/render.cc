@@ -19,19 +19,16 @@ struct Filling {
   const std::vector<std::string>* ahead = nullptr;
 };
 
-// \x01 to \x08, and \x0e.
-bool IsMark(char c) { return static_cast<uint8_t>(c - 1) < 8 || c == '\x0e'; }
-
 bool Expand(const std::string& text, const TokenList& tokens, bool prepared, const Filling& filling, std::string* out) {
   for (size_t i = 0; i < text.size(); ++i) {
     size_t plain = i;
-    while (plain < text.size() && !IsMark(text[plain])) ++plain;
+    while (plain < text.size() && static_cast<uint8_t>(text[plain] - 1) > 7) ++plain;  // \x01 to \x08
     out->append(text, i, plain - i);
     i = plain;
     if (i == text.size()) break;
     if ((text[i] == '\x06' && filling.form != Form::kGuarded) || (text[i] == '\x04' && filling.form != Form::kMarked)) i = text.find('\x07', i);
     if (i == std::string::npos) return false;
-    if (text[i] == '\x04' || text[i] == '\x06' || text[i] == '\x07' || text[i] == '\x0e') continue;
+    if (text[i] == '\x04' || text[i] == '\x06' || text[i] == '\x07') continue;
     const size_t end = text.find('\x02', i);
     if (end == std::string::npos) return false;
     uint32_t n = 0;
@@ -40,13 +37,13 @@ bool Expand(const std::string& text, const TokenList& tokens, bool prepared, con
       if (n >= tokens.tokens.size()) return false;
       *out += tokens.Text(n);
     } else if (text[i] == '\x08') {
-      if (filling.ahead == nullptr || n >= filling.ahead->size() || (*filling.ahead)[n].empty()) {
+      if (end == i + 1 || filling.ahead == nullptr || n >= filling.ahead->size() || (*filling.ahead)[n].empty()) {
         i = end;
         continue;
       }
       *out += (*filling.ahead)[n];
-      i = text.find('\x0e', end);
-      if (i == std::string::npos) return false;
+      i = text.find("\x08\x02", end);
+      if (i++ == std::string::npos) return false;
       continue;
     } else if (text[i] == '\x05') {
       if (filling.rows == nullptr || n >= filling.rows->size()) return false;
