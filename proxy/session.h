@@ -285,7 +285,7 @@ class Session {
   bool NamesRefused(std::string_view payload) const;
   awaitable<Action> NoSuchStatement(std::string_view payload);
   void CursorState();
-  awaitable<bool> HiddenPrepare(std::string_view text, uint32_t* id);
+  awaitable<bool> HiddenPrepare(std::string_view text, uint32_t* id, bool told = true);
   awaitable<bool> HiddenReset(uint32_t id);
   awaitable<Action> Variant(PreparedStatement* statement, const std::shared_ptr<const rewrite::Plan>& plan, const rewrite::SessionFacts& facts,
                             rewrite::Form form, uint32_t* id);

@@ -89,9 +89,8 @@ awaitable<Session::Action> Session::PrepareAhead(const PreparedStatement& statem
   std::string text;
   const absl::Status rendered = thread_->planner()->RenderTo(plan, facts, pinned_->snapshot->catalog.dialect, statement.text, {}, form, &text, &values);
   if (!rendered.ok() || text.size() >= std::min<uint64_t>(max_allowed_packet_, kMostText)) co_return kRelay;
-  const bool alive = co_await HiddenPrepare(text, id);
-  if (!alive) co_return kEnd;
-  co_return *id != 0 ? kRelay : kAnswered;
+  const bool alive = co_await HiddenPrepare(text, id, /*told=*/false);  // max_prepared_stmt_count may be reached
+  co_return alive ? kRelay : kEnd;
 }
 
 }  // namespace crossfade::proxy

@@ -10,6 +10,7 @@
 #include "proxy/prepared_statement.h"
 #include "proxy/session.h"
 #include "proxy/sql_words.h"
+#include "rewrite/dynamic.h"
 #include "rewrite/lexer.h"
 #include "rewrite/names.h"
 
@@ -35,7 +36,7 @@ enum class Asks : uint8_t { kNot, kAlone, kAmong };
 Asks AsksIn(std::string_view text, const rewrite::SessionFacts& facts, const rewrite::Dialect& dialect) {
   rewrite::TokenList list;
   if (!AsksOfDiagnostics(text) || !rewrite::Lex(text, facts, dialect, &list).ok()) return Asks::kNot;
-  bool asks = false, over = false, among = !IsOneOf(list.Text(0), {"show", "get", "select", "set", "do", "with", "values", "table", "(", "insert", "replace", "update", "delete"});
+  bool asks = false, over = false, among = !IsOneOf(list.Text(0), {"show", "get", "explain", "desc", "describe", "select", "set", "do", "with", "values", "table", "(", "insert", "replace", "update", "delete"});
   for (uint32_t i = 0; i + 1 < list.tokens.size(); ++i) {
     const std::string_view word = list.Text(i);
     if (word == ";") {
@@ -87,8 +88,16 @@ void Session::Marked() {
   if (std::find(marked_.begin(), marked_.end(), plan) == marked_.end()) marked_.push_back(plan);
 }
 
+// What a command runs, or prepares. An EXECUTE of SQL: the text of that name.
 std::string_view Session::TextOf(std::string_view payload) {
-  if (last_command_ == static_cast<uint8_t>(Command::kQuery)) return payload.substr(std::min(TextOffset(payload), payload.size()));
+  if (last_command_ == static_cast<uint8_t>(Command::kStmtPrepare)) return payload.substr(1);
+  if (last_command_ == static_cast<uint8_t>(Command::kQuery)) {
+    const std::string_view text = payload.substr(std::min(TextOffset(payload), payload.size()));
+    if (sql_prepared_.empty() || facts_ == nullptr || !ContainsWord(text, "execute")) return text;
+    const rewrite::DynamicSql dynamic = rewrite::ParseDynamic(text, *facts_, pinned_->snapshot->catalog.dialect, /*numbers=*/false);
+    const auto known = dynamic.kind == rewrite::DynamicSql::kExecute ? sql_prepared_.find(dynamic.name) : sql_prepared_.end();
+    return known != sql_prepared_.end() && known->second->known ? std::string_view(known->second->text) : text;
+  }
   const PreparedStatement* statement = last_command_ == static_cast<uint8_t>(Command::kStmtExecute) ? FindPrepared(payload) : nullptr;
   return statement != nullptr ? std::string_view(statement->text) : std::string_view();
 }

@@ -153,8 +153,8 @@ awaitable<Session::Action> Session::Prepare(std::string_view payload) {
   co_return kRelay;
 }
 
-// Prepares `text` unseen. `*id` is 0 if the backend refused; its error then has gone to the client.
-awaitable<bool> Session::HiddenPrepare(std::string_view text, uint32_t* id) {
+// Prepares `text` unseen. `*id` is 0 if the backend refused; its error then has gone to the client, if it is to be `told`.
+awaitable<bool> Session::HiddenPrepare(std::string_view text, uint32_t* id, bool told) {
   *id = 0;
   thread_->metrics()->hidden_statements.Add();
   std::string command(1, static_cast<char>(Command::kStmtPrepare));
@@ -181,6 +181,7 @@ awaitable<bool> Session::HiddenPrepare(std::string_view text, uint32_t* id) {
     *id = tracker.statement_id();
     co_return true;
   }
+  if (!told) co_return true;
   uint8_t reply_sequence = AfterCommand();
   co_return co_await WriteMessage(&client_, &reply_sequence, std::string_view(error).substr(std::min(error.size(), protocol::kFrameHeader)));
 }

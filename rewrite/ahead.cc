@@ -22,7 +22,10 @@ bool IsDigits(std::string_view text) {
   return !text.empty() && text.size() <= 18 && (text.size() == 1 || text[0] != '0') && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-std::string AsLiteral(const Plan::AheadParent& parent, const std::string& key) { return parent.integers ? key : "'" + key + "'"; }
+// A text is one whatever the connection's character set, which may be binary: MariaDB's UUID is not made of bytes as a text has them.
+std::string AsText(std::string_view text) { return fmt::format("_utf8mb4'{}'", text); }
+
+std::string AsLiteral(const Plan::AheadParent& parent, const std::string& key) { return parent.integers ? key : AsText(key); }
 
 // What hexadecimal digits stand for; nullopt: they are none.
 std::optional<std::string> FromHex(std::string_view digits) {
@@ -46,10 +49,14 @@ std::string Context::LookedUpAhead(const MigratingTable& table, const KeyColumn&
   const bool null = value.kind == ExprKind::kNull && stored->nullable;
   const bool own = (value.kind == ExprKind::kString && key.old_shape == ValueShape::kString) || (value.kind == ExprKind::kInteger && key.old_shape == ValueShape::kInteger);
   if (!null && !own && value.kind != ExprKind::kParam) return lookup;
-  // By its index, whatever the server thinks: without one it would lock every row.
   const MigratingTable* parent_table = world.Find(key.schema, key.spec->table);
-  const Index* index = nullptr;
   if (parent_table == nullptr || parent_table->table == nullptr) return lookup;
+  // What is stored is what the text says: a shorter column cuts blanks off, which may make it another key.
+  const Column* reference = table.table->FindColumn(column.old_name);
+  const Column* referred = parent_table->table->FindColumn(key.spec->old_column);
+  if (reference != nullptr && (referred == nullptr || reference->type != referred->type || reference->collation != referred->collation)) return lookup;
+  // By its index, whatever the server thinks: without one it would lock every row.
+  const Index* index = nullptr;
   for (const Index& each : parent_table->table->indexes)
     if (each.unique && each.columns.size() == 1 && NameEq(each.columns[0], key.spec->old_column)) index = &each;
   if (index == nullptr) return lookup;
@@ -139,7 +146,7 @@ void Ahead::Answer(size_t parent, std::string_view old_key, std::optional<std::s
   const Plan::AheadParent& of = plan_.ahead_parents[parent];
   if (of.bytes) it->second = fmt::format("X'{}'", *fresh);
   else if (of.number && IsDigits(*text)) it->second = *text;
-  else if (!of.number && IsPlain(*text)) it->second = "'" + *text + "'";
+  else if (!of.number && IsPlain(*text)) it->second = AsText(*text);
 }
 
 // That the keys are still what they were.

@@ -7,6 +7,7 @@
 
 #include "fmt/format.h"
 #include "rewrite/names.h"
+#include "rewrite/new_key.h"
 #include "rewrite/stored_form.h"
 
 namespace crossfade::rewrite {
@@ -208,17 +209,18 @@ std::string Context::Mark(const MigratingTable& table, const KeyColumn& column, 
     if (tokens.Text(static_cast<uint32_t>(std::strtoul(ro.c_str() + at + 1, nullptr, 10))) == "?") return "";
   if (!found) return "";
   const std::string name = fmt::format("{}.{}", QuoteName(stored.schema), QuoteName(stored.name)), rn = QuoteName(column.new_name);
+  const std::string no_key = NoKeyOfSession(key.spec->new_type);
   Plan::Mark mark;
-  mark.find = fmt::format("EXISTS (SELECT 1 FROM {} WHERE {} = {})", name, rn, key.nothing);
+  mark.find = fmt::format("EXISTS (SELECT 1 FROM {} WHERE {} = {})", name, rn, no_key);
   if (std::none_of(plan->marks.begin(), plan->marks.end(), [&](const Plan::Mark& other) { return other.find == mark.find; })) {
     mark.mend = fmt::format("UPDATE {} AS {}_r LEFT JOIN {} AS {} ON {}.{} = {}_r.{} SET {}_r.{} = {}.{}", name, alias, OwnTable(key), alias, alias, QuoteName(key.spec->old_column), alias,
                             QuoteName(column.old_name), alias, rn, alias, QuoteName(key.spec->new_column));
     for (const Column& each : stored.columns)
       if (each.stamped) mark.mend += fmt::format(", {0}_r.{1} = {0}_r.{1}", alias, QuoteName(each.name));
-    mark.mend += fmt::format(" WHERE {}_r.{} = {}", alias, rn, key.nothing);
+    mark.mend += fmt::format(" WHERE {}_r.{} = {}", alias, rn, no_key);
     plan->marks.push_back(std::move(mark));
   }
-  return fmt::format("\x04, CASE WHEN {} IS NOT NULL THEN {} END\x07", ro, key.nothing);
+  return fmt::format("\x04, CASE WHEN {} IS NOT NULL THEN {} END\x07", ro, no_key);
 }
 
 std::string Context::LookupToStore(const MigratingTable& table, const KeyColumn& column, const std::string& value, const std::string& ro, Plan::Guard guard) {

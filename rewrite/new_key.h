@@ -14,6 +14,10 @@ std::string FreshKey(std::string_view type);
 // A value that the type can hold and that is never a key, as a literal: 0, '', sixteen zero bytes.
 std::string NoKey(std::string_view type);
 
+// The same as an expression, another one in each session as far as an integer type has room for that: two transactions do not wait for
+// each other's rows that have it. A positive one may be a key once the type's numbers are nearly used up.
+std::string NoKeyOfSession(std::string_view type);
+
 bool IsIntegerType(std::string_view type);
 
 }  // namespace crossfade::rewrite

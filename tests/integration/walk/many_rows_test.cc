@@ -18,6 +18,7 @@ using servers::Client;
 using servers::Engine;
 using servers::Parameter;
 using servers::Reply;
+using servers::Statement;
 
 constexpr char kMigration[] =
     "  - name: m\n    schema: z\n    phase: observe\n    keys:\n"
@@ -204,6 +205,47 @@ TEST_P(ManyRowsTest, OfABinaryKeyToo) {
   AllForms(false);
 }
 
+TEST_P(ManyRowsTest, UnderOtherCharacterSets) {
+  Begin(GetParam() == Engine::kMariaDb ? "uuid" : "char(36)");
+  WalkTo("m", "verify");
+  for (const char* names : {"binary", "latin1", "gbk"}) {
+    SCOPED_TRACE(names);
+    for (Client* client : {directly_.get(), through_.get()}) EXPECT_TRUE(client->Query(fmt::format("SET NAMES {}", names)).ok());
+    Same("for the session's settings to be known", [&](Client& client) { return client.Query(Insert(Plain())); });
+    Forget();
+    const uint64_t before = Asked();
+    const Reply reply = Same(names, [&](Client& client) { return client.Query(Insert(Plain())); });
+    EXPECT_TRUE(reply.ok()) << reply.message;
+    EXPECT_EQ(Asked() - before, 2u);
+    Forget();
+  }
+}
+
+// Blanks that a column has no room for are cut off with a note, in any mode: what is stored is another key than what the text says.
+TEST_P(ManyRowsTest, IntoAColumnThatIsShorterThanTheKey) {
+  Begin("char(36)");
+  const std::string type = fmt::format("CHARACTER SET utf8mb4 COLLATE {}", GetParam() == Engine::kMariaDb ? "utf8mb4_nopad_bin" : "utf8mb4_0900_bin");
+  for (const char* schema : {"y", "z"}) {
+    Do(fmt::format("USE {}", schema));
+    Do("DROP TABLE r");
+    Do("DELETE FROM p");
+    Do(fmt::format("ALTER TABLE p MODIFY o varchar(20) {}", type));
+    Do(fmt::format("CREATE TABLE r (id int AUTO_INCREMENT PRIMARY KEY, u tinyint unsigned UNIQUE, ro varchar(5) {0}, ro2 varchar(20) {0}, ri int, FOREIGN KEY (ro) REFERENCES p (o), FOREIGN KEY (ro2) REFERENCES p (o),"
+                   " FOREIGN KEY (ri) REFERENCES q (i))", type));
+    Do("INSERT INTO p VALUES ('abcde', 1), ('abcde   ', 2)");
+  }
+  WalkTo("m", "verify");
+  std::vector<Row> rows;
+  for (int i = 0; i < kRows; ++i) rows.push_back({i % 2 == 0 ? "'abcde   '" : "'abcde'", i % 3 == 0 ? "'abcde   '" : "'abcde'", "3"});
+  Same("for the session's settings to be known", [&](Client& client) { return client.Query(Insert(rows)); });
+  Forget();
+  const uint64_t before = Asked();
+  EXPECT_TRUE(Same("blanks", [&](Client& client) { return client.Query(Insert(rows)); }).ok());
+  EXPECT_GT(Asked(), before);  // for the others
+  EXPECT_EQ(One("SELECT COUNT(DISTINCT ro) FROM z.r"), "1");
+  EXPECT_EQ(One("SELECT COUNT(DISTINCT ro2) FROM z.r"), "2");
+}
+
 // A parent goes and comes again, with another new key, behind the query that found it: its row has the one that is there by then.
 TEST_P(ManyRowsTest, AParentThatIsAnotherOneByThen) {
   Begin("char(36)");
@@ -279,6 +321,30 @@ TEST_P(ManyRowsTest, TheSessionSaysOtherwise) {
   Same("expressions", [&](Client& client) { return client.Execute("INSERT INTO r (u, ro, ri) VALUES " + marks, parameters); });
   EXPECT_EQ(Asked() - before, 4u);
   Forget();
+  // No room for a statement more: it goes on with its lookups.
+  marks.clear();
+  std::vector<Parameter> different;
+  parameters.clear();
+  for (int i = 0; i < kRows; ++i) {
+    marks += i == 0 ? "(?, ?)" : ", (?, ?)";
+    for (const int64_t each : {i, i % 9}) parameters.emplace_back(each);
+    for (const int64_t each : {i, i % kParents}) different.emplace_back(each);
+  }
+  for (const bool proxied : {false, true}) {
+    SCOPED_TRACE(proxied);
+    Client& client = proxied ? *through_ : *directly_;
+    std::unique_ptr<Statement> statement;
+    EXPECT_TRUE(client.Prepare("INSERT INTO r (u, ri) VALUES " + marks, &statement).ok());
+    const Reply first = statement->Execute(different);
+    EXPECT_TRUE(first.ok()) << first.message;
+    Forget();
+    Do("SET GLOBAL max_prepared_stmt_count = 1");
+    const Reply many = statement->Execute(parameters);
+    EXPECT_TRUE(many.ok()) << many.message;
+    Do("SET GLOBAL max_prepared_stmt_count = 16382");
+    EXPECT_EQ(One(fmt::format("SELECT COUNT(ri) FROM {}.r", proxied ? "z" : "y")), std::to_string(kRows));
+    Forget();
+  }
   // KILL QUERY, while a parent is waited for.
   Do("USE z");
   Do("BEGIN");
