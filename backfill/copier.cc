@@ -71,11 +71,6 @@ absl::StatusOr<std::unique_ptr<Copier>> Copier::Make(Connection& connection, con
   return copier;
 }
 
-std::string Copier::Where(const Unit& unit) const {
-  return fmt::format("migration = {} AND table_name = {} AND role = '{}'", connection_.Quote(migration_.name), connection_.Quote(unit.table.name),
-                     FillKindName(unit.role.kind));
-}
-
 absl::Status Copier::Load() {
   auto dialect = LoadDialect(connection_);
   if (!dialect.ok()) return dialect.status();
@@ -101,10 +96,11 @@ absl::StatusOr<Copier::Unit> Copier::LoadUnit(const Role& role) {
   Unit unit;
   unit.role = role;
   unit.table = *std::move(table);
+  unit.where = fmt::format("migration = {} AND table_name = {} AND role = '{}'", connection_.Quote(migration_.name), connection_.Quote(unit.table.name), FillKindName(role.kind));
   unit.keyset = *std::move(keyset);
   const std::string progress = ControlTable(config_, "backfill_progress"), workers = ControlTable(config_, "backfill_workers");
   auto row = connection_.Query(fmt::format("SELECT last_key, rows_done, rows_total, chunk_rows, complete, recompute, rate, rows_changed, pass, seq FROM {} WHERE {}",
-                                           progress, Where(unit)));
+                                           progress, unit.where));
   if (!row.ok()) return row.status();
   if (row->rows.empty()) return absl::InternalError(std::string("a progress row has gone"));
   const Row& values = row->rows[0];
@@ -119,7 +115,7 @@ absl::StatusOr<Copier::Unit> Copier::LoadUnit(const Role& role) {
   unit.seq = Number(values[9]);
   std::optional<std::string> mark = values[0];
   // Each worker's last commit of this pass.
-  auto marks = connection_.Query(fmt::format("SELECT last_key, seq, rows_done, rows_changed FROM {} WHERE {} AND pass = {}", workers, Where(unit), unit.pass));
+  auto marks = connection_.Query(fmt::format("SELECT last_key, seq, rows_done, rows_changed FROM {} WHERE {} AND pass = {}", workers, unit.where, unit.pass));
   if (!marks.ok()) return marks.status();
   uint64_t done = 0, changed = 0;
   for (const Row& each : marks->rows) {
@@ -316,7 +312,8 @@ absl::Status Copier::WorkOn(Unit* unit, Worker* worker, Clock::time_point until,
 // A piece that was given up, else the next one; nullptr: all are taken.
 absl::StatusOr<Copier::Piece*> Copier::Take(Unit* unit, Worker* worker) {
   const std::lock_guard lock(mutex_);
-  while (!unit->pieces.empty() && unit->pieces.front().done && !unit->pieces.front().last) unit->pieces.pop_front();
+  const auto gone = [](const Piece& piece) { return piece.done && !piece.taken && !piece.last; };  // a worker still has one that is taken
+  while (!unit->pieces.empty() && gone(unit->pieces.front())) unit->pieces.pop_front();
   for (Piece& piece : unit->pieces) {
     if (piece.done || piece.taken) continue;
     piece.taken = true;
@@ -347,7 +344,7 @@ absl::Status Copier::SaveProgress(Unit* unit, bool now) {
   return connection_
       .Execute(fmt::format("UPDATE {} SET rows_done = {}, rows_changed = {}, chunk_rows = {}, rate = {}, started = COALESCE(started, UTC_TIMESTAMP(6)),"
                            " updated = UTC_TIMESTAMP(6) WHERE {} AND pass = {}",
-                           ControlTable(config_, "backfill_progress"), unit->done, unit->changed, unit->rows, unit->rate, Where(*unit), unit->pass))
+                           ControlTable(config_, "backfill_progress"), unit->done, unit->changed, unit->rows, unit->rate, unit->where, unit->pass))
       .status();
 }
 
@@ -369,7 +366,7 @@ absl::Status Copier::Finish(Connection& connection, const Unit& unit, bool again
   CROSSFADE_FAILPOINT("copy.finish", fmt::format("{} {}{}", unit.table.name, FillKindName(unit.role.kind), again ? ", again" : ""));
   return connection
       .Execute(fmt::format("UPDATE {} SET {}, updated = UTC_TIMESTAMP(6) WHERE {}", ControlTable(config_, "backfill_progress"),
-                           again ? "last_key = NULL, seq = 0, pass = pass + 1, rows_done = 0, rows_changed = 0" : "complete = 1, last_key = NULL", Where(unit)))
+                           again ? "last_key = NULL, seq = 0, pass = pass + 1, rows_done = 0, rows_changed = 0" : "complete = 1, last_key = NULL", unit.where))
       .status();
 }
 

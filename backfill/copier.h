@@ -71,6 +71,7 @@ class Copier {
   };
   struct Unit {  // one table in one role
     Role role;
+    std::string where;  // its rows of the control schema
     rewrite::Table table;
     Keyset keyset;
     FillSql sql;
@@ -117,7 +118,6 @@ class Copier {
   static bool Repeats(const Unit& unit);
   absl::Status Finish(Connection& connection, const Unit& unit, bool again);
   absl::Status FillOne(Unit* unit, const std::string& row);
-  std::string Where(const Unit& unit) const;
   uint64_t MaxRows() const;
 
   Connection& connection_;

@@ -119,7 +119,7 @@ absl::Status Copier::Checkpoint(Unit* unit, Worker* worker, Piece* piece, const 
   }
   auto set = worker->connection->Execute(fmt::format(
       "UPDATE {} SET seq = {}, last_key = {}, rows_done = rows_done + {}, rows_changed = rows_changed + {} WHERE {} AND worker = {} AND pass = {}",
-      ControlTable(config_, "backfill_workers"), seq, mark.empty() ? "NULL" : worker->connection->Quote(ToJson(mark)), rows, changed, Where(*unit),
+      ControlTable(config_, "backfill_workers"), seq, mark.empty() ? "NULL" : worker->connection->Quote(ToJson(mark)), rows, changed, unit->where,
       worker->number, unit->pass));
   if (!set.ok()) return set.status();
   if (*set == 0) return absl::FailedPreconditionError(std::string("another migrator has begun this table anew"));
