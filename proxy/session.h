@@ -308,6 +308,7 @@ class Session {
   awaitable<bool> DropVariants(SqlPrepared* prepared);
   awaitable<Action> DynamicStatement(std::string_view payload, size_t offset, std::string* resolved);
   void KeepPreparing();
+  awaitable<bool> ForgetPrepared();
   awaitable<bool> ShapesOf(const rewrite::DynamicSql& dynamic, std::vector<rewrite::ValueShape>* shapes);
   awaitable<Action> ExecuteSql(std::string_view payload, size_t offset, const rewrite::DynamicSql& dynamic, SqlPrepared* prepared);
   awaitable<Action> SqlVariant(const rewrite::Plan& plan, const rewrite::SessionFacts& facts, rewrite::Form form, SqlPrepared* prepared, std::string* name);

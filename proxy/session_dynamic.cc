@@ -8,6 +8,7 @@
 #include "proxy/session.h"
 #include "proxy/sql_words.h"
 #include "rewrite/dynamic.h"
+#include "rewrite/names.h"
 
 namespace crossfade::proxy {
 using protocol::Command;
@@ -132,6 +133,15 @@ awaitable<Session::Action> Session::DynamicStatement(std::string_view payload, s
   preparing_->facts = *facts_;
   preparing_name_ = dynamic.name;
   co_return kAgain;
+}
+
+// A PREPARE that is refused: as behind any that fails, there is no statement of that name any more.
+awaitable<bool> Session::ForgetPrepared() {
+  const std::string forget = "DEALLOCATE PREPARE " + rewrite::QuoteName(preparing_name_);
+  bool done = false;
+  const bool alive = co_await HiddenStatement(forget, &done);
+  sql_prepared_.erase(preparing_name_);
+  co_return alive;
 }
 
 // The reply to a PREPARE has gone out, or it was refused here.

@@ -179,7 +179,13 @@ awaitable<Session::Action> Session::Admit(std::string_view sql, const std::vecto
     break;
   }
   Count(*plan, *facts, sql, shapes);
-  if ((*plan)->strategy == rewrite::Strategy::kRefuse) co_return co_await Refuse((*plan)->reason);
+  if ((*plan)->strategy == rewrite::Strategy::kRefuse) {
+    if (preparing_ != nullptr) {
+      const bool alive = co_await ForgetPrepared();
+      if (!alive) co_return kEnd;
+    }
+    co_return co_await Refuse((*plan)->reason);
+  }
   if (((*plan)->touched & pinned_->building).any() && MayMeetAlter()) {
     const Action action = co_await TakeTables((*plan)->touched & pinned_->building, sql);
     if (action != kRelay) co_return action;

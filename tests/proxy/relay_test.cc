@@ -2,6 +2,8 @@
 // What a session does with peers that misbehave, byte by byte.
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "tests/proxy/peers.h"
 
 namespace crossfade::proxy {
@@ -195,8 +197,9 @@ TEST(Relay, AFileRequestInPiecesNeverGetsWhole) {
 }
 
 TEST(Relay, AFileThatWasAskedForPasses) {
-  std::string stored;
+  std::promise<std::string> whole;
   ScriptedBackend backend([&](Peer& peer) {
+    std::string stored;
     if (!BackendLogin(peer)) return;
     peer.ReceiveFrame();
     peer.SendMessage(std::string("\xfb") + "x.csv", 1);
@@ -205,6 +208,7 @@ TEST(Relay, AFileThatWasAskedForPasses) {
       const auto piece = peer.ReceiveFrame(&sequence);
       if (!piece) return;
       if (piece->empty()) {
+        whole.set_value(stored);
         peer.SendMessage(OkPayload(), static_cast<uint8_t>(sequence + 1));
         break;
       }
@@ -225,7 +229,7 @@ TEST(Relay, AFileThatWasAskedForPasses) {
   ASSERT_TRUE(client.SendMessage("b", 3));
   ASSERT_TRUE(client.SendMessage("", 4));
   EXPECT_EQ((*client.ReceiveFrame())[0], 0);
-  EXPECT_EQ(stored, std::string(100'000, 'a') + "b");
+  EXPECT_EQ(whole.get_future().get(), std::string(100'000, 'a') + "b");
   ASSERT_TRUE(client.SendMessage(QueryPayload("select 1"), 0));
   EXPECT_EQ((*client.ReceiveFrame())[0], 0);
 }

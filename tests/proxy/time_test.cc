@@ -286,6 +286,7 @@ TEST_P(ServersTime, WithoutTheRightToKillTheSessionEnds) {
 
 TEST_P(ServersTime, AnOrderlyEndWaitsForAStatementAndATransaction) {
   StartProxy([](config::Config* config) { config->limits.drain_timeout = std::chrono::seconds(20); });
+  const uint16_t port = proxy_->port();  // not asked for while it stops
   auto busy = Client::Connect({.port = proxy_->port()});
   auto open = Client::Connect({.port = proxy_->port()});
   auto idle = Client::Connect({.port = proxy_->port()});
@@ -300,7 +301,7 @@ TEST_P(ServersTime, AnOrderlyEndWaitsForAStatementAndATransaction) {
   std::thread stop([&] { proxy_->server().Stop(); });
   std::this_thread::sleep_for(milliseconds(300));
   EXPECT_TRUE(idle->Query("SELECT 1").lost());
-  EXPECT_FALSE(Client::Connect({.port = proxy_->port(), .timeout_s = 2}).ok());
+  EXPECT_FALSE(Client::Connect({.port = port, .timeout_s = 2}).ok());
   ASSERT_TRUE(open->Query("INSERT INTO zoo.t VALUES (2)").ok());
   ASSERT_TRUE(open->Query("COMMIT").ok());
   EXPECT_TRUE(open->Query("SELECT 1").lost()) << "the transaction was its last";

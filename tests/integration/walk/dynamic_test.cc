@@ -141,6 +141,12 @@ TEST_P(DynamicTest, WhatIsPreparedWhileBothSidesAreWritten) {
   Refused("PREPARE u FROM 'ALTER TABLE items ADD COLUMN x int'");
   Refused("PREPARE u FROM 'INSERT INTO items (item_no, code, label) VALUES (7, 1, 1)'");
   Both("EXECUTE u");  // it does not exist
+  Both("PREPARE `u``V` FROM 'SELECT 3'");
+  Both("EXECUTE `u``v`");
+  Refused("PREPARE `U``v` FROM 'ALTER TABLE items ADD COLUMN x int'");
+  EXPECT_EQ(proxied_->Query("EXECUTE `u``V`").error, 1243u);  // nor does the one before
+  Both("PREPARE `u``v` FROM 'SELECT 4'");
+  Both("EXECUTE `u``v`");
   Refused("PREPARE w FROM 'DELETE FROM items WHERE label = 2'; EXECUTE w");
   Both("SELECT COUNT(*) FROM items");
   Both("PREPARE p\xC3\xA9 FROM 'UPDATE orders SET item = ''b'' WHERE id = 1'");
