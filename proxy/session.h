@@ -236,6 +236,7 @@ class Session {
   struct LastImage {
     bool told = false;  // it failed, or warned
     bool said = false;  // the server's diagnostics are those of its error, but for the message
+    bool counted = false;  // … at least ROW_COUNT() is
     bool kept = false;  // a statement that names no table is under way: MariaDB keeps the diagnostics, if it has none of its own
     std::string shown;  // the reply to SHOW WARNINGS; empty: not known
     std::string then;   // it was none in steps: what is to be run behind it, once no more is asked of it

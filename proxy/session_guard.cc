@@ -160,12 +160,13 @@ awaitable<Session::Action> Session::AskUnguarded(bool* stored) {
   protocol::ErrPacket error;
   SideResult told;
   if (last != nullptr) ParseSide(last->shown, capabilities_, &told);
-  if (told.ok && told.rows.size() == 1 && protocol::ParseErr(step.tracker.last_packet(), capabilities_, &error) && error.sql_state.size() == 5) {
+  if (last != nullptr && protocol::ParseErr(step.tracker.last_packet(), capabilities_, &error) && error.sql_state.size() == 5) {
     const std::string again = fmt::format("SIGNAL SQLSTATE '{}' SET MYSQL_ERRNO = {}", error.sql_state, error.code);
     bool quiet = false;
     alive = co_await HiddenStatement(again, &quiet);
     if (!alive) co_return kEnd;
-    last->said = !quiet;
+    last->counted = !quiet;
+    last->said = !quiet && told.ok && told.rows.size() == 1;
   }
   CloseHidden(prepared);
   if (!outgoing_.empty()) (void)co_await backend_.Write(outgoing_);

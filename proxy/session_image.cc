@@ -52,6 +52,7 @@ bool IsShowWarnings(std::string_view text) {
 // The reply to SHOW WARNINGS, as it is outside of the transaction in which it was asked for: EOF and OK packets have the status at
 // the same place.
 void SetStatus(uint16_t status, std::string* reply) {
+  status &= static_cast<uint16_t>(~0x4000u);  // SERVER_SESSION_STATE_CHANGED: of the reply that told it
   for (size_t at = 0; at + protocol::kFrameHeader <= reply->size();) {
     const size_t length = protocol::ParseFrameHeader(reply->data() + at).length;
     at += protocol::kFrameHeader;
@@ -299,6 +300,9 @@ awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
     case Command::kPing:
     case Command::kStatistics:
     case Command::kStmtClose: co_return kAgain;
+    case Command::kStmtPrepare:  // its execution asks
+      if (AsksOfDiagnostics(text)) co_return kAgain;
+      break;
     default: break;
   }
   if (!then.empty()) {
@@ -308,7 +312,8 @@ awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
     const bool alive = co_await HiddenStatement(then, &done);
     co_return alive ? kAgain : kEnd;
   }
-  const bool said = last_image_->said && !ContainsWord(text, "show") && !ContainsWord(text, "diagnostics");
+  const auto names = [&](std::initializer_list<std::string_view> words) { return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return ContainsWord(text, word); }); };
+  const bool said = (last_image_->said || (last_image_->counted && !names({"warning_count", "error_count", "found_rows"}))) && !names({"show", "diagnostics"});
   if (text.empty() || said || !AsksOfDiagnostics(text)) {
     last_image_->kept = mariadb_ && last_image_->told && !text.empty() && !MayUseTables(text);
     if (!last_image_->kept) last_image_.reset();
