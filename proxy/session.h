@@ -239,6 +239,8 @@ class Session {
     bool counted = false;  // … at least ROW_COUNT() is
     bool kept = false;  // a statement that names no table is under way: MariaDB keeps the diagnostics, if it has none of its own
     std::string shown;  // the reply to SHOW WARNINGS; empty: not known
+    bool passed = false;  // another statement has gone to the server since: ROW_COUNT() is that one's
+    std::optional<int64_t> count;  // what ROW_COUNT() was; none: not known
     std::string then;   // it was none in steps: what is to be run behind it, once no more is asked of it
   };
   awaitable<Action> RunImage(const std::shared_ptr<const rewrite::Plan>& plan, std::string_view sql);

@@ -17,6 +17,7 @@
 #include "proxy/prepared_statement.h"
 #include "proxy/session.h"
 #include "proxy/sql_words.h"
+#include "rewrite/lexer.h"
 #include "rewrite/names.h"
 #include "rewrite/row_image.h"
 
@@ -47,6 +48,29 @@ bool IsShowWarnings(std::string_view text) {
   }
   while (!folded.empty() && folded.back() == ' ') folded.pop_back();
   return folded == "show warnings";
+}
+
+// SELECT ROW_COUNT() [[AS] name] and SET @x = ROW_COUNT() with what that was in its place, of the same type and under the same name; of
+// any other text nothing. IF has the type of both its branches (LONGLONG, 21 digits, NOT NULL).
+std::string WithRowCount(std::string_view text, int64_t count, const rewrite::SessionFacts& facts, const rewrite::Dialect& dialect) {
+  rewrite::TokenList list;
+  if (!rewrite::Lex(text, facts, dialect, &list).ok()) return {};
+  const auto is = [&](size_t i, std::string_view word) { return i < list.tokens.size() && rewrite::NameEq(list.Text(static_cast<uint32_t>(i)), word); };
+  const size_t size = list.tokens.size() - (list.tokens.size() > 1 && is(list.tokens.size() - 2, ";") ? 2 : 1);  // without ; and the end
+  const size_t at = is(0, "select") ? 1 : is(0, "set") && size == 6 && list.tokens[1].kind == rewrite::TokenKind::kUserVar && (is(2, "=") || is(2, ":=")) ? 3 : 0;
+  if (at == 0 || size < at + 3 || !is(at, "row_count") || !is(at + 1, "(") || !is(at + 2, ")")) return {};
+  const std::string_view asked = text.substr(list.tokens[at].begin, list.tokens[at + 2].end - list.tokens[at].begin);
+  std::string name;
+  if (at == 1) {
+    const size_t alias = is(4, "as") ? 5 : 4;
+    const bool named = size == alias + 1 && (list.tokens[alias].kind == rewrite::TokenKind::kWord || list.tokens[alias].kind == rewrite::TokenKind::kQuotedName);
+    if (size != 4 && !named) return {};
+    if (size == 4) name = " AS " + rewrite::QuoteName(asked);
+  }
+  std::string out(text.substr(0, list.tokens[at].begin));
+  out += fmt::format("IF(ROW_COUNT() IS NULL, ROW_COUNT(), {}){}", count, name);
+  out += text.substr(list.tokens[at + 2].end);
+  return out;
 }
 
 // The reply to SHOW WARNINGS, as it is outside of the transaction in which it was asked for: EOF and OK packets have the status at
@@ -175,6 +199,7 @@ awaitable<Session::Action> Session::RunImage(const std::shared_ptr<const rewrite
     if (alive) alive = co_await EndImage(own, false, false);
     if (!alive) co_return kEnd;
     const Action action = co_await ImageReply(step, own, {});
+    last->count = -1;
     SetStatus(tracker_.status(), &last->shown);
     last_image_ = std::move(last);
     co_return action;
@@ -262,6 +287,9 @@ awaitable<Session::Action> Session::TellImage(const ImageStep& step, bool own, c
   }
   const Action action = co_await ImageReply(step, own, committed);
   if (action == kEnd) co_return kEnd;
+  protocol::OkPacket ok;
+  if (*last != nullptr && step.failed()) (*last)->count = -1;
+  else if (*last != nullptr && protocol::ParseOk(step.tracker.last_packet(), capabilities_, &ok)) (*last)->count = static_cast<int64_t>(ok.affected_rows);
   if (*last != nullptr) SetStatus(tracker_.status(), &(*last)->shown);
   last_image_ = std::move(*last);
   co_return action;
@@ -298,11 +326,18 @@ awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
   const std::string then = last_image_->then;
   switch (static_cast<Command>(last_command_)) {
     case Command::kPing:
+      last_image_->passed = true;
+      last_image_->count.reset();
+      co_return kAgain;
     case Command::kStatistics:
     case Command::kStmtClose: co_return kAgain;
-    case Command::kStmtPrepare:  // its execution asks
-      if (AsksOfDiagnostics(text)) co_return kAgain;
-      break;
+    case Command::kStmtPrepare:
+      if (AsksOfDiagnostics(text)) co_return kAgain;  // its execution asks
+      if (!last_image_->count) break;
+      // ROW_COUNT() stays, unless it fails.
+      if (!mariadb_ || MayUseTables(text)) last_image_->told = false;
+      last_image_->kept = true;
+      co_return kAgain;
     default: break;
   }
   if (!then.empty()) {
@@ -313,19 +348,41 @@ awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
     co_return alive ? kAgain : kEnd;
   }
   const auto names = [&](std::initializer_list<std::string_view> words) { return std::any_of(words.begin(), words.end(), [&](std::string_view word) { return ContainsWord(text, word); }); };
-  const bool said = (last_image_->said || (last_image_->counted && !names({"warning_count", "error_count", "found_rows"}))) && !names({"show", "diagnostics"});
+  const bool counted = last_image_->counted || last_image_->passed;
+  const bool said = (last_image_->said || (counted && !names({"warning_count", "error_count", "found_rows"}))) && !names({"show", "diagnostics"});
   if (text.empty() || said || !AsksOfDiagnostics(text)) {
     last_image_->kept = mariadb_ && last_image_->told && !text.empty() && !MayUseTables(text);
+    last_image_->passed = true;
+    last_image_->count.reset();
     if (!last_image_->kept) last_image_.reset();
     co_return kAgain;
   }
   const bool counts = ContainsWord(text, "row_count") || ContainsWord(text, "found_rows");
-  if (!last_image_->told && !counts) co_return kAgain;  // the last step had nothing to tell either
+  if (!last_image_->told && !counts) {  // the last step had nothing to tell either
+    if (ContainsWord(text, "diagnostics")) last_image_->count.reset();
+    else last_image_.reset();  // SHOW and SELECT: ROW_COUNT() is theirs from now on
+    co_return kAgain;
+  }
   if (static_cast<Command>(last_command_) == Command::kQuery && IsShowWarnings(text) && !last_image_->shown.empty()) {
+    last_image_->count = -1;
+    last_image_->passed = false;
     const ErrorCode ec = co_await client_.Write(last_image_->shown);
     co_return ec ? kEnd : kAnswered;
   }
-  co_return co_await Refuse("the statement asks what became of one that took several steps; of these only its own reply and a plain SHOW WARNINGS tell");
+  if (static_cast<Command>(last_command_) == Command::kQuery && last_image_->count && facts_known_ && facts_ != nullptr && pinned_ != nullptr) {
+    const std::string known = WithRowCount(text, *last_image_->count, *facts_, pinned_->snapshot->catalog.dialect);
+    if (!known.empty()) {
+      last_image_->kept = mariadb_ && last_image_->told;
+      last_image_->passed = true;
+      last_image_->count.reset();
+      if (!last_image_->kept) last_image_.reset();
+      outgoing_.clear();
+      const bool fits = protocol::AppendFrames(QueryCommand(known), 0, &outgoing_) == command_frames_;
+      if (fits) co_return kRelay;
+      outgoing_.clear();
+    }
+  }
+  co_return co_await Refuse("the statement asks what became of one that took several steps; of these only its own reply, a plain SHOW WARNINGS and SELECT ROW_COUNT() tell");
 }
 
 }  // namespace crossfade::proxy

@@ -202,7 +202,7 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
   }
   std::string_view sql = payload.substr(offset);
   if (!facts_known_) {
-    if (FactsWouldTell(sql)) co_return co_await NoFacts(kAsksForTheLast);
+    if (FactsWouldTell(sql) && !IsPrepare(sql)) co_return co_await NoFacts(kAsksForTheLast);
     const bool learnt = co_await LearnFacts();
     if (!learnt) co_return kEnd;
     if (!facts_known_) co_return co_await NoFacts();

@@ -103,6 +103,11 @@ uint8_t MayChange(std::string_view sql) {
   return 0;
 }
 
+bool IsPrepare(std::string_view sql) {
+  const size_t first = sql.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && StartsWith(sql.substr(first), "prepare");
+}
+
 bool AsksOfDiagnostics(std::string_view text) {
   return rewrite::AsksForTheLast(text) || (ContainsWord(text, "show") && (ContainsWord(text, "warnings") || ContainsWord(text, "errors"))) || ContainsWord(text, "diagnostics");
 }

@@ -21,6 +21,9 @@ bool HasLoadLocal(std::string_view sql);
 // ASCII case-insensitive search; `word` is in lower case.
 bool ContainsWord(std::string_view text, std::string_view word);
 
+// Is its first word PREPARE? That one's own text asks for nothing yet.
+bool IsPrepare(std::string_view sql);
+
 // Does a statement ask what the one before it left to be told: ROW_COUNT() and the like, SHOW WARNINGS, GET DIAGNOSTICS?
 bool AsksOfDiagnostics(std::string_view text);
 

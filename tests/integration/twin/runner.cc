@@ -25,7 +25,6 @@ struct Runner::Session {
   bool in_transaction = false, autocommit = true;
   bool any_row = false;           // its last write visited rows in an order of the plan's
   bool after_select = false;
-  bool in_steps = false;  // behind an UPDATE that may take several: of these ROW_COUNT() is not told
   bool snapshot = false;          // its transaction has read: it sees the database as it was then
   int length = 0;                 // statements in the open transaction
   uint64_t parent_writes_at = 0;  // of all sessions, when the transaction began
@@ -181,12 +180,12 @@ absl::Status Runner::Control(Session& session) {
 absl::Status Runner::Extras(Session& session) {
   Random& random = generator_.random();
   switch (random.Below(6)) {
-    case 0: return BothText(session, "row count", "SELECT ROW_COUNT()", true, session.in_steps);
+    case 0: return BothText(session, "row count", "SELECT ROW_COUNT()");
     case 1: return BothText(session, "last insert id", "SELECT LAST_INSERT_ID()");
     case 2: return BothText(session, "show warnings", "SHOW WARNINGS", false);
     case 3:
       // Of the SELECT just before; what it says after a write is the server's private matter (it counts subqueries).
-      if (!session.after_select) return BothText(session, "row count", "SELECT ROW_COUNT()", true, session.in_steps);
+      if (!session.after_select) return BothText(session, "row count", "SELECT ROW_COUNT()");
       return BothText(session, "found rows", "SELECT FOUND_ROWS()");
     case 4: return BothText(session, "timestamp", fmt::format("SET timestamp = {}", 1700000100 + random.Below(100000)));
     default: {
@@ -196,13 +195,12 @@ absl::Status Runner::Extras(Session& session) {
   }
 }
 
-absl::Status Runner::BothText(Session& session, const std::string& label, const std::string& sql, bool ordered, bool refusable) {
+absl::Status Runner::BothText(Session& session, const std::string& label, const std::string& sql, bool ordered) {
   Statement statement;
   statement.label = label;
   statement.schema = session.schema;
   statement.pieces.push_back({sql, std::nullopt, false});
   statement.ordered = ordered;
-  statement.refusable = refusable;
   return Both(session, statement);
 }
 
@@ -291,7 +289,6 @@ absl::Status Runner::Both(Session& session, const Statement& statement) {
   if (b.insert_id > 0 && schema.child.key().kind == twin::Kind::kSerial) last_serial_ = std::max<int64_t>(last_serial_, static_cast<int64_t>(b.insert_id + b.affected));
 
   // MariaDB leaves FOUND_ROWS() as it was after an aggregate over no rows at all: it may be that of a hidden SELECT.
-  if (statement.label != "show warnings") session.in_steps = statement.label.starts_with("update join");
   session.after_select = b.ok() && b.has_rows && statement.label.find("select") == 0 && statement.label != "select aggregate";
   const bool was_in_transaction = session.in_transaction;
   if (b.ok()) {

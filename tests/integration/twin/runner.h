@@ -44,7 +44,7 @@ class Runner {
   absl::Status Control(Session& session);
   absl::Status Extras(Session& session);
   absl::Status Both(Session& session, const Statement& statement);
-  absl::Status BothText(Session& session, const std::string& label, const std::string& sql, bool ordered = true, bool refusable = false);
+  absl::Status BothText(Session& session, const std::string& label, const std::string& sql, bool ordered = true);
   servers::Reply Send(Session& session, bool proxied, const Statement& statement, const Rendered& rendered);
   absl::Status Differs(const Session& session, const Statement& statement, const std::string& what, const servers::Reply& a, const servers::Reply& b);
   absl::Status CountRows();

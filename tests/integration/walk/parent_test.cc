@@ -24,6 +24,8 @@ constexpr char kMigration[] =
     "      - {table: c, old: [e], new: {e2: {type: varchar(10), from: \"CAST(e AS CHAR)\"}}, back: {e: e2}}\n";
 constexpr char kWrong[] = "(SELECT COUNT(*) FROM z.r LEFT JOIN z.p ON p.o = r.ro WHERE NOT (r.rn <=> p.n)) + (SELECT COUNT(*) FROM z.b LEFT JOIN z.p ON p.o = b.ro WHERE NOT (b.rn <=> p.n)) + (SELECT COUNT(*) FROM z.s AS a LEFT JOIN z.s AS b ON b.o = a.ro WHERE NOT (a.rn <=> b.n))";
 
+constexpr char kCount[] = "SELECT ROW_COUNT(), @@error_count, @@warning_count";
+
 class ParentTest : public WalkFixture {
  protected:
   void SetUp() override {
@@ -63,10 +65,13 @@ class ParentTest : public WalkFixture {
   }
   static Reply AsText(Client& client, const std::string& sql) { return client.Query(sql); }
   static Reply Prepared(Client& client, const std::string& sql) { return client.Execute(sql, {}); }
+  static Reply Executed(Client& client, const std::string&) { return client.Query("EXECUTE counted"); }
+  static Reply Counted(Client& client, const std::string&) { return client.Execute("SELECT ROW_COUNT()", {}); }
 };
 
 // No reply differs, nothing of the statement stays, and what was before it in the transaction does.
 TEST_P(ParentTest, OneThatIsNotThereIsWhatTheServerSays) {
+  int asked = 0;
   for (const char* phase : {"dual_write", "verify", "cutover"}) {
     WalkTo("m", phase, std::string(phase) == "cutover" ? 100 : -1);
     for (const char* level : {"READ COMMITTED", "REPEATABLE READ"}) {
@@ -75,6 +80,7 @@ TEST_P(ParentTest, OneThatIsNotThereIsWhatTheServerSays) {
         for (const bool open : {false, true}) {
           Client own = Connect(false), proxied = Connect(true), old_side = Connect(false);
           ASSERT_TRUE(old_side.Query("USE z").ok());
+          for (Client* client : {&own, &proxied}) ASSERT_EQ(client->Query("PREPARE counted FROM 'SELECT ROW_COUNT()'").message, "");
           for (const char* sql : {
                    "INSERT INTO r VALUES (10, 10, 'gone', 0)",
                    "INSERT INTO r (id, u, ro) VALUES (10, 10, 'here'), (11, 11, 'gone')",
@@ -116,7 +122,9 @@ TEST_P(ParentTest, OneThatIsNotThereIsWhatTheServerSays) {
             const Reply direct = ask(own, sql), through = ask(proxied, sql);
             EXPECT_EQ(Told(direct), Told(through));
             const bool counts = !text && std::string(level) == "READ COMMITTED";
-            if (counts) { EXPECT_EQ(Table(own.Query("SELECT ROW_COUNT(), @@error_count, @@warning_count")), Table(proxied.Query("SELECT ROW_COUNT(), @@error_count, @@warning_count"))); }
+            const Ask count = asked % 3 == 0 ? &AsText : asked % 3 == 1 ? &Executed : &Counted;
+            if (counts) { EXPECT_EQ(Table(count(own, kCount)), Table(count(proxied, kCount))) << asked % 3; }
+            ++asked;
             if (!counts && (direct.error != 0 || direct.warnings != 0)) { EXPECT_EQ(Table(own.Query("SHOW WARNINGS")), Table(proxied.Query("SHOW WARNINGS"))); }
             const char* state = "SELECT @@autocommit, (SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = CONNECTION_ID() AND trx_rows_modified > 0)";
             EXPECT_EQ(Table(own.Query(state)), Table(proxied.Query(state)));
