@@ -294,7 +294,7 @@ awaitable<void> Session::Serve() {
       if (taken_.any() && command == Command::kQuery && ContainsWord(payload, "rollback")) taken_.reset();
       if (pinned_->snapshot->kin != nullptr && MayMeetAlter()) action = co_await TakeTablesOfRelatives(command, payload);
     }
-    if (action != kRelay || last_image_ != nullptr || !marked_.empty() || !strict_mode_.empty() || !IsPlain(command, payload, snapshot)) {
+    if (action != kRelay || last_image_ != nullptr || !marked_.empty() || !IsPlain(command, payload, snapshot)) {
       if (action == kRelay) action = co_await Special(payload);
       if (action == kEnd) co_return;
       if (action == kAnswered) {

@@ -312,8 +312,6 @@ class Session {
   awaitable<Action> DynamicStatement(std::string_view payload, size_t offset, std::string* resolved);
   void KeepPreparing();
   awaitable<bool> ForgetPrepared();
-  awaitable<bool> LetPrepare(const rewrite::Plan& plan);
-  awaitable<bool> RestoreMode();
   awaitable<bool> ShapesOf(const rewrite::DynamicSql& dynamic, std::vector<rewrite::ValueShape>* shapes);
   awaitable<Action> ExecuteSql(std::string_view payload, size_t offset, const rewrite::DynamicSql& dynamic, SqlPrepared* prepared);
   awaitable<Action> SqlVariant(const rewrite::Plan& plan, const rewrite::SessionFacts& facts, rewrite::Form form, SqlPrepared* prepared, std::string* name);
@@ -387,7 +385,6 @@ class Session {
   std::unique_ptr<RangedStatement> ranged_;         // this command runs with a range of new keys
   std::unique_ptr<GuardedStatement> guarded_;       // this command, if it has a plan
   std::shared_ptr<const rewrite::Plan> marking_;    // this command runs the marked text of it
-  std::string strict_mode_;                        // the sql_mode to be set before the next command: see LetPrepare
   std::vector<std::shared_ptr<const rewrite::Plan>> marked_;  // … those before it did, whose rows nobody has looked at
   // By the client's id; kept only where migrations are declared.
   std::map<uint32_t, std::unique_ptr<PreparedStatement>> prepared_;

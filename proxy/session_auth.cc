@@ -418,7 +418,6 @@ void Session::ResetState() {
   statements_.clear();
   prepare_refused_ = false;
   marked_.clear();  // their transaction is rolled back
-  strict_mode_.clear();
 }
 
 // The command is forwarded by Serve's rules of order: request, authentication exchange, OK or ERR.

@@ -144,29 +144,6 @@ awaitable<bool> Session::ForgetPrepared() {
   co_return alive;
 }
 
-// MySQL compares literals with an integer column at PREPARE already, and under a strict sql_mode an UPDATE or DELETE gets an error (1292)
-// for a new key among them. Of the client's own text only the id and the parameters are needed there: it is prepared without that mode.
-awaitable<bool> Session::LetPrepare(const rewrite::Plan& plan) {
-  if (!plan.new_literal || mariadb_ || (facts_->sql_mode & rewrite::kStrict) == 0) co_return true;
-  std::vector<std::string> row;
-  bool done = false;
-  const std::string ask = "SELECT CAST(@@SESSION.sql_mode AS BINARY) LIMIT 1";
-  bool alive = co_await HiddenQuery(ask, &row, &done);
-  if (!alive || !done || row.size() != 1) co_return alive;
-  const std::string set = "SET SESSION sql_mode = REPLACE(REPLACE(@@SESSION.sql_mode, 'STRICT_TRANS_TABLES', ''), 'STRICT_ALL_TABLES', '')";
-  alive = co_await HiddenStatement(set, &done);
-  if (alive && done) strict_mode_ = row[0];
-  co_return alive;
-}
-
-awaitable<bool> Session::RestoreMode() {
-  const std::string set = fmt::format("SET SESSION sql_mode = '{}'", std::exchange(strict_mode_, {}));
-  bool done = false;
-  const bool alive = co_await HiddenStatement(set, &done);
-  if (alive && !done) co_return Fail("the sql_mode could not be set to what it was");
-  co_return alive;
-}
-
 // The reply to a PREPARE has gone out, or it was refused here.
 void Session::KeepPreparing() {
   if (tracker_.state() == ReplyTracker::State::kDone) {

@@ -150,8 +150,7 @@ awaitable<Session::Action> Session::Prepare(std::string_view payload) {
     thread_->digests()->Count(*pinned_->snapshot, plan, user_);
     co_return co_await Refuse(plan->reason);
   }
-  const bool alive = co_await LetPrepare(*plan);
-  co_return alive ? kRelay : kEnd;
+  co_return kRelay;
 }
 
 // Prepares `text` unseen. `*id` is 0 if the backend refused; its error then has gone to the client, if it is to be `told`.

@@ -232,10 +232,6 @@ awaitable<Session::Action> Session::PlanQuery(std::string_view payload) {
     const bool edited = co_await EditReplies(plan, sql, payload, /*binary=*/false);
     if (!edited) co_return kEnd;
   }
-  if (preparing_ != nullptr && plan->new_literal) {
-    const bool alive = co_await LetPrepare(*plan);
-    if (!alive) co_return kEnd;
-  }
   if (plan->strategy == rewrite::Strategy::kUntouched) {
     no_way_back_ = plan->no_way_back;
     co_return kRelay;
@@ -310,12 +306,8 @@ awaitable<Session::Action> Session::NoKeys(const std::vector<rewrite::KeySlot>& 
 }
 
 awaitable<Session::Action> Session::Special(std::string_view payload) {
-  if (last_image_ != nullptr || !marked_.empty() || !strict_mode_.empty()) {
+  if (last_image_ != nullptr || !marked_.empty()) {
     Action action = kAgain;
-    if (!strict_mode_.empty()) {
-      const bool restored = co_await RestoreMode();
-      if (!restored) co_return kEnd;
-    }
     if (!marked_.empty()) action = co_await Mend(payload);
     if (action == kAgain && last_image_ != nullptr) action = co_await AfterImage(payload);
     if (action != kAgain) co_return action;

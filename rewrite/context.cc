@@ -114,7 +114,6 @@ ValueShape Context::ShapeFor(const Key& key, const Expr& expr, bool* is_value) {
   }
   const ValueShape beside = shape == ValueShape::kNumeric ? key.old_shape : shape != ValueShape::kFraction ? shape : key.old_shape == ValueShape::kInteger ? ValueShape::kOther : ValueShape::kString;
   if (*is_value) OldValue(key, beside);
-  if (expr.kind == ExprKind::kString && key.either && key.old_shape == ValueShape::kInteger && beside == key.new_shape) plan->new_literal = true;
   return beside;
 }
 

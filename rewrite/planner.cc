@@ -171,7 +171,6 @@ bool PlanLiteral(const Request& request, const World& world, const Statement& st
     if (parsed.ok()) inner.client_params = parsed->params;
   }
   context->plan->touched |= inner.touched;
-  context->plan->new_literal = inner.new_literal;
   if (immediate) context->plan->writes = context->plan->writes || inner.writes;
   context->plan->exposed = immediate && inner.Exposed();  // its literal has the text that is not guarded
   for (const MigratingTable& table : world.tables()) context->active = context->active || (table.active && (inner.touched & table.migrations).any());

@@ -119,7 +119,6 @@ struct Plan {
   std::vector<ReplyEdit> replies;  // the server's replies are to be changed so
   std::shared_ptr<const RowImage> image;  // kRowImage
   bool prepared = false;          // PlanPrepared: key slots are '?'
-  bool new_literal = false;       // a text that is no number stands beside an integer key: a new one
   bool several = false;           // statements in one text
   // Where the server answers with IsPastAllNumbers, this is the reason: a new column was given what its old one does not give back.
   std::string no_way_back;

@@ -81,37 +81,6 @@ TEST_P(NewValuesTest, NewKeysOfBytesInSteps) {
   }
 }
 
-// MySQL compares literals with an integer column as the statement is prepared: the client's own text is so where the mode is not strict, and nothing else.
-TEST_P(NewValuesTest, NewKeysAsLiteralsOfPreparedStatements) {
-  for (const char* phase : {"verify", "cutover"}) {
-    WalkTo("m", phase, std::string(phase) == "cutover" ? 100 : -1);
-    const std::string one = One("SELECT n FROM z.p WHERE o = 1"), two = One("SELECT n FROM z.p WHERE o = 2");
-    int64_t value = 10;
-    for (const char* text : {"UPDATE p SET v = ? WHERE o IN ({}, {})", "UPDATE r JOIN p ON p.o = r.ro SET r.w = ? WHERE p.o IN ({}, {})", "UPDATE p SET v = ? WHERE o BETWEEN {0} AND {0}", "UPDATE p JOIN r ON p.o = r.ro SET p.v = p.v + 1, r.ro = 2 WHERE p.o IN ({}, {}) AND r.w > ?",
-                             "DELETE FROM r WHERE ro IN ({}, {}) AND w = ?"}) {
-      const std::string old = fmt::format(fmt::runtime(text), "1", "2"), made = fmt::format(fmt::runtime(text), "'" + one + "'", "'" + two + "'");
-      SCOPED_TRACE(fmt::format("{} {}", phase, made));
-      ++value;
-      EXPECT_EQ(Told(direct_->Execute(old, {value})), Told(client_->Execute(made, {value})));
-      std::unique_ptr<servers::Statement> statement;
-      EXPECT_EQ(client_->Prepare(made, &statement).error, 0u);
-      const std::string strict = "INSERT INTO r (id, ro, w) VALUES (9, 1, 'x')";
-      EXPECT_EQ(direct_->Query(strict).error, client_->Query(strict).error);
-      EXPECT_EQ(direct_->Query("SELECT @@sql_mode").rows, client_->Query("SELECT @@sql_mode").rows);
-      if (made.starts_with("UPDATE p JOIN")) continue;  // EXECUTE by SQL is not run in steps
-      for (Client* each : {direct_.get(), client_.get()}) {
-        EXPECT_EQ(each->Query(fmt::format("PREPARE s FROM \"{}\"", each == direct_.get() ? old : made)).message, "");
-        EXPECT_EQ(each->Query(fmt::format("SET @v = {}", value + 1)).error, 0u);
-      }
-      EXPECT_EQ(Told(direct_->Query("EXECUTE s USING @v")), Told(client_->Query("EXECUTE s USING @v")));
-      EXPECT_EQ(client_->Query(fmt::format("PREPARE s FROM \"{}\"", made)).error, 0u);
-      EXPECT_EQ(direct_->Query(strict).error, client_->Query(strict).error);
-    }
-    for (const char* rows : {"SELECT o, v FROM {}.p ORDER BY o", "SELECT id, ro, w FROM {}.r ORDER BY id"})
-      EXPECT_EQ(direct_->Query(fmt::format(fmt::runtime(rows), "d")).rows, direct_->Query(fmt::format(fmt::runtime(rows), "z")).rows) << phase;
-  }
-}
-
 INSTANTIATE_TEST_SUITE_P(Engines, NewValuesTest, testing::Values(Engine::kMariaDb, Engine::kMySql), EngineOf);
 
 // A new key of a character set that has not all letters: the servers fail where such a column is compared with others.
