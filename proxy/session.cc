@@ -430,7 +430,11 @@ awaitable<bool> Session::Surplus() {
 }
 
 void Session::CommandDone() {
-  if (last_image_ != nullptr && std::exchange(last_image_->kept, false) && (tracker_.is_error() || tracker_.warnings() != 0)) last_image_.reset();
+  if (last_image_ != nullptr && std::exchange(last_image_->kept, false) && (tracker_.is_error() || tracker_.warnings() != 0)) {
+    // The warnings of a PREPARE are its own, ROW_COUNT() is not.
+    if (last_command_ == static_cast<uint8_t>(protocol::Command::kStmtPrepare) && !tracker_.is_error()) last_image_->told = false;
+    else last_image_.reset();
+  }
   if (began_ != Clock::time_point{}) thread_->latency()->Add(static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - began_).count()));
   running_ = nullptr;
   editor_.reset();

@@ -7,7 +7,9 @@
 
 #include "fmt/format.h"
 #include "protocol/codec.h"
+#include "proxy/prepared_statement.h"
 #include "proxy/session.h"
+#include "proxy/sql_words.h"
 #include "rewrite/names.h"
 
 namespace crossfade::proxy {
@@ -155,7 +157,13 @@ awaitable<Session::Action> Session::NoFacts(std::string why) {
 
 // Asking the session for its settings would change what ROW_COUNT() and the like say.
 bool Session::FactsWouldTell(std::string_view text) const {
-  return !facts_known_ && rewrite::AsksForTheLast(text);
+  if (facts_known_) return false;
+  if (rewrite::AsksForTheLast(text)) return true;
+  if (sql_prepared_.empty() || !ContainsWord(text, "execute")) return false;
+  const std::string folded = rewrite::FoldName(text);
+  return std::any_of(sql_prepared_.begin(), sql_prepared_.end(), [&](const auto& each) {
+    return each.second->known && rewrite::AsksForTheLast(each.second->text) && folded.find(each.first) != std::string::npos;
+  });
 }
 
 }  // namespace crossfade::proxy

@@ -60,6 +60,8 @@ std::string WithRowCount(std::string_view text, int64_t count, const rewrite::Se
   const size_t at = is(0, "select") ? 1 : is(0, "set") && size == 6 && list.tokens[1].kind == rewrite::TokenKind::kUserVar && (is(2, "=") || is(2, ":=")) ? 3 : 0;
   if (at == 0 || size < at + 3 || !is(at, "row_count") || !is(at + 1, "(") || !is(at + 2, ")")) return {};
   const std::string_view asked = text.substr(list.tokens[at].begin, list.tokens[at + 2].end - list.tokens[at].begin);
+  // Of a version comment its name has a blank, of a long one the beginning.
+  if (asked.size() > 255 || asked.find("/*!") != std::string_view::npos || asked.find("/*M!") != std::string_view::npos) return {};
   std::string name;
   if (at == 1) {
     const size_t alias = is(4, "as") ? 5 : 4;
@@ -330,6 +332,7 @@ awaitable<Session::Action> Session::AfterImage(std::string_view payload) {
       last_image_->count.reset();
       co_return kAgain;
     case Command::kStatistics:
+    case Command::kStmtSendLongData:
     case Command::kStmtClose: co_return kAgain;
     case Command::kStmtPrepare:
       if (AsksOfDiagnostics(text)) co_return kAgain;  // its execution asks

@@ -54,9 +54,9 @@ bool Contains(std::string_view text, std::string_view needle) {
 }
 
 // First words of statements that leave the facts alone (stored code they may call is not looked into).
-constexpr std::array<std::string_view, 17> kHarmless = {
+constexpr std::array<std::string_view, 18> kHarmless = {
     "select", "insert", "update", "delete", "replace", "commit", "begin", "start", "rollback",
-    "savepoint", "release", "show", "explain", "with", "desc", "truncate", "analyze"};
+    "savepoint", "release", "show", "explain", "with", "desc", "truncate", "analyze", "prepare"};
 constexpr std::array<std::string_view, 8> kDangerous = {"set", "use", "call", "execute", "drop", "prepare", "begin", "names"};
 // What a SET must name to matter here.
 constexpr std::array<std::string_view, 8> kFactNames = {"sql_mode", "names", "character", "charset", "foreign_key_checks", "statement", "collation", "regex_flags"};

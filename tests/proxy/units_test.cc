@@ -19,7 +19,7 @@ TEST(SqlWords, WhatMayChangeTheFacts) {
     EXPECT_TRUE(MayChangeFacts(sql)) << sql;
   }
   for (const char* sql : {"SELECT 1", " select ';'", "INSERT INTO t VALUES (1)", "SET autocommit=0", "SET TRANSACTION READ ONLY",
-                          "begin", "COMMIT", "UPDATE t SET a=1", "SET @a = 5"}) {
+                          "begin", "COMMIT", "UPDATE t SET a=1", "SET @a = 5", "PREPARE s FROM 'SET NAMES gbk'"}) {
     EXPECT_FALSE(MayChangeFacts(sql)) << sql;
   }
 }

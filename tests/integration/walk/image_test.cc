@@ -179,13 +179,23 @@ TEST_P(ImageTest, RepliesAndRowsAreThoseOfTheStatementAlone) {
 TEST_P(ImageTest, WhatIsAskedAfterwardsIsTheStatements) {
   Walk("verify");
   Do("USE plain");
+  // Of another statement, by one that was prepared first of all: what the session's settings are cannot be asked for in between.
+  Both("PREPARE counted FROM 'SELECT ROW_COUNT()'");
+  Both("UPDATE imports SET seen = seen + 1 WHERE n < 6");
+  Both("EXECUTE counted");
+  Both("SET NAMES utf8mb4");
+  Both("UPDATE imports SET seen = seen + 1 WHERE n < 6");
+  EXPECT_EQ(client_->Query("EXECUTE counted").error, 1235u);
+  Both("SELECT COUNT(*) FROM customer");
+  Both("UPDATE imports SET seen = seen + 1 WHERE n < 6");
+  Both("EXECUTE counted");
   const std::string plain = "UPDATE customer c JOIN imports i ON i.customer = c.id SET c.phone = i.phone WHERE c.id < 12";
   Both("SET sql_mode = ''");
   const std::string cut = "UPDATE customer c JOIN imports i ON i.customer = c.id SET c.phone = REPEAT('12345', c.id) WHERE c.id < 12";
   EXPECT_GT(Both(cut).warnings, 0u);
   Both("SHOW WARNINGS");
   Both(" show  warnings ;");
-  for (const char* sql : {"SELECT ROW_COUNT(), 1", "SELECT -ROW_COUNT()", "SELECT ROW_COUNT() FROM customer", "SELECT @@warning_count", "SHOW COUNT(*) WARNINGS", "SHOW WARNINGS LIMIT 1", "GET DIAGNOSTICS @n = NUMBER"}) {
+  for (const char* sql : {"SELECT ROW_COUNT(), 1", "SELECT ROW_COUNT(/*! */)", "SELECT -ROW_COUNT()", "SELECT ROW_COUNT() FROM customer", "SELECT @@warning_count", "SHOW COUNT(*) WARNINGS", "SHOW WARNINGS LIMIT 1", "GET DIAGNOSTICS @n = NUMBER"}) {
     EXPECT_EQ(client_->Query(sql).error, 1235u) << sql;
   }
   Both("SHOW WARNINGS");
@@ -226,6 +236,19 @@ TEST_P(ImageTest, WhatIsAskedAfterwardsIsTheStatements) {
         for (Client* each : {direct_.get(), client_.get()}) {
           std::unique_ptr<servers::Statement> statement;
           ASSERT_TRUE(each->Prepare("SELECT 1", &statement).ok());
+        }
+        Both(ask);
+        Both(sql);
+        for (Client* each : {direct_.get(), client_.get()}) {
+          std::unique_ptr<servers::Statement> statement;
+          (void)each->Prepare("UPDATE customer SET note = ? WHERE city IN ('abc', 'abd')", &statement);  // MySQL warns, or fails
+          MYSQL_STMT* pieces = mysql_stmt_init(each->raw());
+          ASSERT_EQ(mysql_stmt_prepare(pieces, "SELECT ?", 8), 0);
+          MYSQL_BIND bind = {};
+          bind.buffer_type = MYSQL_TYPE_STRING;
+          ASSERT_EQ(mysql_stmt_bind_param(pieces, &bind), 0);
+          ASSERT_EQ(mysql_stmt_send_long_data(pieces, 0, "abc", 3), 0);
+          mysql_stmt_close(pieces);
         }
         Both(ask);
         Both("SHOW WARNINGS");
